@@ -1,0 +1,115 @@
+package jsonline
+
+import (
+	"encoding/base64"
+	"math"
+	"strconv"
+)
+
+// AppendInt appends n as FORMAT.md section 3 spells an int64: a JSON integer,
+// or {"intValue":"…"} when |n| is 2^53 or more.
+func AppendInt(dst []byte, n int64) []byte {
+	if n > -MaxExactInt && n < MaxExactInt {
+		return strconv.AppendInt(dst, n, 10)
+	}
+	dst = append(dst, `{"intValue":"`...)
+	dst = strconv.AppendInt(dst, n, 10)
+	return append(dst, `"}`...)
+}
+
+// AppendFloat appends f as FORMAT.md section 3 spells a float64: always with a
+// point or an exponent (1.0, 3e-06, -0.0), or {"doubleValue":"NaN"},
+// {"doubleValue":"Infinity"}, {"doubleValue":"-Infinity"}.
+func AppendFloat(dst []byte, f float64) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(dst, `{"doubleValue":"NaN"}`...)
+	case math.IsInf(f, 1):
+		return append(dst, `{"doubleValue":"Infinity"}`...)
+	case math.IsInf(f, -1):
+		return append(dst, `{"doubleValue":"-Infinity"}`...)
+	}
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, f, 'g', -1, 64)
+	for _, c := range dst[start:] {
+		if c == '.' || c == 'e' {
+			return dst
+		}
+	}
+	return append(dst, ".0"...)
+}
+
+// AppendBytes appends {"bytesValue":"<base64>"}.
+func AppendBytes(dst, b []byte) []byte {
+	dst = append(dst, `{"bytesValue":"`...)
+	dst = base64.StdEncoding.AppendEncode(dst, b)
+	return append(dst, `"}`...)
+}
+
+// NumberKind says how a JSON number is to be held.
+type NumberKind int
+
+const (
+	// OutOfRange is a number that neither int64 nor a finite float64 holds.
+	OutOfRange NumberKind = iota
+	// Int is a number without point and exponent that fits int64.
+	Int
+	// Float is any other number.
+	Float
+)
+
+// Number is a JSON number as FORMAT.md section 7 reads it.
+type Number struct {
+	Kind  NumberKind
+	Int   int64   // when Kind is Int
+	Float float64 // when Kind is Float
+}
+
+// ParseNumber reads the JSON number lit, which must have passed the scanner.
+func ParseNumber(lit []byte) Number {
+	integer := true
+	for _, c := range lit {
+		if c == '.' || c == 'e' || c == 'E' {
+			integer = false
+			break
+		}
+	}
+	// -0 has no int64 that keeps its sign.
+	if integer && string(lit) != "-0" {
+		if n, ok := parseInt(lit); ok {
+			return Number{Kind: Int, Int: n}
+		}
+	}
+	f, err := strconv.ParseFloat(string(lit), 64)
+	if err != nil {
+		return Number{Kind: OutOfRange}
+	}
+	return Number{Kind: Float, Float: f}
+}
+
+// parseInt spares the conversion to string for the numbers that audit lines
+// are made of.
+func parseInt(lit []byte) (int64, bool) {
+	digits := lit
+	if len(digits) > 0 && digits[0] == '-' {
+		digits = digits[1:]
+	}
+	if len(digits) == 0 {
+		return 0, false
+	}
+	if len(digits) > 18 {
+		n, err := strconv.ParseInt(string(lit), 10, 64)
+		return n, err == nil
+	}
+	var n int64
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if len(digits) != len(lit) {
+		n = -n
+	}
+	return n, true
+}

@@ -1,0 +1,221 @@
+package jsonline
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// AppendString appends s as a JSON string in the spelling of FORMAT.md
+// section 3. Besides what JSON asks for, it escapes what a terminal would act
+// on: DEL, the C1 controls, the line separators and the bidirectional
+// controls. Each byte outside a valid UTF-8 sequence becomes one U+FFFD.
+func AppendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for len(s) > 0 {
+		n := plainPrefix(s)
+		dst = append(dst, s[:n]...)
+		if n == len(s) {
+			break
+		}
+		s = s[n:]
+		if s[0] < utf8.RuneSelf {
+			dst = appendEscapedASCII(dst, s[0])
+			s = s[1:]
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			dst = append(dst, "\uFFFD"...)
+		case mustEscape(r):
+			dst = append(dst, '\\', 'u',
+				hexDigits[r>>12&0xf], hexDigits[r>>8&0xf], hexDigits[r>>4&0xf], hexDigits[r&0xf])
+		default:
+			dst = append(dst, s[:size]...)
+		}
+		s = s[size:]
+	}
+	return append(dst, '"')
+}
+
+// plainPrefix returns the length of the longest prefix of s that is printable
+// ASCII without quote and backslash. It looks at eight bytes at a time:
+// strings are most of a line.
+func plainPrefix(s string) int {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
+		// A byte is special if its high bit is set, if it is below 0x20, if it
+		// is a quote or a backslash, or if it is DEL. Each term sets the high
+		// bit of (at least) such bytes when no byte of w is above 0x7f.
+		special := w |
+			(w - 0x20*ones) |
+			((w ^ '"'*ones) - ones) |
+			((w ^ '\\'*ones) - ones) |
+			((w ^ 0x7f*ones) - ones)
+		if special&highs != 0 {
+			break
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
+			break
+		}
+	}
+	return i
+}
+
+func appendEscapedASCII(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	}
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
+}
+
+// mustEscape reports whether the non-ASCII rune r is written as an escape.
+func mustEscape(r rune) bool {
+	switch {
+	case r < 0xa0: // C1 controls, U+0085 (next line) among them.
+		return true
+	case r == 0x061c, r == 0x200e, r == 0x200f, r == 0xfeff:
+		return true
+	case r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+		return true
+	}
+	return false
+}
+
+// Unquote returns the string that the JSON string literal lit stands for, its
+// quotes included. A lone surrogate and a byte outside valid UTF-8 become
+// U+FFFD. lit must have passed the scanner.
+func Unquote(lit []byte) string {
+	if len(lit) < 2 {
+		return ""
+	}
+	if isPlain(lit[1 : len(lit)-1]) {
+		return string(lit[1 : len(lit)-1])
+	}
+	return string(AppendUnquoted(nil, lit))
+}
+
+// isPlain reports whether b stands for itself in a JSON string.
+func isPlain(b []byte) bool {
+	ascii := true
+	for _, c := range b {
+		if c == '\\' {
+			return false
+		}
+		ascii = ascii && c < utf8.RuneSelf
+	}
+	return ascii || utf8.Valid(b)
+}
+
+// AppendUnquoted appends what Unquote returns.
+func AppendUnquoted(dst, lit []byte) []byte {
+	if len(lit) < 2 {
+		return dst
+	}
+	for s := lit[1 : len(lit)-1]; len(s) > 0; {
+		switch c := s[0]; {
+		case c == '\\' && len(s) > 1:
+			var r rune
+			r, s = unescape(s)
+			dst = utf8.AppendRune(dst, r)
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+			s = s[1:]
+		default:
+			// utf8.RuneError is U+FFFD, and AppendRune writes it for an
+			// invalid byte.
+			r, size := utf8.DecodeRune(s)
+			dst = utf8.AppendRune(dst, r)
+			s = s[size:]
+		}
+	}
+	return dst
+}
+
+// unescape decodes the escape at the start of s and returns what follows it.
+func unescape(s []byte) (r rune, rest []byte) {
+	switch s[1] {
+	case 'b':
+		return '\b', s[2:]
+	case 'f':
+		return '\f', s[2:]
+	case 'n':
+		return '\n', s[2:]
+	case 'r':
+		return '\r', s[2:]
+	case 't':
+		return '\t', s[2:]
+	case 'u':
+		r = hex4(s[2:])
+		s = s[6:]
+		if r >= 0xd800 && r < 0xe000 {
+			if r < 0xdc00 && len(s) >= 6 && s[0] == '\\' && s[1] == 'u' {
+				if low := hex4(s[2:]); low >= 0xdc00 && low < 0xe000 {
+					return (r-0xd800)<<10 | (low - 0xdc00) + 0x10000, s[6:]
+				}
+			}
+			return utf8.RuneError, s
+		}
+		return r, s
+	}
+	return rune(s[1]), s[2:] // quote, backslash, slash
+}
+
+// hex4 reads four hexadecimal digits; the scanner has seen that they are.
+func hex4(s []byte) rune {
+	var r rune
+	for _, c := range s[:4] {
+		r = r<<4 | rune(hexValue(c))
+	}
+	return r
+}
+
+func hexValue(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0xff
+}
+
+// KeyIs reports whether the JSON string literal lit stands for key. It does
+// not allocate unless lit holds an escape.
+func KeyIs(lit []byte, key string) bool {
+	if len(lit) == len(key)+2 && string(lit[1:len(lit)-1]) == key {
+		return true
+	}
+	// Shorter than its own text only without escapes, and those were compared.
+	if len(lit) <= len(key)+2 || !isEscaped(lit) {
+		return false
+	}
+	return Unquote(lit) == key
+}
+
+func isEscaped(lit []byte) bool {
+	for _, c := range lit {
+		if c == '\\' || c >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
+}
