@@ -1,9 +1,6 @@
 package jsonline
 
-import (
-	"encoding/binary"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 const hexDigits = "0123456789abcdef"
 
@@ -50,7 +47,9 @@ func plainPrefix(s string) int {
 	)
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
-		w := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
+		// The compiler makes one load of this.
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
 		// A byte is special if its high bit is set, if it is below 0x20, if it
 		// is a quote or a backslash, or if it is DEL. Each term sets the high
 		// bit of (at least) such bytes when no byte of w is above 0x7f.
