@@ -1,0 +1,37 @@
+package auditlog
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrClosed is returned by the methods of a [Log] after [Log.Close].
+var ErrClosed = errors.New("auditlog: log is closed")
+
+// SyncError is returned by [Log.Append] when the events are in the file but
+// it is unknown whether they are on stable storage, and by [Log.Sync] when
+// they may not be. Do not append the events again: they are in the file.
+type SyncError struct {
+	Err error // the error of fsync, or of the context that ended the waiting
+}
+
+func (e *SyncError) Error() string {
+	return fmt.Sprintf("auditlog: events are in the file, but not known to be on disk: %v", e.Err)
+}
+
+// Unwrap returns e.Err.
+func (e *SyncError) Unwrap() error { return e.Err }
+
+// BatchError is returned by [Log.Append] when only the first Written of its
+// events are in the file. Append the others again when the cause is mended.
+type BatchError struct {
+	Written int // how many events are in the file, from the first on
+	Err     error
+}
+
+func (e *BatchError) Error() string {
+	return fmt.Sprintf("auditlog: only the first %d events of the batch are in the file: %v", e.Written, e.Err)
+}
+
+// Unwrap returns e.Err.
+func (e *BatchError) Unwrap() error { return e.Err }

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package auditlog
+
+// renameNoReplace renames a file and fails with os.ErrExist rather than replace
+// another one.
+func renameNoReplace(from, to string) error { return renameChecked(from, to) }
