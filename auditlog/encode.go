@@ -1,0 +1,243 @@
+package auditlog
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+)
+
+// Keys of a line that have a meaning of their own, FORMAT.md section 2.
+const (
+	keyTime       = "ts"
+	keyEvent      = "event"
+	keySession    = "session_id"
+	keyCost       = "cost"
+	keyModel      = "model"
+	keyInput      = "input_t"
+	keyOutput     = "output_t"
+	keyFiles      = "files"
+	keyReason     = "reason"
+	keyConfidence = "confidence"
+	keyDuration   = "duration_ms"
+	keyConfig     = "config"
+	keyTraceID    = "trace_id"
+	keySpanID     = "span_id"
+	keyTraceFlags = "trace_flags"
+	keyOtel       = "otel"
+)
+
+// fieldOf returns the field of Event that a key of FORMAT.md section 2 is
+// written from, and whether key is one of them. otel has no field.
+func fieldOf(key string) (field string, reserved bool) {
+	switch key {
+	case keyTime:
+		return "Time", true
+	case keyEvent:
+		return "Name", true
+	case keySession:
+		return "SessionID", true
+	case keyCost:
+		return "Cost", true
+	case keyModel:
+		return "Model", true
+	case keyInput:
+		return "InputTokens", true
+	case keyOutput:
+		return "OutputTokens", true
+	case keyFiles:
+		return "Files", true
+	case keyReason:
+		return "Reason", true
+	case keyConfidence:
+		return "Confidence", true
+	case keyDuration:
+		return "Duration", true
+	case keyConfig:
+		return "Config", true
+	case keyTraceID:
+		return "TraceID", true
+	case keySpanID:
+		return "SpanID", true
+	case keyTraceFlags:
+		return "TraceFlags", true
+	case keyOtel:
+		return "", true
+	}
+	return "", false
+}
+
+// appendEvent appends e as one line, its line feed included, in the order and
+// spelling of FORMAT.md. index is e's place in the batch, for errors; now and
+// session stand in for what e leaves open. dst is returned unchanged with an
+// error, which is always an *EventError.
+func appendEvent(dst []byte, e *Event, index int, now time.Time, session string) ([]byte, error) {
+	if field, reason := checkEvent(e); reason != "" {
+		return dst, &EventError{Index: index, Field: field, Reason: reason}
+	}
+	start := len(dst)
+	if !e.Time.IsZero() {
+		now = e.Time
+	}
+	if e.SessionID != "" {
+		session = e.SessionID
+	}
+	dst = jsonline.AppendTime(append(dst, `{"ts":`...), now)
+	dst = jsonline.AppendString(append(dst, `,"event":`...), e.Name)
+	dst = jsonline.AppendString(append(dst, `,"session_id":`...), session)
+	if e.Cost != nil {
+		dst = jsonline.AppendFloat(append(dst, `,"cost":`...), *e.Cost)
+	}
+	if e.Model != "" {
+		dst = jsonline.AppendString(append(dst, `,"model":`...), e.Model)
+	}
+	if e.InputTokens != nil {
+		dst = jsonline.AppendInt(append(dst, `,"input_t":`...), *e.InputTokens)
+	}
+	if e.OutputTokens != nil {
+		dst = jsonline.AppendInt(append(dst, `,"output_t":`...), *e.OutputTokens)
+	}
+	if e.Files != nil {
+		dst = appendStrings(append(dst, `,"files":`...), e.Files)
+	}
+	if e.Reason != "" {
+		dst = jsonline.AppendString(append(dst, `,"reason":`...), e.Reason)
+	}
+	if e.Confidence != nil {
+		dst = jsonline.AppendInt(append(dst, `,"confidence":`...), *e.Confidence)
+	}
+	if e.Duration != nil {
+		ms := e.Duration.Round(time.Millisecond) / time.Millisecond
+		dst = jsonline.AppendInt(append(dst, `,"duration_ms":`...), int64(ms))
+	}
+	var enc valueEncoder
+	if e.Config != nil {
+		dst = enc.appendMap(append(dst, `,"config":`...), e.Config)
+	}
+	dst, key, reason := enc.appendAttributes(dst, e.Attributes)
+	if reason != "" {
+		return dst[:start], &EventError{Index: index, Field: fmt.Sprintf("Attributes[%q]", key), Reason: reason}
+	}
+	dst = appendTraceContext(dst, e)
+	return append(dst, '}', '\n'), nil
+}
+
+func appendStrings(dst []byte, list []string) []byte {
+	dst = append(dst, '[')
+	for i, s := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = jsonline.AppendString(dst, s)
+	}
+	return append(dst, ']')
+}
+
+func appendTraceContext(dst []byte, e *Event) []byte {
+	if e.TraceID != "" {
+		dst = jsonline.AppendString(append(dst, `,"trace_id":`...), e.TraceID)
+	}
+	if e.SpanID != "" {
+		dst = jsonline.AppendString(append(dst, `,"span_id":`...), e.SpanID)
+	}
+	var flags byte
+	if e.TraceFlags != nil {
+		flags = *e.TraceFlags
+	}
+	if e.TraceID != "" || flags != 0 {
+		const digits = "0123456789abcdef"
+		dst = append(dst, `,"trace_flags":"`...)
+		dst = append(dst, digits[flags>>4], digits[flags&0xf], '"')
+	}
+	return dst
+}
+
+// appendAttributes appends the further attributes, each behind a comma. With
+// a reason, key is one that cannot be written.
+func (enc *valueEncoder) appendAttributes(dst []byte, attributes map[string]any) (_ []byte, key, reason string) {
+	var room [16]member[any]
+	members, repeated := sortedMembers(room[:0], attributes)
+	for i, m := range members {
+		if field, reserved := fieldOf(m.written); reserved {
+			if field == "" {
+				return dst, m.key, "the key is kept for records of OpenTelemetry; choose another one"
+			}
+			return dst, m.key, "the key has a field of its own; set Event." + field
+		}
+		if repeated && i > 0 && members[i-1].written == m.written {
+			return dst, m.key, "the key is invalid UTF-8, and another attribute has the same key when that is replaced"
+		}
+		if isNil(m.value) {
+			continue
+		}
+		dst = jsonline.AppendString(append(dst, ','), m.written)
+		dst = enc.appendValue(append(dst, ':'), m.value)
+	}
+	return dst, "", ""
+}
+
+// checkEvent returns the first field that FORMAT.md section 2 does not allow,
+// and why; the keys of Attributes are not looked at.
+func checkEvent(e *Event) (field, reason string) {
+	switch {
+	case e.Name == "":
+		return "Name", "it is empty; name the event"
+	case e.Cost != nil && (math.IsNaN(*e.Cost) || math.IsInf(*e.Cost, 0)):
+		return "Cost", fmt.Sprintf("%v is not finite; leave it nil when the cost is not known", *e.Cost)
+	case e.Confidence != nil && (*e.Confidence < 0 || *e.Confidence > 100):
+		return "Confidence", fmt.Sprintf("%d is not from 0 to 100", *e.Confidence)
+	case e.Duration != nil && *e.Duration < 0:
+		return "Duration", fmt.Sprintf("%v is negative", *e.Duration)
+	}
+	if reason := checkTokens(e.InputTokens); reason != "" {
+		return "InputTokens", reason
+	}
+	if reason := checkTokens(e.OutputTokens); reason != "" {
+		return "OutputTokens", reason
+	}
+	if reason := checkHex(e.TraceID, 32); reason != "" {
+		return "TraceID", reason
+	}
+	if reason := checkHex(e.SpanID, 16); reason != "" {
+		return "SpanID", reason
+	}
+	return "", ""
+}
+
+func checkTokens(n *int64) string {
+	switch {
+	case n == nil:
+		return ""
+	case *n < 0:
+		return fmt.Sprintf("%d is negative", *n)
+	case *n >= jsonline.MaxExactInt:
+		return fmt.Sprintf("%d is not below 2^53", *n)
+	}
+	return ""
+}
+
+func checkHex(id string, digits int) string {
+	if id == "" {
+		return ""
+	}
+	if !isHexID(id, digits) {
+		return fmt.Sprintf("%q is not %d lowercase hexadecimal digits, not all of them 0", id, digits)
+	}
+	return ""
+}
+
+// isHexID reports whether id is a trace or span id as FORMAT.md section 2
+// writes it.
+func isHexID(id string, digits int) bool {
+	if len(id) != digits {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return strings.Trim(id, "0") != ""
+}

@@ -1,0 +1,159 @@
+package auditlog
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+)
+
+const (
+	readSize = 256 << 10 // bytes asked from the file at a time
+	// maxPooledBuffer keeps the buffer that one huge line needed from being
+	// held for good.
+	maxPooledBuffer = 1 << 20
+	// hopelessSize is the length from which a line that cannot become an event
+	// is passed over without being held in memory, a run of NULs for example.
+	hopelessSize = 1 << 20
+	// hopelessPrefix is what is kept of such a line.
+	hopelessPrefix = 64
+)
+
+// lineReader splits a stream at its line feeds. Lines may have any length.
+type lineReader struct {
+	src    io.Reader
+	buf    *[]byte
+	start  int   // of the next line in *buf
+	end    int   // of what was read
+	offset int64 // of the next line in the stream
+	err    error // of src; nothing more is read then
+}
+
+// line is what lineReader.next returns. text is valid until the next call.
+type line struct {
+	text       []byte // without line feed; only the beginning, if shorter than length
+	offset     int64  // in the stream
+	length     int64  // in bytes, without line feed
+	terminated bool   // by a line feed
+}
+
+var bufferPool = sync.Pool{New: func() any {
+	b := make([]byte, readSize)
+	return &b
+}}
+
+// newLineReader reads src, whose first byte is at offset. Call release after
+// it.
+func newLineReader(src io.Reader, offset int64) *lineReader {
+	return &lineReader{src: src, buf: bufferPool.Get().(*[]byte), offset: offset}
+}
+
+func (r *lineReader) release() {
+	if len(*r.buf) <= maxPooledBuffer {
+		bufferPool.Put(r.buf)
+	}
+	r.buf = nil
+}
+
+// next returns the next line. It reports false at the end of the stream, and
+// at an error of it, which r.fault returns; the bytes behind the last line
+// feed come as a line that is not terminated.
+func (r *lineReader) next() (line, bool) {
+	searched := 0 // bytes of the line that hold no line feed
+	for {
+		unread := (*r.buf)[r.start:r.end]
+		if i := bytes.IndexByte(unread[searched:], '\n'); i >= 0 {
+			n := searched + i
+			l := line{text: unread[:n], offset: r.offset, length: int64(n), terminated: true}
+			r.pass(n + 1)
+			return l, true
+		}
+		searched = len(unread)
+		if r.err != nil {
+			l := line{text: unread, offset: r.offset, length: int64(len(unread))}
+			r.pass(len(unread))
+			return l, l.length > 0
+		}
+		if len(unread) >= hopelessSize && isHopeless(unread) {
+			return r.skip(), true
+		}
+		r.fill()
+	}
+}
+
+// fault returns the error that ended the stream, nil at its end.
+func (r *lineReader) fault() error {
+	if errors.Is(r.err, io.EOF) {
+		return nil
+	}
+	return r.err
+}
+
+func (r *lineReader) pass(n int) {
+	r.start += n
+	r.offset += int64(n)
+}
+
+// fill reads once, behind what is unread, making room for it.
+func (r *lineReader) fill() {
+	buf := *r.buf
+	if r.start > 0 {
+		r.end = copy(buf, buf[r.start:r.end])
+		r.start = 0
+	}
+	if r.end == len(buf) {
+		buf = append(buf, make([]byte, len(buf))...)
+		*r.buf = buf
+	}
+	r.read(buf[r.end:])
+}
+
+// read reads into p, which lies behind what is unread.
+func (r *lineReader) read(p []byte) {
+	// A reader may return nothing without an error, but not for ever.
+	for range 100 {
+		n, err := r.src.Read(p)
+		r.end += n
+		if err != nil {
+			r.err = err
+			return
+		}
+		if n > 0 {
+			return
+		}
+	}
+	r.err = io.ErrNoProgress
+}
+
+// skip passes over a line whose beginning fills the buffer, and returns the
+// beginning of that.
+func (r *lineReader) skip() line {
+	buf := *r.buf
+	l := line{offset: r.offset, length: int64(r.end - r.start)}
+	l.text = buf[:copy(buf[:hopelessPrefix], buf[r.start:r.end])]
+	for r.err == nil {
+		r.start, r.end = hopelessPrefix, hopelessPrefix
+		r.read(buf[hopelessPrefix:])
+		if i := bytes.IndexByte(buf[r.start:r.end], '\n'); i >= 0 {
+			l.length += int64(i)
+			l.terminated = true
+			r.start += i + 1
+			r.offset += l.length + 1
+			return l
+		}
+		l.length += int64(r.end - r.start)
+	}
+	r.start = r.end
+	r.offset += l.length
+	return l
+}
+
+// isHopeless reports whether a line that begins with text cannot be a JSON
+// object.
+func isHopeless(text []byte) bool {
+	rest := bytes.TrimLeft(text, jsonSpace)
+	return len(rest) > 0 && rest[0] != '{'
+}
+
+// jsonSpace is the white space of RFC 8259 that occurs within a line.
+const jsonSpace = " \t\r"

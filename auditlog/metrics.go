@@ -1,0 +1,178 @@
+package auditlog
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Accuracy says how many navigations were validated.
+type Accuracy struct {
+	Nav             int64 `json:"total_nav"`             // nav events
+	ValidationFails int64 `json:"validation_fail_count"` // validation_fail events
+	// Percent is 100 × (Nav − ValidationFails) ÷ Nav, to 2 decimals; 100
+	// without nav events. It is negative if there are more failures than
+	// navigations.
+	Percent float64 `json:"accuracy_pct"`
+}
+
+// AccuracyMetrics counts nav and validation_fail events since an instant,
+// inclusive; the zero time means all.
+func (r *Reader) AccuracyMetrics(ctx context.Context, since time.Time) (Accuracy, error) {
+	a := Accuracy{Percent: 100}
+	err := r.scan(ctx, Filter{Since: since}, func(s *fileScan) bool {
+		switch {
+		case isString(s.fields.event, EventNav):
+			a.Nav++
+		case isString(s.fields.event, EventValidationFail):
+			a.ValidationFails++
+		}
+		return true
+	})
+	if err != nil {
+		return Accuracy{}, err
+	}
+	if a.Nav > 0 {
+		a.Percent = roundTo(100*float64(a.Nav-a.ValidationFails)/float64(a.Nav), 2)
+	}
+	return a, nil
+}
+
+// Gates is the health of the gate: how often it was content with a compressed
+// context, and how often it escalated.
+type Gates struct {
+	// Passes are gate_compress events that have a confidence and whose reason
+	// is none of parse_fail, api_error and stale_cascade.
+	Passes int64 `json:"pass_count"`
+	// Escalations are gate_escalate events, and gate_compress events whose
+	// reason is stale_cascade.
+	Escalations int64 `json:"escalate_count"`
+	// Total is Passes and Escalations; other gate events count as neither.
+	Total int64 `json:"total"`
+	// PassPercent and EscalatePercent are of Total, to 1 decimal; 0 without.
+	PassPercent float64 `json:"pass_rate_pct"`
+	// MeanConfidence is the mean of the passes' confidence ÷ 100, to 2
+	// decimals; 0 without passes.
+	MeanConfidence  float64 `json:"avg_confidence"`
+	EscalatePercent float64 `json:"escalate_rate_pct"`
+	// Last are the last passes and escalations, in order of time; never nil.
+	Last []GateQuery `json:"last_queries"`
+}
+
+// GateQuery is what a gate decided.
+type GateQuery struct {
+	Outcome string `json:"outcome"` // OutcomePass or OutcomeEscalate
+	// Reason is null for a pass, stale_cache for a stale cascade, and
+	// low_confidence for any other escalation.
+	Reason *string `json:"reason"`
+}
+
+// The outcomes of a [GateQuery].
+const (
+	OutcomePass     = "pass"
+	OutcomeEscalate = "escalate"
+)
+
+// GateMetrics counts gate_compress and gate_escalate events since an instant,
+// inclusive (the zero time means all), and returns the lastN latest ones.
+func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (Gates, error) {
+	g := gateCounter{last: latest{room: max(lastN, 0)}}
+	err := r.scan(ctx, Filter{Since: since}, func(s *fileScan) bool {
+		g.add(&s.fields)
+		return true
+	})
+	if err != nil {
+		return Gates{}, err
+	}
+	return g.gates(), nil
+}
+
+type gateCounter struct {
+	passes, escalations int64
+	confidence          float64 // sum over the passes
+	last                latest
+}
+
+func (g *gateCounter) add(f *fields) {
+	switch {
+	case isString(f.event, EventGateEscalate):
+		g.escalations++
+		g.last.add(f, GateQuery{OutcomeEscalate, new("low_confidence")})
+	case !isString(f.event, EventGateCompress), isString(f.reason, "parse_fail"), isString(f.reason, "api_error"):
+	case isString(f.reason, "stale_cascade"):
+		g.escalations++
+		g.last.add(f, GateQuery{OutcomeEscalate, new("stale_cache")})
+	default:
+		confidence, ok := finiteValue(f.confid)
+		if !ok || confidence < 0 || confidence > 100 {
+			return
+		}
+		g.passes++
+		g.confidence += confidence
+		g.last.add(f, GateQuery{OutcomePass, nil})
+	}
+}
+
+func (g *gateCounter) gates() Gates {
+	total := g.passes + g.escalations
+	gates := Gates{Passes: g.passes, Escalations: g.escalations, Total: total, Last: g.last.queries()}
+	if total > 0 {
+		gates.PassPercent = roundTo(100*float64(g.passes)/float64(total), 1)
+		gates.EscalatePercent = roundTo(100*float64(g.escalations)/float64(total), 1)
+	}
+	if g.passes > 0 {
+		gates.MeanConfidence = roundTo(g.confidence/float64(g.passes)/100, 2)
+	}
+	return gates
+}
+
+// latest keeps the queries with the latest times, in their order; of equal
+// times the later line is the later one. Without a valid ts a query is older
+// than all others.
+type latest struct {
+	room    int
+	entries []timedQuery
+}
+
+type timedQuery struct {
+	time  time.Time
+	query GateQuery
+}
+
+func (l *latest) add(f *fields, query GateQuery) {
+	t, ok := parseTimeLiteral(f.ts)
+	if !ok {
+		t = time.Time{}.AddDate(-2, 0, 0) // before the year 0000
+	}
+	at := len(l.entries)
+	for at > 0 && l.entries[at-1].time.After(t) {
+		at--
+	}
+	if len(l.entries) == l.room {
+		if at == 0 {
+			return
+		}
+		at--
+		l.entries = slices.Delete(l.entries, 0, 1)
+	}
+	l.entries = slices.Insert(l.entries, at, timedQuery{t, query})
+}
+
+func (l *latest) queries() []GateQuery {
+	queries := make([]GateQuery, len(l.entries))
+	for i, e := range l.entries {
+		queries[i] = e.query
+	}
+	return queries
+}
+
+// roundTo rounds the exact value of f to a number of decimals, half to even: what
+// Python's round gives, which made these numbers first.
+func roundTo(f float64, decimals int) float64 {
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(f, 'f', decimals, 64), 64)
+	if err != nil {
+		return f
+	}
+	return rounded + 0 // -0 reads odd
+}

@@ -1,0 +1,231 @@
+package auditlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+)
+
+// Cursor is a place between two lines of a file. The zero value is the
+// beginning.
+type Cursor struct {
+	Offset int64 // of the next line's first byte, in the uncompressed file
+	Line   int64 // number of the lines before it
+}
+
+// fields are the raw values of the keys that readers look at, nil where the
+// line does not have them.
+type fields struct {
+	ts, event, session, model, traceID  []byte
+	cost, input, output, reason, confid []byte
+}
+
+// scan fills f from a line and checks that the line is a JSON object. Of a key
+// that occurs more than once the last value counts.
+func (f *fields) scan(text []byte) error {
+	*f = fields{}
+	return jsonline.EachMember(text, f.member)
+}
+
+func (f *fields) member(key, value []byte) bool {
+	if !f.set(key, value) && bytes.IndexByte(key, '\\') >= 0 {
+		f.set(jsonline.AppendString(nil, jsonline.Unquote(key)), value)
+	}
+	return true
+}
+
+// set takes key as a literal with its quotes.
+func (f *fields) set(key, value []byte) bool {
+	switch string(key) {
+	case `"` + keyTime + `"`:
+		f.ts = value
+	case `"` + keyEvent + `"`:
+		f.event = value
+	case `"` + keySession + `"`:
+		f.session = value
+	case `"` + keyModel + `"`:
+		f.model = value
+	case `"` + keyTraceID + `"`:
+		f.traceID = value
+	case `"` + keyCost + `"`:
+		f.cost = value
+	case `"` + keyInput + `"`:
+		f.input = value
+	case `"` + keyOutput + `"`:
+		f.output = value
+	case `"` + keyReason + `"`:
+		f.reason = value
+	case `"` + keyConfidence + `"`:
+		f.confid = value
+	default:
+		return false
+	}
+	return true
+}
+
+// ctxInterval is the number of lines after which a scan looks at its context.
+const ctxInterval = 256
+
+// fileScan goes through the lines of one file. Each call of next makes the
+// next event current.
+type fileScan struct {
+	Entry  // the current event
+	fields fields
+
+	file     *File
+	content  *content
+	lines    *lineReader
+	onDamage func(*DamageError)
+	member   func(key, value []byte) bool // s.fields.member, made once
+	number   int64                        // of the last line read
+	seen     int                          // lines read
+}
+
+// openScan begins a scan of f behind from. Close it.
+func (f *File) openScan(from Cursor, onDamage func(*DamageError)) (*fileScan, error) {
+	c, err := f.open(from.Offset)
+	if err != nil {
+		return nil, fmt.Errorf("auditlog: read %s: %w", f.path, err)
+	}
+	if onDamage == nil {
+		onDamage = f.logger.report
+	}
+	s := &fileScan{
+		file:     f,
+		content:  c,
+		lines:    newLineReader(c, from.Offset),
+		onDamage: onDamage,
+		number:   from.Line,
+	}
+	s.File = c.path
+	s.member = s.fields.member
+	return s, nil
+}
+
+func (s *fileScan) Close() error {
+	s.lines.release()
+	if err := s.content.Close(); err != nil {
+		return fmt.Errorf("auditlog: %w", err)
+	}
+	return nil
+}
+
+// next reports false at the end of the file and with an error, which is one of
+// I/O or of ctx.
+func (s *fileScan) next(ctx context.Context) (bool, error) {
+	for {
+		if s.seen%ctxInterval == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return false, fmt.Errorf("auditlog: read %s: %w", s.File, err)
+			}
+		}
+		if s.file.active != nil && s.lines.offset >= s.file.size {
+			return false, nil
+		}
+		l, ok := s.lines.next()
+		if !ok {
+			return false, s.finish(l)
+		}
+		s.number++
+		s.seen++
+		if s.take(l) {
+			return true, nil
+		}
+		if !l.terminated {
+			return false, s.finish(l)
+		}
+	}
+}
+
+// take makes l the current event if it is one, and tells of it if it is
+// damage.
+func (s *fileScan) take(l line) bool {
+	text := bytes.TrimSuffix(l.text, []byte{'\r'})
+	var err error
+	if int64(len(l.text)) == l.length {
+		s.fields = fields{}
+		if err = jsonline.EachMember(text, s.member); err == nil {
+			s.Line, s.Offset, s.Raw, s.Terminated = s.number, l.offset, text, l.terminated
+			return true
+		}
+		if len(bytes.TrimLeft(text, jsonSpace)) == 0 {
+			return false
+		}
+	}
+	if !l.terminated && s.lines.fault() != nil {
+		return false // part of what finish tells of
+	}
+	reason := reasonTorn
+	if l.terminated {
+		reason = explain(text, err)
+	}
+	s.onDamage(&DamageError{File: s.File, Line: s.number, Offset: l.offset, Length: l.length, Reason: reason})
+	return false
+}
+
+// finish ends the scan behind the last line, which may be the part of one that
+// a defect of the file cut off.
+func (s *fileScan) finish(last line) error {
+	err := s.lines.fault()
+	if err == nil {
+		return nil
+	}
+	if s.content.io.err != nil || !s.content.compressed() {
+		return fmt.Errorf("auditlog: read %s: %w", s.File, err)
+	}
+	// The bytes are readable, but they are not what compression makes.
+	d := &DamageError{File: s.File, Line: s.number + 1, Offset: s.lines.offset, Reason: "damaged gzip archive: " + explainGzip(err)}
+	if last.length > 0 {
+		d.Line, d.Offset, d.Length = s.number, last.offset, 0
+	}
+	s.onDamage(d)
+	return nil
+}
+
+func explainGzip(err error) string {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "it ends too early"
+	}
+	return err.Error()
+}
+
+// Lines yields every event of f behind from, in order, the last one also when
+// its line feed is missing. Lines that are not events go to onDamage (nil: they
+// are logged as warnings), and so does what lies behind a defect of a
+// compressed archive. Errors are those of I/O and of ctx; each ends the
+// sequence.
+//
+// A torn line at the end of the active file, which somebody may be about to
+// complete, goes to onDamage like any other damage.
+func (f *File) Lines(ctx context.Context, from Cursor, onDamage func(*DamageError)) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		more := true
+		err := f.scan(ctx, from, onDamage, func(s *fileScan) bool {
+			more = yield(s.Entry, nil)
+			return more
+		})
+		if err != nil && more {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+// scan calls visit for every event of f until it returns false.
+func (f *File) scan(ctx context.Context, from Cursor, onDamage func(*DamageError), visit func(*fileScan) bool) (err error) {
+	s, err := f.openScan(from, onDamage)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for {
+		ok, err := s.next(ctx)
+		if !ok || !visit(s) {
+			return err
+		}
+	}
+}
