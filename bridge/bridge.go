@@ -1,0 +1,166 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+)
+
+// Bridge replays one audit log to one endpoint. It is safe for concurrent use,
+// but a Run that starts while another one is running returns [ErrLocked].
+type Bridge struct {
+	cfg        config
+	reader     *auditlog.Reader
+	sender     *sender
+	path       string
+	checkpoint string
+	rejectFile string
+}
+
+// New returns a bridge from the log at path, whose active file need not exist
+// yet, to a collector. It reads the configuration, the variables and the
+// certificates, and reports what is malformed; it sends nothing and makes no
+// file.
+func New(path string, opts ...Option) (*Bridge, error) {
+	cfg, err := newConfig(opts)
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	reader, err := auditlog.NewReader(path, auditlog.WithLogger(cfg.logger))
+	if err == nil {
+		path, err = expand(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	s, err := newSender(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	b := &Bridge{
+		cfg:        cfg,
+		reader:     reader,
+		sender:     s,
+		path:       path,
+		checkpoint: cfg.checkpoint,
+		rejectFile: cfg.rejectFile,
+	}
+	if b.checkpoint == "" {
+		b.checkpoint = b.path + ".checkpoint-" + tagOf(s.url)
+	}
+	if b.rejectFile == "" {
+		b.rejectFile = b.path + ".rejected-" + tagOf(s.url)
+	}
+	return b, nil
+}
+
+// expand makes path absolute, with ~/ for the home directory, as auditlog does:
+// the checkpoint stands beside the log.
+func expand(path string) (string, error) {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("expand %s: %w", path, err)
+		}
+		path = filepath.Join(home, rest)
+	}
+	return filepath.Abs(path)
+}
+
+// Endpoint returns the URL that requests are sent to, in lower case and without
+// a default port.
+func (b *Bridge) Endpoint() string { return b.sender.url }
+
+// Checkpoint returns the path of the checkpoint.
+func (b *Bridge) Checkpoint() string { return b.checkpoint }
+
+// RejectFile returns the path of the reject file. It is made with its first
+// entry.
+func (b *Bridge) RejectFile() string { return b.rejectFile }
+
+// Stats says what one Run did. Where nothing else is said it counts records.
+type Stats struct {
+	// Read is how many records were read from the log and decoded. In a dry run
+	// it is how many a run would have sent.
+	Read int64
+	// Sent is how many the collector accepted. Of a batch that it rejected in
+	// part these are the ones it did not reject.
+	Sent int64
+	// Rejected is how many the collector, or otlploghttp, refused for good. They
+	// are in the reject file.
+	Rejected int64
+	// Retried is how many requests were sent again.
+	Retried int64
+	// Damaged is how many lines were skipped because they are no event.
+	Damaged int64
+	// Unfinished says that the active file ended in a line without its line
+	// feed, which was left for the next run.
+	Unfinished bool
+	// Restarted says that the place the checkpoint names was found in no file:
+	// the log was truncated, replaced or removed since. What may be new was sent;
+	// some of it may have been sent before.
+	Restarted bool
+}
+
+// Progress says how far a Run is.
+type Progress struct {
+	// Records is how many records were passed: sent or set aside.
+	Records int64
+	// Bytes is how many bytes of uncompressed lines were passed.
+	Bytes int64
+	// TotalBytes is how many there are to pass, 0 if that is not known. It is an
+	// estimate: archives are estimated by what their gzip trailer says, and the active
+	// file may grow.
+	TotalBytes int64
+}
+
+// Run sends what the checkpoint does not cover, from the oldest archive to the
+// end of the active file, and returns when all that was there when it
+// began is accepted or set aside in the reject file. Lines that are appended
+// while Run reads the active file may be sent as well; files that begin
+// later are left to the next Run.
+//
+// While the collector is away or asks to wait, Run waits and tries again until
+// ctx ends. Then it returns promptly, with the checkpoint saved for what
+// was accepted and an error that wraps ctx.Err().
+//
+// If the place that the checkpoint names is found in no file, Run starts after the
+// last file that was complete when the checkpoint was saved and is still there
+// with the same beginning; if there is none, with the oldest file. It logs a
+// warning and sets Stats.Restarted.
+//
+// Errors to branch on: [ErrLocked]; [*StopError]; ctx.Err(); fs.ErrNotExist if
+// there is no log at all. Stats is valid with every error.
+func (b *Bridge) Run(ctx context.Context) (stats Stats, err error) {
+	r := &run{Bridge: b, rejects: rejectFile{path: b.rejectFile}}
+	err = r.run(ctx)
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) && !errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("%w: %w", ctx.Err(), err) // what reads the log returns the cause
+	}
+	if err != nil {
+		return r.stats, fmt.Errorf("bridge: replay %s: %w", b.path, err)
+	}
+	return r.stats, nil
+}
+
+// lock keeps a second bridge out. The file stays when it is released: to remove
+// it would let two bridges hold a lock on two files of one name.
+func (b *Bridge) lock() (*flock.Flock, error) {
+	l := flock.New(b.checkpoint+".lock", flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock checkpoint in %s: %w; the bridge needs to write there, or a checkpoint elsewhere",
+			filepath.Dir(b.checkpoint), err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("lock %s: %w; wait for it to end, or use another checkpoint", l.Path(), ErrLocked)
+	}
+	return l, nil
+}

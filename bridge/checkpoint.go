@@ -1,0 +1,219 @@
+package bridge
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+const checkpointVersion = 1
+
+// headSize is how many bytes at the beginning of a file tell it from others.
+// The first line of an audit log holds a time and an identifier.
+const headSize = 4096
+
+// checkpoint is the content of a checkpoint file: where the next unsent line
+// begins, and what stands before it. A position is used only after the bytes
+// before it were compared, so that a file that was rotated is recognised under
+// its new name, and one that was truncated or replaced is not taken for it.
+type checkpoint struct {
+	Version  int    `json:"version"`
+	Endpoint string `json:"endpoint"`
+	// File is the base name the file had when the checkpoint was saved.
+	File string `json:"file"`
+	// Offset is the position in the uncompressed content, Line the number of
+	// lines before it.
+	Offset int64 `json:"offset"`
+	Line   int64 `json:"line"`
+	// Head is the beginning of the file, Tail the last line that was passed.
+	Head span `json:"head"`
+	Tail span `json:"tail"`
+	// Previous is the file before it: when File is gone, what comes after
+	// Previous is what is new.
+	Previous *fileID `json:"previous,omitempty"`
+}
+
+// span names a part of a file by its content.
+type span struct {
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
+	SHA256 string `json:"sha256"`
+}
+
+// fileID names a whole file.
+type fileID struct {
+	File string `json:"file"`
+	Head span   `json:"head"`
+}
+
+func spanOf(offset int64, content []byte) span {
+	sum := sha256.Sum256(content)
+	return span{Offset: offset, Length: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
+}
+
+// loadCheckpoint reads a checkpoint of the given endpoint; nil if there is
+// none.
+func loadCheckpoint(path, endpoint string) (*checkpoint, error) {
+	data, err := os.ReadFile(path) // #nosec G304 -- the user names the file
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	cp := new(checkpoint)
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(cp); err != nil {
+		return nil, fmt.Errorf("read checkpoint %s: %w; it is not as the bridge wrote it: restore it, or start from the oldest event", path, err)
+	}
+	switch {
+	case cp.Version != checkpointVersion:
+		return nil, fmt.Errorf("read checkpoint %s: it has version %d and this program writes %d; use a newer program, or another checkpoint",
+			path, cp.Version, checkpointVersion)
+	case cp.Endpoint != endpoint:
+		return nil, fmt.Errorf("read checkpoint %s: it belongs to the endpoint %s, not to %s; use another checkpoint for this one, or start from the oldest event",
+			path, cp.Endpoint, endpoint)
+	case !cp.consistent():
+		return nil, fmt.Errorf("read checkpoint %s: its numbers do not fit together; restore it, or start from the oldest event", path)
+	}
+	return cp, nil
+}
+
+func (cp *checkpoint) consistent() bool {
+	return cp.Offset > 0 && cp.Line >= 0 &&
+		cp.Head.Offset == 0 && cp.Head.Length > 0 && cp.Head.Length <= min(headSize, cp.Offset) &&
+		cp.Tail.Offset >= 0 && cp.Tail.Length >= 0 && cp.Tail.Length <= cp.Offset && cp.Tail.Offset <= cp.Offset-cp.Tail.Length
+}
+
+// saveCheckpoint makes cp durable under path. In this order, so that a crash
+// at any moment leaves the old checkpoint or the new one:
+//
+//	open path.tmp, truncated; write; fsync; close
+//	rename path.tmp to path
+//	fsync the folder
+//
+// The lock of the bridge makes the name path.tmp its own.
+func saveCheckpoint(path string, cp *checkpoint) (err error) {
+	data, err := json.Marshal(cp)
+	if err != nil {
+		return fmt.Errorf("encode checkpoint: %w", err)
+	}
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- the user names the file
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a folder cannot be synced there; NTFS journals the rename
+	}
+	d, err := os.Open(dir) // #nosec G304 -- the folder of a file the user names
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync folder %s: %w", dir, err)
+	}
+	return nil
+}
+
+// content is a file of the log, as far as the checkpoint looks at it.
+type content interface {
+	Content() (io.ReadCloser, error)
+}
+
+// matches reports whether the content of f up to the position of cp is what
+// stood before it when cp was saved.
+func (cp *checkpoint) matches(f content) (ok bool, err error) {
+	r, err := f.Content()
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	head := make([]byte, cp.Head.Length)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return false, shortIsNil(err)
+	}
+	if spanOf(0, head) != cp.Head {
+		return false, nil
+	}
+	// The tail may begin within the head.
+	rest := io.MultiReader(bytes.NewReader(head), r)
+	tail := sha256.New()
+	for _, part := range []struct {
+		w io.Writer
+		n int64
+	}{
+		{io.Discard, cp.Tail.Offset},
+		{tail, cp.Tail.Length},
+		{io.Discard, cp.Offset - cp.Tail.Offset - cp.Tail.Length},
+	} {
+		if _, err := io.CopyN(part.w, rest, part.n); err != nil {
+			return false, shortIsNil(err)
+		}
+	}
+	return hex.EncodeToString(tail.Sum(nil)) == cp.Tail.SHA256, nil
+}
+
+// matches reports whether f begins as the file that id names.
+func (id *fileID) matches(f content) (bool, error) {
+	head, err := readHead(f, id.Head.Length)
+	if err != nil {
+		return false, err
+	}
+	return spanOf(0, head) == id.Head, nil
+}
+
+// readHead returns the first n bytes of f, fewer if it is shorter.
+func readHead(f content, n int64) (head []byte, err error) {
+	r, err := f.Content()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	head, err = io.ReadAll(io.LimitReader(r, n))
+	if errors.Is(err, io.ErrUnexpectedEOF) { // a truncated archive
+		err = nil
+	}
+	return head, err
+}
+
+// shortIsNil drops the errors that only say that there are no more bytes.
+func shortIsNil(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+// sameFile reports whether two base names are forms of one file: an archive is
+// plain until it is compressed.
+func sameFile(a, b string) bool {
+	return strings.TrimSuffix(a, ".gz") == strings.TrimSuffix(b, ".gz")
+}

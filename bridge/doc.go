@@ -1,0 +1,53 @@
+// Package bridge replays an audit log, its archives and its active file, to an
+// OpenTelemetry collector over OTLP/HTTP, and loses nothing on the way.
+//
+// A [Bridge] reads the lines in the order in which they were written, turns
+// each back into the log record it came from (FORMAT.md section 6), sends
+// batches with otlploghttp, and moves a durable checkpoint behind what the
+// collector accepted. A second run sends only what is new.
+//
+// What it promises:
+//
+//   - At least once. The checkpoint moves only after the collector accepted. A
+//     run that is killed between the two sends one batch again; a receiver
+//     recognises what came twice by the attribute log.record.uid.
+//   - In order, per resource and scope: one request is in flight at a time.
+//   - Nothing is dropped silently. A record that the collector refuses for
+//     good is set aside in the reject file, with the reason; a line that is no
+//     event is counted and reported.
+//   - A line without its line feed at the end of the active file is still being
+//     written; it is left for the next run.
+//   - A log that was rotated, truncated or replaced since is noticed: the
+//     checkpoint names content, not only a file name and an offset.
+//
+// # Verdicts
+//
+// Every answer of the collector ends in one of five ways:
+//
+//   - accepted: 2xx with an empty body or an OTLP answer. Rejected records = 0
+//     with a message is logged as a warning.
+//   - partial: 2xx with an OTLP answer that says how many records were rejected.
+//     The answer does not say which, and the batch is never sent again, as most
+//     of it was accepted; the range goes to the reject file as one entry.
+//   - retry: 408, 425, 429, 5xx but 501, 505 and 511, a connection that is
+//     refused, reset or closed, a time-out, a truncated answer. The bridge waits,
+//     longer each time and at least as long as Retry-After asks, and sends
+//     again until its context ends.
+//   - bisect: 400, 413, 422, and a batch that otlploghttp itself refuses. The
+//     batch is halved down to the single records that are refused; these go to
+//     the reject file, all others arrive.
+//   - stop: 401, 403, 404, 405, every other 3xx and 4xx, 501, 505, 511, a 2xx
+//     whose body is no OTLP answer, and, before the endpoint answered for the
+//     first time in a run, a host name that cannot be resolved and a TLS
+//     handshake that fails. Run ends with a [*StopError]; nothing is skipped.
+//
+// # Configuration
+//
+// The variables OTEL_EXPORTER_OTLP_* and OTEL_EXPORTER_OTLP_LOGS_* for endpoint,
+// headers, compression, timeout, certificate, client certificate and client
+// key are honoured as otlploghttp does, except that one with a malformed value
+// is an error of [New] and not a silent return to the default. Options win over
+// variables. Unlike otlploghttp, whose default is https, the endpoint without
+// any configuration is http://localhost:4318, as the OpenTelemetry
+// specification asks.
+package bridge

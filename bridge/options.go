@@ -1,0 +1,232 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
+)
+
+// The defaults of the options.
+const (
+	// DefaultBatchSize is the largest number of records in one request.
+	DefaultBatchSize = 512
+	// DefaultInitialBackoff is the mean wait before the first retry.
+	DefaultInitialBackoff = time.Second
+	// DefaultMaxBackoff is the longest mean wait between two retries.
+	DefaultMaxBackoff = 30 * time.Second
+)
+
+// maxBatchBytes bounds the line bytes of one request. A collector takes 20 MiB
+// of OTLP by default, and no line grows five times when it becomes OTLP.
+const maxBatchBytes = 4 << 20
+
+// Option changes how a [Bridge] works.
+type Option interface {
+	apply(config) config
+}
+
+type optionFunc func(config) config
+
+func (f optionFunc) apply(c config) config { return f(c) }
+
+type config struct {
+	endpoint    string
+	endpointSet bool
+	headers     map[string]string
+	headersSet  bool
+	checkpoint  string
+	rejectFile  string
+	fromStart   bool
+	batchSize   int
+	dryRun      bool
+	serviceName string
+	logger      *slog.Logger
+	progress    func(Progress)
+	initial     time.Duration
+	maximum     time.Duration
+	transport   http.RoundTripper
+	exporter    []otlploghttp.Option
+}
+
+func newConfig(opts []Option) (config, error) {
+	c := config{
+		batchSize: DefaultBatchSize,
+		logger:    slog.New(slog.DiscardHandler),
+		initial:   DefaultInitialBackoff,
+		maximum:   DefaultMaxBackoff,
+	}
+	for _, o := range opts {
+		c = o.apply(c)
+	}
+	switch {
+	case c.batchSize < 1:
+		return config{}, fmt.Errorf("batch size %d: it must be at least 1", c.batchSize)
+	case c.logger == nil:
+		return config{}, errors.New("the logger is nil: leave WithLogger out to discard what is logged")
+	case c.initial <= 0 || c.maximum < c.initial:
+		return config{}, fmt.Errorf("backoff from %s to %s: both must be positive and the first not larger than the second",
+			c.initial, c.maximum)
+	}
+	if err := checkHeaders(c.headers); err != nil {
+		return config{}, err
+	}
+	return c, nil
+}
+
+// WithEndpoint sets the URL of the collector, http or https. A URL without a
+// path, or with the path /, gets /v1/logs; any other path is used as it is.
+// Credentials, a query and a fragment are an error of [New]: OTLP over HTTP sends none
+// of them; credentials go into [WithHeaders].
+//
+// Default: OTEL_EXPORTER_OTLP_LOGS_ENDPOINT, used as it is; else
+// OTEL_EXPORTER_OTLP_ENDPOINT with /v1/logs added to its path; else
+// http://localhost:4318/v1/logs.
+func WithEndpoint(url string) Option {
+	return optionFunc(func(c config) config {
+		c.endpoint, c.endpointSet = url, true
+		return c
+	})
+}
+
+// WithHeaders sets HTTP headers that are sent with each request. They replace
+// those of OTEL_EXPORTER_OTLP_LOGS_HEADERS and OTEL_EXPORTER_OTLP_HEADERS, which
+// are the default.
+func WithHeaders(headers map[string]string) Option {
+	headers = maps.Clone(headers)
+	return optionFunc(func(c config) config {
+		c.headers, c.headersSet = headers, true
+		return c
+	})
+}
+
+// WithCheckpoint sets the file that remembers what the collector accepted. It
+// belongs to one log and one endpoint. A file of the same name with .lock added
+// keeps a second bridge out, one with .tmp added exists for a moment while the
+// checkpoint is saved. The folder must exist.
+//
+// Default: beside the log, named after it and after the endpoint, such as
+// audit.jsonl.checkpoint-1f0c4a2e, so that a second collector starts with the
+// oldest event.
+func WithCheckpoint(file string) Option {
+	return optionFunc(func(c config) config {
+		c.checkpoint = file
+		return c
+	})
+}
+
+// WithRejectFile sets the file to which records are appended that the collector
+// refuses, one JSON object per line: kind (record, or partial for a batch of
+// which the collector rejected some), file, line, offset, reason, and for a
+// single record the original line. The folder must exist.
+//
+// Default: beside the log, such as audit.jsonl.rejected-1f0c4a2e.
+func WithRejectFile(file string) Option {
+	return optionFunc(func(c config) config {
+		c.rejectFile = file
+		return c
+	})
+}
+
+// WithFromStart ignores the checkpoint that is there and starts with the oldest
+// event. The checkpoint is replaced as soon as the first batch is accepted.
+func WithFromStart() Option {
+	return optionFunc(func(c config) config {
+		c.fromStart = true
+		return c
+	})
+}
+
+// WithBatchSize sets the largest number of records in one request, at least 1.
+// A batch is smaller at the end of each file, and when its lines reach 4 MiB.
+//
+// Default: [DefaultBatchSize].
+func WithBatchSize(n int) Option {
+	return optionFunc(func(c config) config {
+		c.batchSize = n
+		return c
+	})
+}
+
+// WithDryRun makes Run read and count only: nothing is sent, no file is written,
+// made or locked.
+func WithDryRun() Option {
+	return optionFunc(func(c config) config {
+		c.dryRun = true
+		return c
+	})
+}
+
+// WithServiceName sets the service.name of the resource of events that carry no
+// resource, because they were appended without OpenTelemetry.
+//
+// Default: unknown_service:otelaudit.
+func WithServiceName(name string) Option {
+	return optionFunc(func(c config) config {
+		c.serviceName = name
+		return c
+	})
+}
+
+// WithLogger sets where the bridge reports retries, damaged lines, rejected
+// records, and a log that is no longer what the checkpoint names.
+//
+// Default: discard.
+func WithLogger(logger *slog.Logger) Option {
+	return optionFunc(func(c config) config {
+		c.logger = logger
+		return c
+	})
+}
+
+// WithProgress sets a function that Run calls when it starts and each time the
+// checkpoint may move, from the goroutine of Run. It should return quickly.
+func WithProgress(f func(Progress)) Option {
+	return optionFunc(func(c config) config {
+		c.progress = f
+		return c
+	})
+}
+
+// WithBackoff sets the mean wait before the first retry and the longest mean
+// wait. Each wait is half as long again as the one before, give or take
+// half of it at random. The wait starts anew with each batch.
+//
+// Default: [DefaultInitialBackoff], [DefaultMaxBackoff].
+func WithBackoff(initial, maximum time.Duration) Option {
+	return optionFunc(func(c config) config {
+		c.initial, c.maximum = initial, maximum
+		return c
+	})
+}
+
+// WithTransport sets what makes the HTTP round trips, for TLS and proxy settings
+// that no variable expresses. It must be safe for use by one goroutine at a
+// time; the bridge does not close it.
+//
+// Default: an [http.Transport] with the certificates of
+// OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and
+// OTEL_EXPORTER_OTLP_CLIENT_KEY (each also with LOGS_) and the proxy of
+// HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+func WithTransport(rt http.RoundTripper) Option {
+	return optionFunc(func(c config) config {
+		c.transport = rt
+		return c
+	})
+}
+
+// WithExporterOptions passes options to otlploghttp, after those that the bridge
+// derives from its own. Retry is always the bridge's, and it makes its round
+// trips with its own client: WithRetry, WithHTTPClient, WithTLSClientConfig,
+// WithProxy and WithTimeout have no effect; use [WithBackoff], [WithTransport]
+// and OTEL_EXPORTER_OTLP_TIMEOUT.
+func WithExporterOptions(opts ...otlploghttp.Option) Option {
+	return optionFunc(func(c config) config {
+		c.exporter = append(c.exporter[:len(c.exporter):len(c.exporter)], opts...)
+		return c
+	})
+}

@@ -1,0 +1,59 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"os"
+	"strings"
+)
+
+// startProgress estimates what there is to do and reports the beginning.
+func (r *run) startProgress() {
+	if r.cfg.progress == nil {
+		return
+	}
+	for _, f := range r.files[r.place.file:] {
+		n, ok := contentSize(f.Path())
+		if !ok {
+			r.progress.TotalBytes = 0
+			break
+		}
+		r.progress.TotalBytes += n
+	}
+	if r.progress.TotalBytes > 0 {
+		r.progress.TotalBytes = max(0, r.progress.TotalBytes-r.place.at.Offset)
+	}
+	r.report()
+}
+
+func (r *run) report() {
+	if r.cfg.progress == nil {
+		return
+	}
+	if r.progress.TotalBytes > 0 {
+		r.progress.TotalBytes = max(r.progress.TotalBytes, r.progress.Bytes)
+	}
+	r.cfg.progress(r.progress)
+}
+
+// contentSize returns the size of a file's uncompressed content. Of a gzip file
+// it is what the trailer of the last member says (RFC 1952: ISIZE, modulo 2^32),
+// right for the archives of auditlog, which have one member.
+func contentSize(path string) (int64, bool) {
+	f, err := os.Open(path) // #nosec G304 -- a file of the log
+	if err != nil {
+		return 0, false
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	info, err := f.Stat()
+	if err != nil {
+		return 0, false
+	}
+	if !strings.HasSuffix(path, ".gz") {
+		return info.Size(), true
+	}
+	var trailer [4]byte
+	if _, err := f.ReadAt(trailer[:], info.Size()-4); err != nil {
+		return 0, false
+	}
+	return int64(binary.LittleEndian.Uint32(trailer[:])), true
+}

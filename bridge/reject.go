@@ -1,0 +1,149 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+)
+
+// rejectFile is where records go that the collector refuses: one JSON object
+// per line, in this order of keys:
+//
+//	ts        when it was set aside, UTC, milliseconds
+//	kind      "record", or "partial": the collector rejected count records of
+//	          this range without saying which
+//	file      base name of the file of the log
+//	line, offset            of the record, or of the first one of the range
+//	last_line, last_offset  of the last one of the range; partial only
+//	count     how many records were rejected
+//	of        how many records the range holds; partial only
+//	status    HTTP status; absent if the batch was refused before it was sent
+//	reason    the collector's words, or the exporter's
+//	record    the original line, as a string; with bytes that are no UTF-8 as
+//	          {"bytesValue":"<base64>"}; kind record only
+type rejectFile struct {
+	path string
+	f    *os.File // nil until the first entry
+}
+
+// record sets one record aside.
+func (r *rejectFile) record(file string, it item, v verdict) error {
+	b := entryStart("record", file, it)
+	b = append(b, `,"count":1`...)
+	b = appendVerdict(b, v)
+	b = append(b, `,"record":`...)
+	if utf8.Valid(it.raw) {
+		b = jsonline.AppendString(b, string(it.raw))
+	} else {
+		b = jsonline.AppendBytes(b, it.raw)
+	}
+	return r.append(append(b, "}\n"...))
+}
+
+// partial writes down that the collector rejected some of items.
+func (r *rejectFile) partial(file string, items []item, v verdict) error {
+	last := items[len(items)-1]
+	b := entryStart("partial", file, items[0])
+	b = append(b, `,"last_line":`...)
+	b = strconv.AppendInt(b, last.line, 10)
+	b = append(b, `,"last_offset":`...)
+	b = strconv.AppendInt(b, last.offset, 10)
+	b = append(b, `,"count":`...)
+	b = strconv.AppendInt(b, v.rejected, 10)
+	b = append(b, `,"of":`...)
+	b = strconv.AppendInt(b, int64(len(items)), 10)
+	b = appendVerdict(b, v)
+	return r.append(append(b, "}\n"...))
+}
+
+func entryStart(kind, file string, first item) []byte {
+	b := append([]byte(nil), `{"ts":`...)
+	b = jsonline.AppendTime(b, time.Now())
+	b = append(b, `,"kind":"`...)
+	b = append(b, kind...)
+	b = append(b, `","file":`...)
+	b = jsonline.AppendString(b, file)
+	b = append(b, `,"line":`...)
+	b = strconv.AppendInt(b, first.line, 10)
+	b = append(b, `,"offset":`...)
+	return strconv.AppendInt(b, first.offset, 10)
+}
+
+func appendVerdict(b []byte, v verdict) []byte {
+	if v.status != 0 {
+		b = append(b, `,"status":`...)
+		b = strconv.AppendInt(b, int64(v.status), 10)
+	}
+	b = append(b, `,"reason":`...)
+	return jsonline.AppendString(b, v.reason)
+}
+
+// append makes one entry durable: write, fsync; and before the first one: open
+// or create with mode 0600, end a line that a crash left torn, fsync the
+// folder. The checkpoint passes a record only after that.
+func (r *rejectFile) append(entry []byte) error {
+	if r.f == nil {
+		torn, err := r.open()
+		if err != nil {
+			return fmt.Errorf("open reject file: %w", err)
+		}
+		if torn {
+			entry = append([]byte("\n"), entry...)
+		}
+	}
+	_, err := r.f.Write(entry)
+	if err == nil {
+		err = r.f.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("append to reject file: %w", err)
+	}
+	return nil
+}
+
+func (r *rejectFile) open() (torn bool, err error) {
+	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return false, err
+	}
+	if torn, err = endsTorn(f); err == nil {
+		err = syncDir(filepath.Dir(r.path))
+	}
+	if err != nil {
+		return false, errors.Join(err, f.Close())
+	}
+	r.f = f
+	return torn, nil
+}
+
+func endsTorn(f *os.File) (bool, error) {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return false, err
+	}
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], size-1); err != nil {
+		return false, err
+	}
+	return last[0] != '\n', nil
+}
+
+// close closes the file if it was opened.
+func (r *rejectFile) close() error {
+	if r.f == nil {
+		return nil
+	}
+	f := r.f
+	r.f = nil
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("close reject file: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,510 @@
+package bridge_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
+	collogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/otelaudit/otelaudit/bridge"
+)
+
+const (
+	typeProto = "application/x-protobuf"
+	typeJSON  = "application/json"
+	typeHTML  = "text/html; charset=utf-8"
+	typeText  = "text/plain"
+)
+
+func partialBody(t testing.TB, rejected int64, message string) string {
+	t.Helper()
+	b, err := proto.Marshal(&collogspb.ExportLogsServiceResponse{
+		PartialSuccess: &collogspb.ExportLogsPartialSuccess{RejectedLogRecords: rejected, ErrorMessage: message},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// hijack answers with raw bytes and closes the connection.
+func hijack(raw string, reset bool) answer {
+	return func(w http.ResponseWriter, _ *http.Request, _ *collogspb.ExportLogsServiceRequest) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(conn, raw)
+		if reset {
+			_ = conn.(*net.TCPConn).SetLinger(0)
+		}
+		_ = conn.Close()
+	}
+}
+
+// TestEveryAnswerEndsInOneVerdict is the table of the package comment, row by
+// row: a log of four events meets a collector that gives the answer to its
+// first request, and takes all others.
+func TestEveryAnswerEndsInOneVerdict(t *testing.T) {
+	const four = 4
+	accepted := bridge.Stats{Read: four, Sent: four}
+	retried := bridge.Stats{Read: four, Sent: four, Retried: 1}
+	halved := accepted // both halves are taken
+	stopped := bridge.Stats{Read: four}
+
+	type row struct {
+		name   string
+		answer answer
+		want   bridge.Stats
+		status int // of the StopError; -1: none
+	}
+	rows := []row{
+		{"200 empty", reply(200, "", ""), accepted, -1},
+		{"200 empty protobuf", reply(200, typeProto, ""), accepted, -1},
+		{"200 empty HTML", reply(200, typeHTML, ""), accepted, -1},
+		{"202 empty", reply(202, "", ""), accepted, -1},
+		{"204", reply(204, "", ""), accepted, -1},
+		{"200 protobuf, partial success of nothing", reply(200, typeProto, "\x0a\x00"), accepted, -1},
+		{"200 protobuf, rejected 0 with a message", reply(200, typeProto, partialBody(t, 0, "careful")), accepted, -1},
+		{"200 JSON {}", reply(200, typeJSON, "{}"), accepted, -1},
+		{"200 JSON partialSuccess {}", reply(200, typeJSON+"; charset=utf-8", `{"partialSuccess":{}}`), accepted, -1},
+		{"200 JSON with a later field", reply(200, typeJSON, `{"partialSuccess":{"new":1},"later":[]}`), accepted, -1},
+
+		{"200 protobuf, rejected 3", reply(200, typeProto, partialBody(t, 3, "too old")), bridge.Stats{Read: four, Sent: 1, Rejected: 3}, -1},
+		{"200 JSON, rejected 3", reply(200, typeJSON, `{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too old"}}`), bridge.Stats{Read: four, Sent: 1, Rejected: 3}, -1},
+		{"200 JSON, rejected 3 as a number", reply(200, typeJSON, `{"partialSuccess":{"rejectedLogRecords":3}}`), bridge.Stats{Read: four, Sent: 1, Rejected: 3}, -1},
+		{"200 rejected more than were sent", reply(200, typeProto, partialBody(t, 99, "")), bridge.Stats{Read: four, Rejected: four}, -1},
+
+		{"connection closed before an answer", hijack("", false), retried, -1},
+		{"connection reset before an answer", hijack("", true), retried, -1},
+		{"no HTTP", hijack("SSH-2.0-x\r\n", false), retried, -1},
+		{"header cut off", hijack("HTTP/1.1 200 OK\r\nContent-Le", false), retried, -1},
+		{"body cut off", hijack("HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 9\r\n\r\n\x0a", false), retried, -1},
+		{"chunked body cut off", hijack("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false), retried, -1},
+
+		{"200 HTML", reply(200, typeHTML, "<html>Please log in"), stopped, 200},
+		{"200 text", reply(200, typeText, "ok"), stopped, 200},
+		{"200 without a type", reply(200, "", "ok"), stopped, 200},
+		{"200 JSON, an error", reply(200, typeJSON, `{"error":"not logged in"}`), stopped, 200},
+		{"200 JSON, an array", reply(200, typeJSON, `[]`), stopped, 200},
+		{"200 JSON, cut inside", reply(200, typeJSON, `{"partialSuccess":`), stopped, 200},
+		{"200 protobuf, garbage", reply(200, typeProto, "<html>"), stopped, 200},
+		{"200 protobuf, a google.rpc.Status", reply(200, typeProto, "\x08\x05\x12\x02no"), stopped, 200},
+		{"200 HTML of 5 MiB", reply(200, typeHTML, strings.Repeat("x", 5<<20)), stopped, 200},
+		{"400 from a TLS port", reply(400, typeText, "Client sent an HTTP request to an HTTPS server.\n"), stopped, 400},
+	}
+	for _, status := range []int{408, 425, 429, 500, 502, 503, 504, 507, 599} {
+		rows = append(rows, row{fmt.Sprint(status), reply(status, typeText, "later"), retried, -1})
+	}
+	for _, status := range []int{400, 413, 422} {
+		rows = append(rows, row{fmt.Sprint(status), reply(status, typeText, "too bad"), halved, -1})
+	}
+	for _, status := range []int{300, 301, 302, 303, 304, 307, 308, 401, 402, 403, 404, 405, 406, 407, 409, 410, 411, 415, 421, 431, 451, 501, 505, 511} {
+		rows = append(rows, row{fmt.Sprint(status), reply(status, typeText, "go away"), stopped, status})
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			c := &collector{script: []answer{r.answer}}
+			path, url := logPath(t), c.serve(t)
+			content, names := lines("a", four)
+			write(t, path, content)
+			stats, err := newBridge(t, path, url).Run(t.Context())
+			if stats != r.want {
+				t.Errorf("got %+v, want %+v", stats, r.want)
+			}
+			if r.status < 0 {
+				if err != nil {
+					t.Errorf("got error %v, want none", err)
+				}
+				if got := run(t, path, url); got != (bridge.Stats{}) {
+					t.Errorf("second run: got %+v, want nothing", got)
+				}
+				return
+			}
+			stop, ok := errors.AsType[*bridge.StopError](err)
+			if !ok || stop.Status != r.status || stop.URL != url+"/v1/logs" || stop.Reason == "" || stop.Hint == "" {
+				t.Errorf("got error %#v, want a StopError with status %d, URL, reason and hint", err, r.status)
+			}
+			// Nothing was skipped.
+			c.names()
+			run(t, path, url)
+			if diff := cmp.Diff(names, c.names()); diff != "" {
+				t.Errorf("arrived in the second run (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTimeoutIsRetried(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "50")
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	write(t, path, line("a")+"\n")
+	c.push(func(_ http.ResponseWriter, r *http.Request, _ *collogspb.ExportLogsServiceRequest) {
+		<-r.Context().Done()
+	})
+	if got, want := run(t, path, url), (bridge.Stats{Read: 1, Sent: 1, Retried: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestCollectorThatComesLaterGetsEverything(t *testing.T) {
+	var c collector
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := logPath(t)
+	content, names := lines("a", 3)
+	write(t, path, content)
+	failures := 0
+	arrive := onLog(func(string) {
+		if failures++; failures != 3 {
+			return
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		s := &httptest.Server{Listener: l, Config: &http.Server{Handler: &c}}
+		s.Start()
+		t.Cleanup(s.Close)
+	})
+	if got, want := run(t, path, "http://"+addr, bridge.WithLogger(arrive)), (bridge.Stats{Read: 3, Sent: 3, Retried: 3}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if diff := cmp.Diff(names, c.names()); diff != "" {
+		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+}
+
+// fails is a transport whose first round trips fail.
+type fails struct {
+	errs []error
+	next http.RoundTripper
+}
+
+func (f *fails) RoundTrip(r *http.Request) (*http.Response, error) {
+	if len(f.errs) > 0 {
+		err := f.errs[0]
+		f.errs = f.errs[1:]
+		if err != nil {
+			return nil, err
+		}
+	}
+	return f.next.RoundTrip(r)
+}
+
+func TestNameThatCannotBeResolvedStopsAtTheStartOnly(t *testing.T) {
+	dns := &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "collector", IsNotFound: true}}
+	content, _ := lines("a", 4)
+	t.Run("start", func(t *testing.T) {
+		var c collector
+		path := logPath(t)
+		write(t, path, content)
+		_, err := newBridge(t, path, "http://collector", bridge.WithTransport(&fails{errs: []error{dns}, next: inMemory{&c}})).Run(t.Context())
+		if stop, ok := errors.AsType[*bridge.StopError](err); !ok || stop.Status != 0 || !errors.Is(err, dns) {
+			t.Errorf("got error %v, want a StopError without status that wraps the failure", err)
+		}
+	})
+	t.Run("later", func(t *testing.T) {
+		var c collector
+		path := logPath(t)
+		write(t, path, content)
+		got := run(t, path, "http://collector", bridge.WithBatchSize(2),
+			bridge.WithTransport(&fails{errs: []error{nil, dns}, next: inMemory{&c}}))
+		if want := (bridge.Stats{Read: 4, Sent: 4, Retried: 1}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestTLSThatFailsStopsAtTheStart(t *testing.T) {
+	var c collector
+	path := logPath(t)
+	write(t, path, line("a")+"\n")
+	s := httptest.NewUnstartedServer(&c)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	for name, url := range map[string]string{
+		"unknown authority": s.URL,
+		"plain text to TLS": strings.Replace(s.URL, "https", "http", 1),
+		"TLS to plain text": strings.Replace(c.serve(t), "http", "https", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newBridge(t, path, url).Run(t.Context())
+			if stop, ok := errors.AsType[*bridge.StopError](err); !ok || stop.Hint == "" {
+				t.Errorf("got error %v, want a StopError with a hint", err)
+			}
+		})
+	}
+}
+
+func TestRefusedConnectionIsRetriedAtTheStart(t *testing.T) {
+	var c collector
+	path := logPath(t)
+	write(t, path, line("a")+"\n")
+	got := run(t, path, "http://collector", bridge.WithTransport(&fails{
+		errs: []error{syscall.ECONNREFUSED, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, context.DeadlineExceeded},
+		next: inMemory{&c},
+	}))
+	if want := (bridge.Stats{Read: 1, Sent: 1, Retried: 5}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header func() string
+		min    time.Duration
+		max    time.Duration
+	}{
+		"seconds":        {func() string { return "120" }, 120 * time.Second, 120 * time.Second},
+		"date":           {func() string { return time.Now().Add(5 * time.Minute).UTC().Format(http.TimeFormat) }, 5*time.Minute - time.Second, 5 * time.Minute},
+		"absent":         {func() string { return "" }, time.Second / 2, 3 * time.Second / 2},
+		"zero":           {func() string { return "0" }, time.Second / 2, 3 * time.Second / 2},
+		"negative":       {func() string { return "-5" }, time.Second / 2, 3 * time.Second / 2},
+		"garbage":        {func() string { return "soon" }, time.Second / 2, 3 * time.Second / 2},
+		"beyond reason":  {func() string { return "99999999999999" }, time.Hour, time.Hour},
+		"date long gone": {func() string { return "Sat, 02 Jan 1999 15:04:05 GMT" }, time.Second / 2, 3 * time.Second / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(dir, "audit.jsonl")
+				write(t, path, line("a")+"\n")
+				c := &collector{script: []answer{func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+					w.Header().Set("Retry-After", tt.header())
+					reply(503, typeText, "busy")(w, r, req)
+				}}}
+				start := time.Now()
+				b, err := bridge.New(path, bridge.WithEndpoint("http://collector"), bridge.WithTransport(inMemory{c}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := b.Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if got := time.Since(start); got < tt.min || got > tt.max {
+					t.Errorf("got a wait of %s, want %s to %s", got, tt.min, tt.max)
+				}
+			})
+		})
+	}
+}
+
+func TestWaitsGrowAndNeverEnd(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(dir, "audit.jsonl")
+		write(t, path, line("a")+"\n")
+		c := &collector{script: slices.Repeat([]answer{reply(503, typeText, "busy")}, 1000)}
+		start := time.Now()
+		b, err := bridge.New(path, bridge.WithEndpoint("http://collector"), bridge.WithTransport(inMemory{c}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stats, err := b.Run(t.Context())
+		if err != nil || stats.Retried != 1000 || stats.Sent != 1 {
+			t.Errorf("got %+v, %v, want 1000 retries and 1 sent", stats, err)
+		}
+		if got := time.Since(start); got < 1000*10*time.Second || got > 1000*45*time.Second {
+			t.Errorf("1000 retries took %s, want about 30 seconds each", got)
+		}
+	})
+}
+
+// reject is one line of the reject file.
+type reject struct {
+	TS         string `json:"ts"`
+	Kind       string `json:"kind"`
+	File       string `json:"file"`
+	Line       int64  `json:"line"`
+	Offset     int64  `json:"offset"`
+	LastLine   int64  `json:"last_line"`
+	LastOffset int64  `json:"last_offset"`
+	Count      int64  `json:"count"`
+	Of         int64  `json:"of"`
+	Status     int    `json:"status"`
+	Reason     string `json:"reason"`
+	Record     any    `json:"record"`
+}
+
+func rejects(t testing.TB, file string) []reject {
+	t.Helper()
+	var out []reject
+	for text := range strings.Lines(read(t, file)) {
+		var r reject
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			t.Fatalf("reject file: %v: %s", err, text)
+		}
+		if _, err := time.Parse("2006-01-02T15:04:05.000Z", r.TS); err != nil {
+			t.Errorf("reject file: %v", err)
+		}
+		r.TS = ""
+		out = append(out, r)
+	}
+	return out
+}
+
+// refuse answers 400 to a batch that holds an event of one of these names.
+func (c *collector) refuse(names ...string) answer {
+	return func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+		for _, rec := range recordsOf(req) {
+			if slices.Contains(names, rec.GetEventName()) {
+				reply(400, typeJSON, `{"code":3,"message":"bad \u001b[31mrecord"}`)(w, r, req)
+				return
+			}
+		}
+		c.accept(w, r, req)
+	}
+}
+
+func TestRefusedRecordsAreSetAsideAndAllOthersArrive(t *testing.T) {
+	var c collector
+	c.always = c.refuse("a-0", "a-13", "a-14", "a-29")
+	path, url := logPath(t), c.serve(t)
+	content, names := lines("a", 30)
+	// Not UTF-8, to see the bytes kept, with spaces to see the line kept.
+	bad := "{ \"event\" : \"bad\", \"x\":\"\xff\" }\r\n"
+	c.always = c.refuse("a-0", "a-13", "a-14", "a-29", "bad")
+	write(t, path, content+bad)
+	b := newBridge(t, path, url)
+	stats, err := b.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (bridge.Stats{Read: 31, Sent: 26, Rejected: 5}); stats != want {
+		t.Errorf("got %+v, want %+v", stats, want)
+	}
+	want := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		return n == "a-0" || n == "a-13" || n == "a-14" || n == "a-29"
+	})
+	if diff := cmp.Diff(want, c.names()); diff != "" {
+		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+	var wantRejects []reject
+	for _, i := range []int{0, 13, 14, 29} {
+		wantRejects = append(wantRejects, reject{
+			Kind: "record", File: "audit.jsonl", Line: int64(i + 1), Offset: int64(strings.Index(content, line(names[i]))),
+			Count: 1, Status: 400, Reason: `"bad \x1b[31mrecord"`, Record: line(names[i]),
+		})
+	}
+	wantRejects = append(wantRejects, reject{
+		Kind: "record", File: "audit.jsonl", Line: 31, Offset: int64(len(content)), Count: 1, Status: 400,
+		Reason: `"bad \x1b[31mrecord"`,
+		Record: map[string]any{"bytesValue": "eyAiZXZlbnQiIDogImJhZCIsICJ4Ijoi/yIgfQ=="},
+	})
+	if diff := cmp.Diff(wantRejects, rejects(t, b.RejectFile())); diff != "" {
+		t.Errorf("reject file (-want +got):\n%s", diff)
+	}
+	if got := run(t, path, url); got != (bridge.Stats{}) {
+		t.Errorf("second run: got %+v, want nothing", got)
+	}
+}
+
+func TestBatchThatTheExporterRefusesIsHalved(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	content, names := lines("a", 8)
+	large := line(strings.Repeat("x", 10_000)) + "\n"
+	write(t, path, content+large+line("b")+"\n")
+	b := newBridge(t, path, url, bridge.WithExporterOptions(otlploghttp.WithMaxRequestSize(5000)))
+	stats, err := b.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (bridge.Stats{Read: 10, Sent: 9, Rejected: 1}); stats != want {
+		t.Errorf("got %+v, want %+v", stats, want)
+	}
+	if diff := cmp.Diff(append(names, "b"), c.names()); diff != "" {
+		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+	got := rejects(t, b.RejectFile())
+	if len(got) != 1 || got[0].Status != 0 || !strings.Contains(got[0].Reason, "too large") || got[0].Line != 9 {
+		t.Errorf("reject file: got %.300v", got)
+	}
+}
+
+func TestPartialSuccessIsWrittenDownAndNeverSentAgain(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	content, _ := lines("a", 6)
+	write(t, path, content)
+	c.push(nil, reply(200, typeProto, partialBody(t, 2, "two of them are too old")))
+	b := newBridge(t, path, url, bridge.WithBatchSize(3))
+	stats, err := b.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (bridge.Stats{Read: 6, Sent: 4, Rejected: 2}); stats != want {
+		t.Errorf("got %+v, want %+v", stats, want)
+	}
+	want := []reject{{
+		Kind: "partial", File: "audit.jsonl",
+		Line: 4, Offset: int64(strings.Index(content, line("a-3"))),
+		LastLine: 6, LastOffset: int64(strings.Index(content, line("a-5"))),
+		Count: 2, Of: 3, Status: 200, Reason: "two of them are too old",
+	}}
+	if diff := cmp.Diff(want, rejects(t, b.RejectFile())); diff != "" {
+		t.Errorf("reject file (-want +got):\n%s", diff)
+	}
+	if c.requests != 2 {
+		t.Errorf("got %d requests, want 2", c.requests)
+	}
+}
+
+func TestTornEntryOfTheRejectFileIsEndedFirst(t *testing.T) {
+	var c collector
+	c.always = c.refuse("a")
+	path, url := logPath(t), c.serve(t)
+	write(t, path, line("a")+"\n")
+	file := filepath.Join(t.TempDir(), "refused")
+	write(t, file, `{"ts":"2026`)
+	run(t, path, url, bridge.WithRejectFile(file))
+	first, second, _ := strings.Cut(read(t, file), "\n")
+	if first != `{"ts":"2026` || !json.Valid([]byte(second)) {
+		t.Errorf("got %q and %q, want the torn entry kept and a whole one after it", first, second)
+	}
+}
+
+func TestRejectFileThatCannotBeWrittenHoldsTheCheckpoint(t *testing.T) {
+	var c collector
+	c.always = c.refuse("a-2")
+	path, url := logPath(t), c.serve(t)
+	content, _ := lines("a", 5)
+	write(t, path, content)
+	nowhere := filepath.Join(t.TempDir(), "missing", "refused")
+	if _, err := newBridge(t, path, url, bridge.WithRejectFile(nowhere)).Run(t.Context()); err == nil || !strings.Contains(err.Error(), nowhere) {
+		t.Errorf("got error %v, want one that names the reject file", err)
+	}
+	if got, want := run(t, path, url), (bridge.Stats{Read: 3, Sent: 2, Rejected: 1}); got != want {
+		t.Errorf("second run: got %+v, want %+v", got, want)
+	}
+	if diff := cmp.Diff([]string{"a-0", "a-1", "a-3", "a-4"}, c.names()); diff != "" {
+		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+}
