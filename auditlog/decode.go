@@ -149,12 +149,17 @@ func stringsValue(value []byte) ([]string, bool) {
 		list = append(list, s)
 		return ok
 	})
-	return list, ok && err == nil
+	if !ok || err != nil {
+		return nil, false
+	}
+	return list, true
 }
 
 func hexValue(value []byte, digits int) (string, bool) {
-	s, ok := stringValue(value)
-	return s, ok && isHexID(s, digits)
+	if s, ok := stringValue(value); ok && isHexID(s, digits) {
+		return s, true
+	}
+	return "", false
 }
 
 func flagsValue(value []byte) (byte, bool) {

@@ -116,18 +116,18 @@ func (enc *valueEncoder) appendReflect(dst []byte, v reflect.Value) []byte {
 	if isNilValue(v) {
 		return append(dst, "null"...)
 	}
-	if v.CanInterface() {
-		switch x := v.Interface().(type) {
-		case json.Marshaler:
-			return enc.appendMarshaled(dst, x)
-		case encoding.TextMarshaler:
-			if text, ok := textOf(x); ok {
-				return jsonline.AppendString(dst, text)
-			}
-			return jsonline.AppendString(dst, stringForm(x))
-		case error, fmt.Stringer:
-			return jsonline.AppendString(dst, stringForm(x))
+	// v.Interface cannot fail here: structs, whose unexported fields it would
+	// fail for, are not looked into.
+	switch x := v.Interface().(type) {
+	case json.Marshaler:
+		return enc.appendMarshaled(dst, x)
+	case encoding.TextMarshaler:
+		if text, ok := textOf(x); ok {
+			return jsonline.AppendString(dst, text)
 		}
+		return jsonline.AppendString(dst, stringForm(x))
+	case error, fmt.Stringer:
+		return jsonline.AppendString(dst, stringForm(x))
 	}
 	switch v.Kind() {
 	case reflect.Bool:
@@ -152,8 +152,6 @@ func (enc *valueEncoder) appendReflect(dst []byte, v reflect.Value) []byte {
 		return jsonline.AppendFloat(dst, v.Float())
 	case reflect.String:
 		return jsonline.AppendString(dst, v.String())
-	case reflect.Interface:
-		return enc.appendElement(dst, v.Elem())
 	case reflect.Pointer:
 		dst, ok := enc.enter(dst, v)
 		if !ok {
@@ -166,11 +164,9 @@ func (enc *valueEncoder) appendReflect(dst []byte, v reflect.Value) []byte {
 	case reflect.Map:
 		return enc.appendReflectMap(dst, v)
 	case reflect.Struct:
-		if v.CanInterface() {
-			return enc.appendMarshaled(dst, v.Interface())
-		}
+		return enc.appendMarshaled(dst, v.Interface())
 	}
-	return jsonline.AppendString(dst, stringForm(v))
+	return jsonline.AppendString(dst, stringForm(v.Interface()))
 }
 
 func (enc *valueEncoder) appendList(dst []byte, v reflect.Value) []byte {
@@ -192,15 +188,9 @@ func (enc *valueEncoder) appendList(dst []byte, v reflect.Value) []byte {
 	return append(dst, ']')
 }
 
-// appendElement appends v, which stands in a list or map.
+// appendElement appends what a list, map or pointer holds.
 func (enc *valueEncoder) appendElement(dst []byte, v reflect.Value) []byte {
-	if v.Kind() == reflect.Interface && v.IsNil() {
-		return append(dst, "null"...)
-	}
-	if v.CanInterface() {
-		return enc.appendValue(dst, v.Interface())
-	}
-	return enc.appendReflect(dst, v)
+	return enc.appendValue(dst, v.Interface())
 }
 
 func (enc *valueEncoder) appendReflectMap(dst []byte, v reflect.Value) []byte {
@@ -211,8 +201,12 @@ func (enc *valueEncoder) appendReflectMap(dst []byte, v reflect.Value) []byte {
 	defer enc.leave()
 	members := make([]member[reflect.Value], 0, v.Len())
 	for it := v.MapRange(); it.Next(); {
-		key, written := it.Key(), replaceInvalid(keyText(it.Key()))
-		members = append(members, member[reflect.Value]{fmt.Sprintf("%T %#v", key, key), written, it.Value()})
+		key := it.Key().Interface()
+		members = append(members, member[reflect.Value]{
+			key:     fmt.Sprintf("%T %#v", key, key), // tells apart what is written alike
+			written: replaceInvalid(keyText(it.Key())),
+			value:   it.Value(),
+		})
 	}
 	return appendMembers(enc, dst, members, sortMembers(members), enc.appendElement)
 }
@@ -327,14 +321,12 @@ func keyText(key reflect.Value) string {
 	if key.Kind() == reflect.String {
 		return key.String()
 	}
-	if key.CanInterface() {
-		if m, ok := key.Interface().(encoding.TextMarshaler); ok && !isNilValue(key) {
-			if text, ok := textOf(m); ok {
-				return text
-			}
+	if m, ok := key.Interface().(encoding.TextMarshaler); ok && !isNilValue(key) {
+		if text, ok := textOf(m); ok {
+			return text
 		}
 	}
-	return fmt.Sprint(key)
+	return fmt.Sprint(key.Interface())
 }
 
 // isNil reports whether v is nil or a nil pointer, map, slice, channel or
