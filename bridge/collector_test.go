@@ -29,8 +29,8 @@ type answer func(http.ResponseWriter, *http.Request, *collogspb.ExportLogsServic
 // its script does not answer.
 type collector struct {
 	mu       sync.Mutex
-	script   []answer
-	always   answer // answers each request after the script; nil: accept
+	script   []answer // of the next requests; nil: always
+	always   answer   // of all others; nil: accept
 	requests int
 	accepted []*collogspb.ExportLogsServiceRequest
 }
@@ -57,9 +57,12 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.mu.Lock()
-	do := c.always
+	var do answer
 	if len(c.script) > 0 {
 		do, c.script = c.script[0], c.script[1:]
+	}
+	if do == nil {
+		do = c.always
 	}
 	c.requests++
 	c.mu.Unlock()
@@ -256,10 +259,18 @@ func (f logFunc) Handle(_ context.Context, r slog.Record) error {
 func (f logFunc) WithAttrs([]slog.Attr) slog.Handler { return f }
 func (f logFunc) WithGroup(string) slog.Handler      { return f }
 
-// inMemory serves round trips from a handler, without a connection.
+// inMemory serves round trips from a handler, without a connection. A handler
+// that panics with http.ErrAbortHandler closes it without an answer.
 type inMemory struct{ http.Handler }
 
-func (h inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h inMemory) RoundTrip(r *http.Request) (_ *http.Response, err error) {
+	defer func() {
+		if v := recover(); v == http.ErrAbortHandler { //nolint:errorlint // as net/http does
+			err = io.ErrUnexpectedEOF
+		} else if v != nil {
+			panic(v)
+		}
+	}()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	resp := w.Result()

@@ -1,0 +1,56 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/bridge"
+)
+
+func Example() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "bridge")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "audit.jsonl")
+
+	log, err := auditlog.Open(path)
+	if err != nil {
+		panic(err)
+	}
+	defer log.Close()
+	if err := log.Append(ctx,
+		auditlog.Event{Name: auditlog.EventNav, Model: "llama-3.1-8b", Cost: new(0.000003)},
+		auditlog.Event{Name: auditlog.EventBudget, Reason: "hourly_budget_exhausted"},
+	); err != nil {
+		panic(err)
+	}
+
+	// Stands for an OpenTelemetry Collector.
+	server := httptest.NewServer(new(collector))
+	defer server.Close()
+
+	b, err := bridge.New(path, bridge.WithEndpoint(server.URL))
+	if err != nil {
+		panic(err)
+	}
+	for range 2 {
+		stats, err := b.Run(ctx)
+		if stop, ok := errors.AsType[*bridge.StopError](err); ok {
+			panic("change the configuration: " + stop.Error())
+		} else if err != nil {
+			panic(err)
+		}
+		fmt.Printf("sent %d, rejected %d\n", stats.Sent, stats.Rejected)
+	}
+	// Output:
+	// sent 2, rejected 0
+	// sent 0, rejected 0
+}
