@@ -63,7 +63,7 @@ func spanOf(offset int64, content []byte) span {
 // loadCheckpoint reads a checkpoint of the given endpoint; nil if there is
 // none.
 func loadCheckpoint(path, endpoint string) (*checkpoint, error) {
-	data, err := os.ReadFile(path) // #nosec G304 -- the user names the file
+	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -109,7 +109,7 @@ func saveCheckpoint(path string, cp *checkpoint) (err error) {
 		return fmt.Errorf("encode checkpoint: %w", err)
 	}
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- the user names the file
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names the file
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
@@ -133,7 +133,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // a folder cannot be synced there; NTFS journals the rename
 	}
-	d, err := os.Open(dir) // #nosec G304 -- the folder of a file the user names
+	d, err := os.Open(dir) //nolint:gosec // the folder of a file that the user names
 	if err != nil {
 		return fmt.Errorf("sync folder: %w", err)
 	}

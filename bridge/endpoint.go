@@ -179,7 +179,7 @@ func notToken(r rune) bool {
 func envTLS() (*tls.Config, error) {
 	var pool *x509.CertPool
 	if name, file := otlpEnv("CERTIFICATE"); name != "" {
-		pem, err := os.ReadFile(file) // #nosec G304 G703 -- the user names the file
+		pem, err := os.ReadFile(file) //nolint:gosec // the user names the file
 		if err != nil {
 			return nil, fmt.Errorf("read certificate of the variable %s: %w", name, err)
 		}

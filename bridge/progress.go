@@ -39,7 +39,7 @@ func (r *run) report() {
 // it is what the trailer of the last member says (RFC 1952: ISIZE, modulo 2^32),
 // right for the archives of auditlog, which have one member.
 func contentSize(path string) (int64, bool) {
-	f, err := os.Open(path) // #nosec G304 -- a file of the log
+	f, err := os.Open(path) //nolint:gosec // a file of the log
 	if err != nil {
 		return 0, false
 	}

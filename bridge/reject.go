@@ -28,6 +28,9 @@ import (
 //	reason    the collector's words, or the exporter's
 //	record    the original line, as a string; with bytes that are no UTF-8 as
 //	          {"bytesValue":"<base64>"}; kind record only
+//
+// A run that is killed between an entry and the checkpoint writes the entry
+// again.
 type rejectFile struct {
 	path string
 	f    *os.File // nil until the first entry
@@ -64,8 +67,7 @@ func (r *rejectFile) partial(file string, items []item, v verdict) error {
 }
 
 func entryStart(kind, file string, first item) []byte {
-	b := append([]byte(nil), `{"ts":`...)
-	b = jsonline.AppendTime(b, time.Now())
+	b := jsonline.AppendTime([]byte(`{"ts":`), time.Now())
 	b = append(b, `,"kind":"`...)
 	b = append(b, kind...)
 	b = append(b, `","file":`...)
@@ -109,7 +111,7 @@ func (r *rejectFile) append(entry []byte) error {
 }
 
 func (r *rejectFile) open() (torn bool, err error) {
-	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the user names the file
 	if err != nil {
 		return false, err
 	}

@@ -168,6 +168,24 @@ func TestDamagedLinesAreSkippedCountedAndPassed(t *testing.T) {
 	}
 }
 
+func TestCheckpointBehindCRLFIsTheBeginningOfALine(t *testing.T) {
+	var c collector
+	c.always = c.refuse("c")
+	path, url := logPath(t), c.serve(t)
+	content := line("a") + "\r\n" + line("b") + "\r\n"
+	write(t, path, content)
+	run(t, path, url)
+	appendTo(t, path, line("c")+"\r\n")
+	b := newBridge(t, path, url)
+	if _, err := b.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := rejects(t, b.RejectFile())
+	if len(got) != 1 || got[0].Line != 3 || got[0].Offset != int64(len(content)) {
+		t.Errorf("got %+v, want line 3 at byte %d", got, len(content))
+	}
+}
+
 func TestALogOfDamagedLinesIsPassedOnce(t *testing.T) {
 	var c collector
 	path, url := logPath(t), c.serve(t)
@@ -182,7 +200,7 @@ func TestALogOfDamagedLinesIsPassedOnce(t *testing.T) {
 
 func TestChangedLogIsNoticedAndNothingNewIsLost(t *testing.T) {
 	first, _ := lines("first", 4)
-	second, _ := lines("second", 4)
+	second, names := lines("second", 200) // longer than the head that is compared
 	tests := map[string]struct {
 		change func(t *testing.T, path string)
 		want   []string
@@ -192,8 +210,16 @@ func TestChangedLogIsNoticedAndNothingNewIsLost(t *testing.T) {
 			[]string{"new-0", "new-1"},
 		},
 		"truncated in the middle and written on": {
-			func(t *testing.T, path string) { write(t, path, line("second-0")+"\n"+line("new")+"\n"+second) },
-			[]string{"second-0", "new", "second-0", "second-1", "second-2", "second-3"},
+			func(t *testing.T, path string) {
+				more, _ := lines("more", 20)
+				write(t, path, second[:strings.Index(second, line("second-190"))]+more)
+			},
+			append(slices.Clone(names[:190]), "more-0", "more-1", "more-2", "more-3", "more-4", "more-5", "more-6", "more-7", "more-8", "more-9",
+				"more-10", "more-11", "more-12", "more-13", "more-14", "more-15", "more-16", "more-17", "more-18", "more-19"),
+		},
+		"another beginning before the same last line": {
+			func(t *testing.T, path string) { write(t, path, strings.Replace(second, "second-0", "change-0", 1)) },
+			append([]string{"change-0"}, names[1:]...),
 		},
 		"truncated and still shorter": {
 			func(t *testing.T, path string) { write(t, path, line("second-0")+"\n") },

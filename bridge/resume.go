@@ -73,7 +73,7 @@ func (r *run) find(ctx context.Context, name string, matches func(content) (bool
 		if err != nil {
 			// A damaged archive matches nothing. A file that cannot be read may
 			// be the one, and to start elsewhere would send a lot again.
-			if _, io := errors.AsType[*fs.PathError](err); io && !errors.Is(err, fs.ErrNotExist) {
+			if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && !errors.Is(err, fs.ErrNotExist) {
 				return -1, fmt.Errorf("look for the place of the checkpoint in %s: %w", r.files[i].Path(), err)
 			}
 			r.cfg.logger.Warn("file cannot be compared with the checkpoint",
@@ -97,7 +97,7 @@ func (r *run) previous() (*fileID, error) {
 	head, err := readHead(file, headSize)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// Damaged from its first bytes: it cannot be named by its content.
-		if _, io := errors.AsType[*fs.PathError](err); io {
+		if _, unreadable := errors.AsType[*fs.PathError](err); unreadable {
 			return nil, fmt.Errorf("read the beginning of %s: %w", file.Path(), err)
 		}
 	}

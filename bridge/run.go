@@ -44,9 +44,9 @@ type place struct {
 
 func (r *run) run(ctx context.Context) (err error) {
 	if !r.cfg.dryRun {
-		lock, err := r.lock()
-		if err != nil {
-			return err
+		lock, lockErr := r.lock()
+		if lockErr != nil {
+			return lockErr
 		}
 		defer func() { err = errors.Join(err, lock.Unlock()) }()
 		defer func() { err = errors.Join(err, r.rejects.close()) }()
@@ -60,7 +60,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	}
 	snapshot, err := r.reader.Snapshot(ctx)
 	if err != nil {
-		return fmt.Errorf("list files: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	r.files = snapshot.Files()
@@ -109,7 +109,7 @@ func (r *run) replayFile(ctx context.Context, file *auditlog.File) error {
 	}
 	for entry, err := range file.Lines(ctx, r.place.at, onDamage) {
 		if err != nil {
-			return fmt.Errorf("read %s: %w", file.Path(), err)
+			return err
 		}
 		if file.Active() && !entry.Terminated {
 			r.stats.Unfinished = true

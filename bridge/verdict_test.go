@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,13 +111,13 @@ func TestEveryAnswerEndsInOneVerdict(t *testing.T) {
 		{"400 from a TLS port", reply(400, typeText, "Client sent an HTTP request to an HTTPS server.\n"), stopped, 400},
 	}
 	for _, status := range []int{408, 425, 429, 500, 502, 503, 504, 507, 599} {
-		rows = append(rows, row{fmt.Sprint(status), reply(status, typeText, "later"), retried, -1})
+		rows = append(rows, row{strconv.Itoa(status), reply(status, typeText, "later"), retried, -1})
 	}
 	for _, status := range []int{400, 413, 422} {
-		rows = append(rows, row{fmt.Sprint(status), reply(status, typeText, "too bad"), halved, -1})
+		rows = append(rows, row{strconv.Itoa(status), reply(status, typeText, "too bad"), halved, -1})
 	}
 	for _, status := range []int{300, 301, 302, 303, 304, 307, 308, 401, 402, 403, 404, 405, 406, 407, 409, 410, 411, 415, 421, 431, 451, 501, 505, 511} {
-		rows = append(rows, row{fmt.Sprint(status), reply(status, typeText, "go away"), stopped, status})
+		rows = append(rows, row{strconv.Itoa(status), reply(status, typeText, "go away"), stopped, status})
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
@@ -147,6 +147,26 @@ func TestEveryAnswerEndsInOneVerdict(t *testing.T) {
 			run(t, path, url)
 			if diff := cmp.Diff(names, c.names()); diff != "" {
 				t.Errorf("arrived in the second run (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRedirectIsNotFollowed(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			var c, other collector
+			path, url, to := logPath(t), c.serve(t), other.serve(t)+"/v1/logs"
+			write(t, path, line("a")+"\n")
+			c.push(func(w http.ResponseWriter, r *http.Request, _ *collogspb.ExportLogsServiceRequest) {
+				http.Redirect(w, r, to, status)
+			})
+			_, err := newBridge(t, path, url).Run(t.Context())
+			if stop, ok := errors.AsType[*bridge.StopError](err); !ok || !strings.Contains(stop.Hint, to) {
+				t.Errorf("got error %v, want a StopError that names %s", err, to)
+			}
+			if c.requests != 1 || other.requests != 0 {
+				t.Errorf("got %d and %d requests, want 1 and none", c.requests, other.requests)
 			}
 		})
 	}
