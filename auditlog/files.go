@@ -209,46 +209,55 @@ func (r *Reader) Snapshot(ctx context.Context) (*Snapshot, error) {
 // takes as long as its fsyncs, a listing does not.
 const maxListings = 1000
 
-// snapshot lists the archives, opens the active file, and lists again. Equal
-// lists mean that no rotation made an archive of the file that was open, or
-// put a new one in its place unseen, in between: what is open follows the
-// archives listed.
 func (r *Reader) snapshot(ctx context.Context) (*Snapshot, error) {
+	openActive := func() (*os.File, error) { return openRegular(r.path) }
 	if r.cfg.activeOnly {
-		active, err := openRegular(r.path)
+		active, err := openActive()
 		if err != nil {
 			return nil, err
 		}
 		return r.newSnapshot(nil, active)
 	}
+	archives, active, err := settle(ctx, r.listArchives, openActive)
+	if err != nil {
+		return nil, err
+	}
+	return r.newSnapshot(archives, active)
+}
+
+// settle lists the archives, opens the active file, and lists again, until
+// both lists are equal. Then no rotation made an archive of the file that is
+// open, or of one before it, between the lists: what is open follows the
+// archives listed. It returns no active file if there is none, as between the
+// steps of a rotation.
+func settle(ctx context.Context, list func() ([]archive, error), open func() (*os.File, error)) ([]archive, *os.File, error) {
 	for range maxListings {
 		if err := context.Cause(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		before, err := r.listArchives()
+		before, err := list()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		active, err := openRegular(r.path)
-		// Between the steps of a rotation there is no active file.
+		active, err := open()
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return nil, nil, err
 		}
-		after, err := r.listArchives()
-		if err != nil {
-			return nil, errors.Join(err, closeFile(active))
-		}
-		if sameArchives(before, after) {
-			if active == nil && len(after) == 0 {
-				return nil, fs.ErrNotExist
+		after, err := list()
+		switch {
+		case err != nil:
+			return nil, nil, errors.Join(err, closeFile(active))
+		case !sameArchives(before, after):
+			if err := closeFile(active); err != nil {
+				return nil, nil, err
 			}
-			return r.newSnapshot(after, active)
-		}
-		if err := closeFile(active); err != nil {
-			return nil, err
+		case active == nil && len(after) == 0:
+			return nil, nil, fs.ErrNotExist
+		default:
+			return after, active, nil
 		}
 	}
-	return nil, errors.New("its archives keep changing; try again")
+	return nil, nil, errors.New("its archives keep changing; try again")
 }
 
 func closeFile(f *os.File) error {

@@ -20,7 +20,7 @@ func spendLog(t *testing.T) *auditlog.Reader {
 	t.Helper()
 	return putLog(t, map[string]string{
 		archiveName: `{"ts":"2026-02-13T14:10:00.000Z","event":"nav","session_id":"s1","model":"m1","cost":1,"input_t":10,"output_t":1}` + "\n" +
-			`{"ts":"2026-02-13T15:20:00.000+01:00","event":"nav","session_id":"s1","model":"m1","cost":1.0}` + "\n",
+			`{"cost":9,"session_id":"s9","model":"m9","ts":"2026-02-13T15:20:00.000+01:00","event":"nav","session_id":"s1","model":"m1","cost":1.0}` + "\n",
 		activeName: `{"ts":"2026-02-13T15:00:00.000Z","event":"brief","session_id":"s2","model":"m2","cost":0,"input_t":0}` + "\n" +
 			`{"ts":"2026-02-14T00:00:00.000Z","event":"nav","session_id":"s2","model":"m\u0032","cost":0.5}` + "\n" +
 			// unpriced
