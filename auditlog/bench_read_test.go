@@ -11,12 +11,14 @@ import (
 	"github.com/otelaudit/otelaudit/auditlog"
 )
 
+const benchmarkLines = 50_000
+
 // benchmarkLog has lines as exporter writes them, of about 600 bytes.
-func benchmarkLog(b *testing.B, lines int, name string) *auditlog.Reader {
+func benchmarkLog(b *testing.B, name string) *auditlog.Reader {
 	b.Helper()
 	var content strings.Builder
 	start := time.Date(2026, 2, 13, 0, 0, 0, 0, time.UTC)
-	for n := range lines {
+	for n := range benchmarkLines {
 		fmt.Fprintf(&content, `{"ts":"%s","event":"%s","session_id":"3f0f9a1e-5f0b-4f5e-9d43-%012d","cost":%v,"model":"claude-sonnet-4-6",`+
 			`"input_t":%d,"output_t":%d,"duration_ms":%d,"gen_ai.operation.name":"chat","gen_ai.request.model":"claude-sonnet-4-6",`+
 			`"log.record.uid":"019c5a50-7b5e-7e58-8000-%012d","prompt":"Where is the parser of \"audit lines\"?\nLook it up.",`+
@@ -33,11 +35,9 @@ func benchmarkLog(b *testing.B, lines int, name string) *auditlog.Reader {
 	return r
 }
 
-func reportLines(b *testing.B, lines int) {
-	b.ReportMetric(float64(lines)*float64(b.N)/b.Elapsed().Seconds(), "lines/s")
+func reportLines(b *testing.B) {
+	b.ReportMetric(benchmarkLines*float64(b.N)/b.Elapsed().Seconds(), "lines/s")
 }
-
-const benchmarkLines = 50_000
 
 // BenchmarkSpend sums the cost of every line.
 func BenchmarkSpend(b *testing.B) {
@@ -48,21 +48,21 @@ func BenchmarkSpend(b *testing.B) {
 		"active": {activeName, auditlog.ByNothing}, "gzip": {archiveName, auditlog.ByNothing}, "byHour": {activeName, auditlog.ByHour},
 	} {
 		b.Run(name, func(b *testing.B) {
-			r := benchmarkLog(b, benchmarkLines, test.file)
+			r := benchmarkLog(b, test.file)
 			for b.Loop() {
 				spend, err := r.Spend(b.Context(), auditlog.Filter{}, test.by)
 				if err != nil || spend.Total.Events != benchmarkLines {
 					b.Fatal(spend, err)
 				}
 			}
-			reportLines(b, benchmarkLines)
+			reportLines(b)
 		})
 	}
 }
 
 // BenchmarkQuery looks for few events among many.
 func BenchmarkQuery(b *testing.B) {
-	r := benchmarkLog(b, benchmarkLines, activeName)
+	r := benchmarkLog(b, activeName)
 	filter := auditlog.Filter{
 		Session: "3f0f9a1e-5f0b-4f5e-9d43-000000000007",
 		Since:   time.Date(2026, 2, 13, 3, 0, 0, 0, time.FixedZone("", 3600)),
@@ -79,13 +79,13 @@ func BenchmarkQuery(b *testing.B) {
 			b.Fatal(n)
 		}
 	}
-	reportLines(b, benchmarkLines)
+	reportLines(b)
 }
 
 // BenchmarkLineFeeds is what a scan costs at the least: finding where lines
 // end.
 func BenchmarkLineFeeds(b *testing.B) {
-	r := benchmarkLog(b, benchmarkLines, activeName)
+	r := benchmarkLog(b, activeName)
 	dir := filepath.Dir(onlyFile(b, r))
 	for b.Loop() {
 		content, err := os.ReadFile(filepath.Join(dir, activeName))
@@ -93,5 +93,5 @@ func BenchmarkLineFeeds(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	reportLines(b, benchmarkLines)
+	reportLines(b)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -318,7 +319,7 @@ func TestMultiMemberArchiveIsReadWhole(t *testing.T) {
 func TestDamagedArchiveIsReadAsFarAsItGoes(t *testing.T) {
 	var content strings.Builder
 	for n := range 20 {
-		fmt.Fprintf(&content, "{\"n\":%d,\"x\":%q}\n", n, strings.Repeat(fmt.Sprint(n*n*7919), 5))
+		fmt.Fprintf(&content, "{\"n\":%d,\"x\":%q}\n", n, strings.Repeat(strconv.Itoa(n*n*7919), 5))
 	}
 	whole := compress(t, content.String())
 	r := putLog(t, map[string]string{activeName: "{\"last\":true}\n"})
@@ -618,7 +619,7 @@ func TestLastEventsOutliveTheReadBuffer(t *testing.T) {
 	var content strings.Builder
 	var want []string
 	for n := range 60 {
-		line := fmt.Sprintf(`{"n":%d,"long":%q}`, n, strings.Repeat(fmt.Sprint(n%10), 50_000))
+		line := fmt.Sprintf(`{"n":%d,"long":%q}`, n, strings.Repeat(strconv.Itoa(n%10), 50_000))
 		want = append(want, line)
 		content.WriteString(line + "\n")
 	}

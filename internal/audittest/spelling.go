@@ -2,6 +2,7 @@ package audittest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -19,7 +20,7 @@ var (
 	derivedOrder = order[2:12]
 )
 
-// number is any number that FORMAT.md section 3 spells.
+// The two spellings of numbers in FORMAT.md section 3.
 var (
 	integer = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
 	float   = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?$`)
@@ -143,7 +144,7 @@ func checkString(text []byte) (int, error) {
 		}
 		i += size
 	}
-	return 0, fmt.Errorf("string without end")
+	return 0, errors.New("string without end")
 }
 
 func checkEscape(text []byte) (int, error) {
