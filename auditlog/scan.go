@@ -200,8 +200,9 @@ func explainGzip(err error) string {
 // compressed archive. Errors are those of I/O and of ctx; each ends the
 // sequence.
 //
-// A torn line at the end of the active file, which somebody may be about to
-// complete, goes to onDamage like any other damage.
+// Of the active file it yields the lines that had begun when the snapshot was
+// taken. A torn line at its end, which somebody may be about to complete, goes to
+// onDamage like any other damage.
 func (f *File) Lines(ctx context.Context, from Cursor, onDamage func(*DamageError)) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		more := true
