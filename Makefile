@@ -1,0 +1,98 @@
+# `make` runs every check; `make help` lists the targets. Needs Go 1.26, GNU
+# make, git and, for the race detector, a C compiler. The other tools are pinned
+# in tools/go.mod and built by the go command.
+
+MODULES := . examples tools
+BUILD := $(CURDIR)/build
+TOOL := go tool -modfile="$(CURDIR)/tools/go.mod"
+LINT := $(TOOL) golangci-lint
+
+# More flags for go test, for example TESTFLAGS='-run Rotation -count 10'.
+TESTFLAGS :=
+FUZZTIME := 10s
+BENCH := .
+BENCHCOUNT := 6
+
+# each-module runs a command in the folder of every module, up to the first one
+# where it fails.
+each-module = @set -e; for module in $(MODULES); do cd "$(CURDIR)/$$module"; $(1); done
+
+.PHONY: all
+all: fmt-check tidy-check vet lint test ## everything that has to pass (the default)
+
+.PHONY: fmt
+fmt: ## format the code
+	$(call each-module,$(LINT) fmt)
+
+.PHONY: fmt-check
+fmt-check:
+	@echo "# format"
+	$(call each-module,$(LINT) fmt --diff || { echo "run make fmt" >&2; exit 1; })
+
+.PHONY: tidy
+tidy: ## bring go.mod and go.sum of every module up to date
+	$(call each-module,go mod tidy)
+
+.PHONY: tidy-check
+tidy-check:
+	@echo "# go mod tidy"
+	$(call each-module,go mod tidy -diff || { echo "run make tidy" >&2; exit 1; })
+
+.PHONY: vet
+vet: ## go vet, also as macOS and Windows see the root module
+	@echo "# go vet"
+	$(call each-module,go vet ./...)
+	@GOOS=darwin CGO_ENABLED=0 go vet ./...
+	@GOOS=windows CGO_ENABLED=0 go vet ./...
+
+.PHONY: lint
+lint: ## golangci-lint with .golangci.yml
+	@echo "# golangci-lint"
+	$(call each-module,$(LINT) run --show-stats=false)
+
+# The results are also in build/test/*.json, as go test -json gives them.
+.PHONY: test
+test: require-cc ## all tests of all modules with the race detector
+	@echo "# go test -race"
+	@rm -rf "$(BUILD)"/test && mkdir -p "$(BUILD)"/test
+	@failed=0; for module in $(MODULES); do \
+		cd "$(CURDIR)/$$module" && \
+		$(TOOL) gotestsum --format standard-quiet --format-hide-empty-pkg \
+			--jsonfile "$(BUILD)/test/module-$$module.json" \
+			-- -race $(TESTFLAGS) ./... || failed=1; \
+	done; exit $$failed
+
+.PHONY: require-cc
+require-cc:
+	@if [ "$$(go env CGO_ENABLED)" != 1 ] || ! command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null; then \
+		echo "The race detector needs cgo and a C compiler: install gcc or clang, and do not set CGO_ENABLED=0." >&2; \
+		exit 1; \
+	fi
+
+.PHONY: fuzz
+fuzz: ## every fuzz test for FUZZTIME (10s each)
+	@set -e; for package in $$(go list ./...); do \
+		for test in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "# $$package $$test"; \
+			go test -run '^$$' -fuzz "^$$test\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks that match BENCH, summed up over BENCHCOUNT runs by benchstat
+	@mkdir -p "$(BUILD)"
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) ./... > "$(BUILD)/bench.txt" || \
+		{ cat "$(BUILD)/bench.txt"; exit 1; }
+	@$(TOOL) benchstat "$(BUILD)/bench.txt"
+
+.PHONY: quickstart
+quickstart: ## the whole path with a real collector
+	go run -C examples ./quickstart
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf "$(BUILD)"
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
