@@ -12,3 +12,7 @@ var processSession = sync.OnceValue(uuid.NewString)
 // call, the same for all Logs. It is what events without a session of their
 // own carry, unless [WithSessionID] says otherwise.
 func SessionID() string { return processSession() }
+
+// SessionID returns the session of events that name none: that of
+// [WithSessionID], else [SessionID].
+func (l *Log) SessionID() string { return l.cfg.sessionID }

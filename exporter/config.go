@@ -1,0 +1,73 @@
+package exporter
+
+import "slices"
+
+// Option configures an [Exporter].
+type Option interface {
+	SetupOption
+	apply(cfg config) config
+}
+
+type config struct {
+	sources        []ownSources
+	withoutAliases bool
+	withoutUID     bool
+}
+
+type ownSources struct {
+	field string
+	keys  []string
+}
+
+type option func(config) config
+
+func (o option) apply(cfg config) config { return o(cfg) }
+
+func (o option) applySetup(cfg setupConfig) setupConfig {
+	cfg.exporter = append(cfg.exporter, o)
+	return cfg
+}
+
+func newConfig(opts []Option) config {
+	var cfg config
+	for _, opt := range opts {
+		cfg = opt.apply(cfg)
+	}
+	return cfg
+}
+
+// WithSources puts attribute keys in front of those that a field of the line
+// is taken from (FORMAT.md section 8), in the order given: of several options
+// for one field the first one's come first. field is a key of the line:
+// event, session_id, cost, model, input_t, output_t, files, reason, confidence
+// or duration_ms. For event the keys go before the record's EventName too.
+//
+// An attribute that has the name and type of the field itself still wins, and
+// values are read by the rules of the field: one that is not a cost, for
+// example, is passed over.
+func WithSources(field string, keys ...string) Option {
+	keys = slices.Clone(keys)
+	return option(func(cfg config) config {
+		cfg.sources = append(slices.Clip(cfg.sources), ownSources{field, keys})
+		return cfg
+	})
+}
+
+// WithoutAliases leaves the built-in sources out: fields come from attributes
+// of their own name and from [WithSources] only.
+func WithoutAliases() Option {
+	return option(func(cfg config) config {
+		cfg.withoutAliases = true
+		return cfg
+	})
+}
+
+// WithoutRecordUID leaves records without log.record.uid as they are. By
+// default they get one, a UUIDv7, so that no two lines are the same and what
+// arrives twice in a backend can be recognised.
+func WithoutRecordUID() Option {
+	return option(func(cfg config) config {
+		cfg.withoutUID = true
+		return cfg
+	})
+}

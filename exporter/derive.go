@@ -1,0 +1,170 @@
+package exporter
+
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+
+	"github.com/otelaudit/otelaudit/internal/otelline"
+)
+
+type value = attribute.Value
+
+// reading is what the sources of one record are looked up in.
+type reading struct {
+	table *sourceTable
+	attrs *otelline.Attributes
+	event string
+}
+
+// derive fills in the fields that the record does not carry itself. origin and
+// process give the session that it does not name.
+func (r *reading) derive(d *otelline.Derived, o *origin, process string) {
+	if !r.attrs.Owns(otelline.Session) {
+		d.Session = r.session()
+		if d.Session == "" {
+			d.Session = o.session(r.isTask())
+		}
+		if d.Session == "" {
+			d.Session = process
+		}
+		d.Set(otelline.Session)
+	}
+	for f := otelline.Cost; f < otelline.NumFields; f++ {
+		sources := &r.table.fields[f]
+		if r.attrs.HasAny(sources.mask) && !r.attrs.Owns(f) && r.field(d, f, o) {
+			d.Set(f)
+		}
+	}
+}
+
+// field sets f to the first source that is there.
+func (r *reading) field(d *otelline.Derived, f otelline.Field, o *origin) (ok bool) {
+	sources := r.table.fields[f].sources
+	switch f {
+	case otelline.Cost:
+		d.Cost, ok = r.number(sources, amount)
+	case otelline.InputTokens:
+		d.InputTokens, ok = r.integer(sources, count)
+	case otelline.OutputTokens:
+		d.OutputTokens, ok = r.integer(sources, count)
+	case otelline.Confidence:
+		d.Confidence, ok = r.integer(sources, percent)
+	case otelline.Duration:
+		d.Duration, ok = r.integer(sources, rounded)
+	case otelline.Model:
+		d.Model, ok = r.model(sources, o.requestedModel)
+	case otelline.Reason:
+		d.Reason, ok = r.text(sources, anySource)
+	case otelline.Files:
+		d.Files, ok = r.files(sources)
+	}
+	return ok
+}
+
+// session returns the session that the attributes name, "" if they name none.
+func (r *reading) session() string {
+	if !r.attrs.HasAny(r.table.fields[otelline.Session].mask) {
+		return ""
+	}
+	session, _ := r.text(r.table.fields[otelline.Session].sources, anySource)
+	return session
+}
+
+// model prefers the requested model if a LiteLLM proxy answered: its responses
+// name the deployment. The caller's own sources and "model" stay in front.
+func (r *reading) model(sources []keyedSource, requestedFirst bool) (string, bool) {
+	if requestedFirst {
+		if model, ok := r.text(sources, func(s *source) bool { return s.requested || s.key == otelline.Model.Key() }); ok {
+			return model, true
+		}
+	}
+	return r.text(sources, anySource)
+}
+
+func anySource(*source) bool { return true }
+
+// text returns the first source that is a text which is not empty.
+func (r *reading) text(sources []keyedSource, use func(*source) bool) (string, bool) {
+	for i := range sources {
+		s := &sources[i]
+		v, ok := r.attrs.Get(s.id)
+		if !ok || s.when != nil && !s.when(r) || !use(&s.source) {
+			continue
+		}
+		if s.text != nil {
+			if text, ok := s.text(r, v); ok {
+				return text, true
+			}
+		} else if text, ok := textOf(v); ok {
+			return text, true
+		}
+	}
+	return "", false
+}
+
+// number returns the first source that accept takes.
+func (r *reading) number(sources []keyedSource, accept func(value) (float64, bool)) (float64, bool) {
+	for i := range sources {
+		s := &sources[i]
+		v, ok := r.attrs.Get(s.id)
+		if !ok || s.when != nil && !s.when(r) {
+			continue
+		}
+		var n float64
+		if s.number != nil {
+			n, ok = s.number(r, v)
+		} else {
+			n, ok = accept(v)
+		}
+		if ok {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// integer is number for whole numbers below 2^53, which a float64 holds.
+func (r *reading) integer(sources []keyedSource, accept func(value) (float64, bool)) (int64, bool) {
+	n, ok := r.number(sources, accept)
+	return int64(n), ok
+}
+
+// files returns the first source that is a path or a list of paths.
+func (r *reading) files(sources []keyedSource) (value, bool) {
+	for i := range sources {
+		v, ok := r.attrs.Get(sources[i].id)
+		if !ok {
+			continue
+		}
+		if _, ok := textOf(v); ok || otelline.IsStrings(v) {
+			return v, true
+		}
+	}
+	return value{}, false
+}
+
+// bySource is the decision of a permission prompt and who took it.
+func bySource(r *reading, v value) (string, bool) {
+	decider, _ := r.attrs.Get(r.table.decider)
+	by, ok := textOf(decider)
+	decision, ok2 := textOf(v)
+	return decision + " by " + by, ok && ok2
+}
+
+// time returns what ts says.
+func (r *reading) time(record *sdklog.Record, now time.Time) time.Time {
+	if t := record.Timestamp(); !t.IsZero() {
+		return t
+	}
+	if v, ok := r.attrs.Get(r.table.eventTime); ok && v.Type() == attribute.STRING {
+		if t, err := time.Parse(time.RFC3339, v.AsString()); err == nil {
+			return t
+		}
+	}
+	if t := record.ObservedTimestamp(); !t.IsZero() {
+		return t
+	}
+	return now
+}

@@ -1,0 +1,142 @@
+package exporter
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/otelline"
+)
+
+// Emit emits event as a log record of logger. Its fields become attributes of
+// the names that they have on the line (cost, model, input_t, …) and its Name
+// the EventName. It carries the span of ctx, unless the event has a TraceID of
+// its own, and the session of ctx ([ContextWithSession]), unless it has a
+// SessionID. Without a Time it happened now.
+//
+// Emit returns nothing, as emitting does in OpenTelemetry: what is wrong with
+// the event is handed to otel.Handle, and the record is emitted all the same.
+func Emit(ctx context.Context, logger log.Logger, event auditlog.Event) {
+	var r log.Record
+	r.SetEventName(event.Name)
+	r.SetTimestamp(event.Time)
+	if event.Time.IsZero() {
+		r.SetTimestamp(time.Now())
+	}
+	if event.SessionID == "" {
+		event.SessionID = sessionOf(ctx)
+	}
+	attrs := fieldAttributes(&event)
+	attrs, err := appendAttributes(attrs, event.Attributes)
+	r.AddAttributes(attrs...)
+	ctx, traceErr := withTrace(ctx, &event)
+	if event.Name == "" {
+		err = errors.Join(errors.New("Name: it is empty; name the event"), err)
+	}
+	if err := errors.Join(err, traceErr); err != nil {
+		otel.Handle(fmt.Errorf("exporter: emit event %q: %w", event.Name, err))
+	}
+	logger.Emit(ctx, r)
+}
+
+func fieldAttributes(event *auditlog.Event) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, int(otelline.NumFields)+len(event.Attributes))
+	add := func(f otelline.Field, v value) {
+		attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(f.Key()), Value: v})
+	}
+	if event.SessionID != "" {
+		add(otelline.Session, attribute.StringValue(event.SessionID))
+	}
+	if event.Cost != nil {
+		add(otelline.Cost, attribute.Float64Value(*event.Cost))
+	}
+	if event.Model != "" {
+		add(otelline.Model, attribute.StringValue(event.Model))
+	}
+	if event.InputTokens != nil {
+		add(otelline.InputTokens, attribute.Int64Value(*event.InputTokens))
+	}
+	if event.OutputTokens != nil {
+		add(otelline.OutputTokens, attribute.Int64Value(*event.OutputTokens))
+	}
+	if event.Files != nil {
+		add(otelline.Files, attribute.StringSliceValue(event.Files))
+	}
+	if event.Reason != "" {
+		add(otelline.Reason, attribute.StringValue(event.Reason))
+	}
+	if event.Confidence != nil {
+		add(otelline.Confidence, attribute.Int64Value(*event.Confidence))
+	}
+	if event.Duration != nil {
+		ms := event.Duration.Round(time.Millisecond) / time.Millisecond
+		add(otelline.Duration, attribute.Int64Value(int64(ms)))
+	}
+	if event.Config != nil {
+		add(otelline.Config, valueOf(event.Config, 1))
+	}
+	return attrs
+}
+
+// appendAttributes appends the further attributes, in the order of their keys.
+// One whose key is also that of a field is left out, and an error says so: of
+// two attributes with one key the SDK keeps one.
+func appendAttributes(attrs []attribute.KeyValue, further map[string]any) ([]attribute.KeyValue, error) {
+	fields := attrs
+	var errs []error
+next:
+	for _, key := range sortedKeys(further) {
+		v := further[key]
+		if v == nil {
+			continue
+		}
+		if key == "" {
+			errs = append(errs, errors.New(`Attributes[""]: OpenTelemetry drops attributes without a key; name it`))
+			continue
+		}
+		for _, field := range fields {
+			if string(field.Key) == key {
+				errs = append(errs, fmt.Errorf("Attributes[%q]: %v is left out, because the field of the event is set too", key, v))
+				continue next
+			}
+		}
+		attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(key), Value: valueOf(v, 1)})
+	}
+	return attrs, errors.Join(errs...)
+}
+
+// withTrace returns ctx with the trace context that event says, if it says
+// one.
+func withTrace(ctx context.Context, event *auditlog.Event) (context.Context, error) {
+	if event.TraceID == "" && event.SpanID == "" && event.TraceFlags == nil {
+		return ctx, nil
+	}
+	var cfg trace.SpanContextConfig
+	var errs []error
+	if event.TraceID != "" && !parseID(cfg.TraceID[:], event.TraceID) {
+		errs = append(errs, fmt.Errorf("TraceID: %q is not 32 hexadecimal digits", event.TraceID))
+	}
+	if event.SpanID != "" && !parseID(cfg.SpanID[:], event.SpanID) {
+		errs = append(errs, fmt.Errorf("SpanID: %q is not 16 hexadecimal digits", event.SpanID))
+	}
+	if event.TraceFlags != nil {
+		cfg.TraceFlags = trace.TraceFlags(*event.TraceFlags)
+	}
+	if len(errs) > 0 {
+		return ctx, errors.Join(errs...)
+	}
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(cfg)), nil
+}
+
+func parseID(dst []byte, text string) bool {
+	b, err := hex.DecodeString(text)
+	return err == nil && copy(dst, b) == len(dst) && len(b) == len(dst)
+}

@@ -1,0 +1,183 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/otelline"
+)
+
+// Exporter writes records to an audit log. [New] makes one. It is safe for
+// concurrent use.
+type Exporter struct {
+	log      *auditlog.Log
+	cfg      config
+	sources  *sourceTable
+	origins  originCache
+	encoders sync.Pool
+	stopped  atomic.Bool
+}
+
+var _ sdklog.Exporter = (*Exporter)(nil)
+
+// New returns an exporter to log, which the caller owns: shut the exporter
+// down first, then close the log. The error says which option is wrong.
+func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
+	if log == nil {
+		return nil, errors.New("exporter: the log is nil; open one with auditlog.Open")
+	}
+	cfg := newConfig(opts)
+	sources, err := newSourceTable(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("exporter: %w", err)
+	}
+	e := &Exporter{log: log, cfg: cfg, sources: sources}
+	e.encoders.New = func() any { return e.newEncoder() }
+	return e, nil
+}
+
+// Export writes records, one line each, in their order, as one append. When it
+// returns nil they are in the kernel, under the promises of
+// [auditlog.Log.Append], whose errors it returns.
+//
+// The end of ctx does not lose records: it ends the wait for the disk, with an
+// [*auditlog.SyncError]. After Shutdown the error is
+// sdklog.ErrExporterShutdown.
+func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
+	if e.stopped.Load() {
+		return sdklog.ErrExporterShutdown
+	}
+	enc := e.encoder()
+	defer e.release(enc)
+	for i := range records {
+		enc.attrs.Read(&records[i])
+		enc.append(&records[i])
+	}
+	return e.write(ctx, &enc.lines)
+}
+
+// write appends lines. A context that ends while others are writing must not
+// lose them: then they are written without it.
+func (e *Exporter) write(ctx context.Context, lines *jsonline.Lines) error {
+	err := e.log.AppendLines(ctx, lines)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil && !isPartlyWritten(err) && errors.Is(err, context.Cause(ctx)) {
+		err = e.log.AppendLines(context.WithoutCancel(ctx), lines)
+	}
+	if err != nil {
+		return fmt.Errorf("exporter: %w", err)
+	}
+	return nil
+}
+
+// isPartlyWritten reports whether some or all of what was appended is in the
+// file.
+func isPartlyWritten(err error) bool {
+	if _, ok := errors.AsType[*auditlog.SyncError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*auditlog.BatchError](err)
+	return ok
+}
+
+// ForceFlush returns nil when every record exported before is on stable
+// storage. After Shutdown it does nothing.
+func (e *Exporter) ForceFlush(ctx context.Context) error {
+	if e.stopped.Load() {
+		return nil
+	}
+	return e.sync(ctx)
+}
+
+// Shutdown ends the exporter: it syncs, and Export returns
+// sdklog.ErrExporterShutdown after it. The log stays open. Further calls do
+// nothing.
+func (e *Exporter) Shutdown(ctx context.Context) error {
+	if e.stopped.Swap(true) {
+		return nil
+	}
+	return e.sync(ctx)
+}
+
+func (e *Exporter) sync(ctx context.Context) error {
+	if err := e.log.Sync(ctx); err != nil {
+		return fmt.Errorf("exporter: %w", err)
+	}
+	return nil
+}
+
+// encoder holds what encoding needs and can be used again.
+type encoder struct {
+	*Exporter
+
+	attrs *otelline.Attributes
+	line  otelline.Line
+	uids  *uidMaker
+	lines jsonline.Lines
+
+	key    originKey // of origin
+	origin *origin
+}
+
+func (e *Exporter) newEncoder() *encoder {
+	enc := &encoder{Exporter: e, attrs: otelline.NewAttributes(e.sources.keys), uids: newUIDMaker()}
+	enc.line.Attributes = enc.attrs
+	return enc
+}
+
+// maxPooledBytes keeps one huge batch from holding its memory for good.
+const maxPooledBytes = 1 << 20
+
+func (e *Exporter) encoder() *encoder { return e.encoders.Get().(*encoder) }
+
+func (e *Exporter) release(enc *encoder) {
+	if enc.lines.Size() > maxPooledBytes {
+		return
+	}
+	enc.lines.Reset()
+	enc.attrs.Reset()
+	enc.line = otelline.Line{Attributes: enc.attrs}
+	e.encoders.Put(enc)
+}
+
+// append encodes a record whose attributes were read.
+func (enc *encoder) append(record *sdklog.Record) {
+	now := time.Now()
+	l := &enc.line
+	l.Derived = otelline.Derived{}
+	r := reading{table: enc.sources, attrs: enc.attrs}
+	r.event = r.name(record)
+	o := enc.originOf(record)
+	r.derive(&l.Derived, o, enc.log.SessionID())
+	l.Event, l.Time, l.Origin = r.event, r.time(record, now), o.encoded
+	l.UID = nil
+	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
+		l.UID = enc.uids.next(now)
+	}
+	enc.lines.Commit(l.Append(enc.lines.Buffer(), record))
+}
+
+func (enc *encoder) originOf(record *sdklog.Record) *origin {
+	scope := record.InstrumentationScope()
+	key := keyOf(&scope, record.Resource())
+	if enc.origin == nil || key != enc.key {
+		enc.key, enc.origin = key, enc.cached(key, scope)
+	}
+	return enc.origin
+}
+
+// cached is on its own so that the scope escapes only where it has to.
+func (enc *encoder) cached(key originKey, scope instrumentation.Scope) *origin {
+	return enc.origins.get(enc.sources, key, &scope)
+}

@@ -1,0 +1,91 @@
+package exporter
+
+import (
+	"strings"
+	"sync"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/otelaudit/otelaudit/internal/otelline"
+)
+
+// origin is what is the same for all records of one scope and resource.
+type origin struct {
+	encoded []byte // the members scope and resource of otel
+	// sessions are those that the scope or the resource names: for events in
+	// general, and for tasks.
+	sessions [2]string
+	// requestedModel says that the model asked for goes before the one that
+	// answered.
+	requestedModel bool
+}
+
+func (o *origin) session(task bool) string {
+	if task {
+		return o.sessions[1]
+	}
+	return o.sessions[0]
+}
+
+// originKey identifies a scope and a resource. The resource is known by its
+// address, which is safe as long as the key holds it; the scope's attributes
+// by the hash by which the SDK itself tells sets apart.
+type originKey struct {
+	resource                 *resource.Resource
+	name, version, schemaURL string
+	attributes               attribute.Distinct
+}
+
+func keyOf(scope *instrumentation.Scope, res *resource.Resource) originKey {
+	key := originKey{resource: res, name: scope.Name, version: scope.Version, schemaURL: scope.SchemaURL}
+	if scope.Attributes.Len() > 0 {
+		key.attributes = scope.Attributes.Equivalent()
+	}
+	return key
+}
+
+// maxOrigins bounds the cache. A program has one resource and some dozens of
+// scopes; who makes them up by the thousand pays for each.
+const maxOrigins = 1024
+
+// originCache holds origins. It is safe for concurrent use.
+type originCache struct {
+	mu    sync.RWMutex
+	cache map[originKey]*origin
+}
+
+func (c *originCache) get(table *sourceTable, key originKey, scope *instrumentation.Scope) *origin {
+	c.mu.RLock()
+	o := c.cache[key]
+	c.mu.RUnlock()
+	if o != nil {
+		return o
+	}
+	o = newOrigin(table, scope, key.resource)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cache == nil || len(c.cache) >= maxOrigins {
+		c.cache = make(map[originKey]*origin)
+	}
+	c.cache[key] = o
+	return o
+}
+
+func newOrigin(table *sourceTable, scope *instrumentation.Scope, res *resource.Resource) *origin {
+	o := &origin{encoded: otelline.AppendOrigin(nil, scope, res)}
+	attrs := otelline.NewAttributes(table.keys)
+	for _, set := range []*attribute.Set{&scope.Attributes, res.Set()} {
+		attrs.ReadSet(set)
+		for i, event := range []string{"", "task."} {
+			if o.sessions[i] == "" {
+				r := reading{table: table, attrs: attrs, event: event}
+				o.sessions[i] = r.session()
+			}
+		}
+	}
+	service, _ := res.Set().Value("service.name")
+	o.requestedModel = strings.HasPrefix(scope.Name, "litellm") || strings.HasPrefix(service.AsString(), "litellm")
+	return o
+}

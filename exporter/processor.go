@@ -1,0 +1,108 @@
+package exporter
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+
+	"github.com/otelaudit/otelaudit/internal/otelline"
+)
+
+// Processor writes each record to the audit log before Emit returns: it never
+// drops one, and goroutines share writes and fsyncs. [NewProcessor] makes one.
+// It is safe for concurrent use.
+type Processor struct {
+	exp     *Exporter
+	stopped atomic.Bool
+}
+
+var _ sdklog.Processor = (*Processor)(nil)
+
+// NewProcessor returns a processor that writes with exp. Register it first, so
+// that the processors behind it see what it stamps on records.
+func NewProcessor(exp *Exporter) *Processor { return &Processor{exp: exp} }
+
+// OnEmit writes record. When it returns nil the line is in the kernel; how
+// soon it is on disk is said by the options of the log. The end of ctx changes
+// nothing about that.
+//
+// A record without log.record.uid gets one, and one without a session that of
+// ctx ([ContextWithSession]) as session.id, unless limits of the LoggerProvider
+// leave no room for them: then they are on the line only. Processors behind this
+// one see them.
+func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
+	if p.stopped.Load() {
+		return nil
+	}
+	enc := p.exp.encoder()
+	defer p.exp.release(enc)
+	enc.attrs.Read(record)
+	if enc.stamp(ctx, record) {
+		enc.attrs.Read(record)
+	}
+	enc.append(record)
+	return p.exp.write(context.WithoutCancel(ctx), &enc.lines)
+}
+
+// Enabled returns true until Shutdown.
+func (p *Processor) Enabled(context.Context, sdklog.EnabledParameters) bool { return !p.stopped.Load() }
+
+// ForceFlush returns nil when every record emitted before is on stable
+// storage.
+func (p *Processor) ForceFlush(ctx context.Context) error { return p.exp.ForceFlush(ctx) }
+
+// Shutdown shuts the exporter down. The log stays open.
+func (p *Processor) Shutdown(ctx context.Context) error {
+	p.stopped.Store(true)
+	return p.exp.Shutdown(ctx)
+}
+
+// stamp adds what the record lacks, and reports whether it did.
+func (enc *encoder) stamp(ctx context.Context, record *sdklog.Record) bool {
+	var room [2]attribute.KeyValue
+	add := room[:0]
+	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
+		add = append(add, attribute.String(otelline.KeyUID, string(enc.uids.next(time.Now()))))
+	}
+	if session := sessionOf(ctx); session != "" && !enc.hasSession(record) {
+		add = append(add, attribute.String(otelline.KeySessionID, session))
+	}
+	if len(add) == 0 {
+		return false
+	}
+	before, dropped := *record, record.DroppedAttributes()
+	record.AddAttributes(add...)
+	if record.DroppedAttributes() != dropped || !endsIn(record, add) {
+		// The provider's limits dropped or cut them, and counted that.
+		*record = before
+		return false
+	}
+	return true
+}
+
+// hasSession reports whether the record names a session itself.
+func (enc *encoder) hasSession(record *sdklog.Record) bool {
+	if enc.attrs.Owns(otelline.Session) {
+		return true
+	}
+	r := reading{table: enc.sources, attrs: enc.attrs}
+	r.event = r.name(record)
+	return r.session() != ""
+}
+
+// endsIn reports whether the last attributes of record are attrs.
+func endsIn(record *sdklog.Record, attrs []attribute.KeyValue) bool {
+	skip := record.AttributesLen() - len(attrs)
+	same := skip >= 0
+	record.WalkAttributes(func(kv attribute.KeyValue) bool {
+		if skip--; skip < 0 {
+			want := attrs[-skip-1]
+			same = same && kv.Key == want.Key && kv.Value.AsString() == want.Value.AsString()
+		}
+		return same
+	})
+	return same
+}

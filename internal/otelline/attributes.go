@@ -1,0 +1,164 @@
+package otelline
+
+import (
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+)
+
+// Attributes are the attributes of one record, looked through once: which of
+// them have keys of the table, which keys are repeated, which stand as fields
+// of the line. It is made to be used again for the next record.
+type Attributes struct {
+	table    *KeyTable
+	list     []attribute.KeyValue // keys as they are written, in valid UTF-8
+	ids      []KeyID              // by place in list
+	repeated []bool               // by place in list; nil as long as no key is
+	first    []int32              // by KeyID: place of the first occurrence, if present
+	present  []uint64             // bits by KeyID
+	own      [NumFields]int32     // place of the attribute that stands as the field, or -1
+	filter   keyFilter
+}
+
+// keyFilter is a Bloom filter with one hash for the keys of one record: most
+// records repeat none, and that should cost next to nothing to find out.
+type keyFilter [8]uint64
+
+// add reports whether hash may have been added before.
+func (f *keyFilter) add(hash uint64) bool {
+	word, bit := &f[hash>>6&7], uint64(1)<<(hash&63)
+	seen := *word&bit != 0
+	*word |= bit
+	return seen
+}
+
+// manyAttributes is the number of attributes from which repeated keys are
+// looked for with a map: comparing all with all would be quadratic.
+const manyAttributes = 64
+
+// NewAttributes returns empty Attributes that know the keys of table.
+func NewAttributes(table *KeyTable) *Attributes {
+	return &Attributes{
+		table:   table,
+		first:   make([]int32, table.Len()),
+		present: make([]uint64, (table.Len()+63)/64),
+	}
+}
+
+// Read looks through the attributes of r.
+func (a *Attributes) Read(r *sdklog.Record) {
+	a.Reset()
+	r.WalkAttributes(func(kv attribute.KeyValue) bool {
+		a.list = append(a.list, kv)
+		return true
+	})
+	a.index()
+}
+
+// ReadSet looks through a set of attributes, of a scope or a resource.
+func (a *Attributes) ReadSet(set *attribute.Set) {
+	a.Reset()
+	a.list = append(a.list, set.ToSlice()...)
+	a.index()
+}
+
+// Reset lets go of the record that was read.
+func (a *Attributes) Reset() {
+	clear(a.list)
+	a.list = a.list[:0]
+	a.ids = a.ids[:0]
+	a.repeated = a.repeated[:0]
+	clear(a.present)
+	a.filter = keyFilter{}
+}
+
+func (a *Attributes) index() {
+	var places map[string]int32
+	if len(a.list) > manyAttributes {
+		places = make(map[string]int32, len(a.list))
+	}
+	for i := range a.list {
+		key := string(a.list[i].Key)
+		if !utf8.ValidString(key) {
+			key = repair(key)
+			a.list[i].Key = attribute.Key(key)
+		}
+		hash := a.table.hash(key)
+		if places != nil {
+			if j, ok := places[key]; ok {
+				a.repeat(int(j), i)
+			} else {
+				places[key] = int32(i) //nolint:gosec // a record holds fewer
+			}
+		} else if a.filter.add(hash) {
+			for j := range a.list[:i] {
+				if string(a.list[j].Key) == key {
+					a.repeat(j, i)
+					break
+				}
+			}
+		}
+		id := a.table.find(hash, key)
+		a.ids = append(a.ids, id)
+		if id != NoKey && a.present[id>>6]&(1<<(id&63)) == 0 {
+			a.present[id>>6] |= 1 << (id & 63)
+			a.first[id] = int32(i) //nolint:gosec // a record holds fewer
+		}
+	}
+	for f := range NumFields {
+		a.own[f] = -1
+		if v, ok := a.Get(KeyID(f)); ok && !a.isRepeated(int(a.first[f])) && f.fits(v) {
+			a.own[f] = a.first[f]
+		}
+	}
+}
+
+func (a *Attributes) repeat(i, j int) {
+	for len(a.repeated) < len(a.list) {
+		a.repeated = append(a.repeated, false)
+	}
+	a.repeated[i], a.repeated[j] = true, true
+}
+
+func (a *Attributes) isRepeated(i int) bool { return len(a.repeated) > 0 && a.repeated[i] }
+
+// Get returns the value of the key with that number, of its first occurrence.
+func (a *Attributes) Get(id KeyID) (v attribute.Value, ok bool) {
+	if a.present[id>>6]&(1<<(id&63)) == 0 {
+		return attribute.Value{}, false
+	}
+	return a.list[a.first[id]].Value, true
+}
+
+// HasAny reports whether one of the keys whose bits are set in mask is there.
+func (a *Attributes) HasAny(mask []uint64) bool {
+	for i, m := range mask {
+		if a.present[i]&m != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// HasUID reports whether the record has a log.record.uid, whatever its type.
+func (a *Attributes) HasUID() bool {
+	_, ok := a.Get(uidKey)
+	return ok
+}
+
+// Owns reports whether an attribute stands as f itself.
+func (a *Attributes) Owns(f Field) bool { return a.own[f] >= 0 }
+
+// stands reports whether the attribute at place i is written at the top level
+// of the line, as a field or under its own key.
+func (a *Attributes) stands(i int) bool {
+	switch id := a.ids[i]; {
+	case a.isRepeated(i):
+		return false
+	case id < firstReserved:
+		return a.own[id] == int32(i) //nolint:gosec // a record holds fewer
+	default:
+		return id >= uidKey // NoKey is the largest
+	}
+}

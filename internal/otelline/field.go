@@ -1,0 +1,133 @@
+package otelline
+
+import (
+	"math"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+)
+
+// Field is a key of the line that an attribute of the record may stand as, if
+// its type allows that (FORMAT.md section 2). The values are in the order in
+// which the line, and otel.derived, have them.
+type Field uint8
+
+// The fields.
+const (
+	Session Field = iota
+	Cost
+	Model
+	InputTokens
+	OutputTokens
+	Files
+	Reason
+	Confidence
+	Duration
+	Config
+	NumFields
+)
+
+// Keys with a meaning of their own.
+const (
+	KeySession    = "session_id"
+	KeySessionID  = "session.id" // OpenTelemetry's name of it
+	KeyUID        = "log.record.uid"
+	keyTime       = "ts"
+	keyEvent      = "event"
+	keyTraceID    = "trace_id"
+	keySpanID     = "span_id"
+	keyTraceFlags = "trace_flags"
+	keyOtel       = "otel"
+)
+
+var fieldKeys = [NumFields]string{
+	Session:      KeySession,
+	Cost:         "cost",
+	Model:        "model",
+	InputTokens:  "input_t",
+	OutputTokens: "output_t",
+	Files:        "files",
+	Reason:       "reason",
+	Confidence:   "confidence",
+	Duration:     "duration_ms",
+	Config:       "config",
+}
+
+// Key returns the key of f on the line.
+func (f Field) Key() string { return fieldKeys[f] }
+
+// fieldOf returns the field whose key is key.
+func fieldOf(key []byte) (Field, bool) {
+	for f, k := range fieldKeys {
+		if string(key) == k {
+			return Field(f), true //nolint:gosec // NumFields is small
+		}
+	}
+	return 0, false
+}
+
+// reservedKeys are the keys of the line that no attribute may stand as.
+var reservedKeys = [...]string{keyTime, keyEvent, keyTraceID, keySpanID, keyTraceFlags, keyOtel}
+
+func isReserved(key []byte) bool {
+	for _, k := range reservedKeys {
+		if string(key) == k {
+			return true
+		}
+	}
+	return false
+}
+
+// fits reports whether an attribute with the key of f and the value v stands as
+// f itself.
+func (f Field) fits(v attribute.Value) bool {
+	switch f {
+	case Session:
+		return v.Type() == attribute.STRING && v.AsString() != ""
+	case Model, Reason:
+		return v.Type() == attribute.STRING
+	case Cost:
+		switch v.Type() {
+		case attribute.INT64:
+			n := v.AsInt64()
+			return n > -jsonline.MaxExactInt && n < jsonline.MaxExactInt
+		case attribute.FLOAT64:
+			c := v.AsFloat64()
+			return !math.IsNaN(c) && !math.IsInf(c, 0)
+		}
+		return false
+	case InputTokens, OutputTokens, Duration:
+		return v.Type() == attribute.INT64 && v.AsInt64() >= 0 && v.AsInt64() < jsonline.MaxExactInt
+	case Confidence:
+		return v.Type() == attribute.INT64 && v.AsInt64() >= 0 && v.AsInt64() <= 100
+	case Files:
+		return IsStrings(v)
+	case Config:
+		return v.Type() == attribute.MAP
+	}
+	return false
+}
+
+// IsStrings reports whether v is a slice of any kind that is empty or holds
+// only strings.
+func IsStrings(v attribute.Value) bool {
+	switch v.Type() {
+	case attribute.STRINGSLICE:
+		return true
+	case attribute.BOOLSLICE:
+		return len(v.AsBoolSlice()) == 0
+	case attribute.INT64SLICE:
+		return len(v.AsInt64Slice()) == 0
+	case attribute.FLOAT64SLICE:
+		return len(v.AsFloat64Slice()) == 0
+	case attribute.SLICE:
+		for _, e := range v.AsSlice() {
+			if e.Type() != attribute.STRING {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}

@@ -1,0 +1,254 @@
+package otelline
+
+import (
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+)
+
+// Line is what the encoder needs beside a record.
+type Line struct {
+	Attributes *Attributes // of the record
+	// Event is the name of the event; not empty.
+	Event string
+	// Time is what ts says.
+	Time time.Time
+	// UID is the log.record.uid of a record that has none; empty adds none.
+	UID []byte
+	// Derived are the fields that the record does not carry itself.
+	Derived Derived
+	// Origin is what AppendOrigin gave for the record's scope and resource.
+	Origin []byte
+}
+
+// Derived holds the fields of a line that are computed from other attributes,
+// or defaults. A field counts if its bit is set; one that an attribute stands
+// as must not be.
+type Derived struct {
+	fields uint16
+
+	Session, Model, Reason string
+	Cost                   float64 // finite
+	InputTokens            int64   // from 0 to 2^53−1, as Duration
+	OutputTokens           int64
+	Confidence             int64           // from 0 to 100
+	Duration               int64           // ms
+	Files                  attribute.Value // a string, or a slice that holds only strings
+}
+
+// Set marks f as derived.
+func (d *Derived) Set(f Field) { d.fields |= 1 << f }
+
+// Has reports whether f is derived.
+func (d *Derived) Has(f Field) bool { return d.fields&(1<<f) != 0 }
+
+// Append appends the record as one line, its line feed included.
+func (l *Line) Append(dst []byte, r *sdklog.Record) []byte {
+	dst = jsonline.AppendTime(append(dst, `{"ts":`...), l.Time)
+	dst = jsonline.AppendString(append(dst, `,"event":`...), l.Event)
+	for f := range NumFields {
+		dst = l.appendField(dst, f)
+	}
+	a := l.Attributes
+	aside := 0 // attributes that go into the envelope
+	for i := range a.list {
+		if a.ids[i] < firstReserved && a.own[a.ids[i]] == int32(i) { //nolint:gosec // a record holds fewer
+			continue
+		}
+		if !a.stands(i) {
+			aside++
+			continue
+		}
+		kv := &a.list[i]
+		dst = jsonline.AppendString(append(dst, ','), string(kv.Key))
+		dst = appendValue(append(dst, ':'), kv.Value, 1)
+	}
+	if len(l.UID) > 0 {
+		dst = append(dst, `,"log.record.uid":"`...)
+		dst = append(append(dst, l.UID...), '"')
+	}
+	dst = appendTraceContext(dst, r)
+	dst = l.appendEnvelope(append(dst, `,"otel":{`...), r, aside)
+	return append(dst, '}', '}', '\n')
+}
+
+func (l *Line) appendField(dst []byte, f Field) []byte {
+	own := l.Attributes.own[f]
+	if own < 0 && !l.Derived.Has(f) {
+		return dst
+	}
+	dst = append(dst, ',', '"')
+	dst = append(dst, fieldKeys[f]...)
+	dst = append(dst, '"', ':')
+	if own >= 0 {
+		return appendValue(dst, l.Attributes.list[own].Value, 1)
+	}
+	d := &l.Derived
+	switch f {
+	case Session:
+		return jsonline.AppendString(dst, d.Session)
+	case Cost:
+		return jsonline.AppendFloat(dst, d.Cost)
+	case Model:
+		return jsonline.AppendString(dst, d.Model)
+	case InputTokens:
+		return jsonline.AppendInt(dst, d.InputTokens)
+	case OutputTokens:
+		return jsonline.AppendInt(dst, d.OutputTokens)
+	case Files:
+		if d.Files.Type() == attribute.STRING {
+			dst = jsonline.AppendString(append(dst, '['), d.Files.AsString())
+			return append(dst, ']')
+		}
+		return appendValue(dst, d.Files, 1)
+	case Reason:
+		return jsonline.AppendString(dst, d.Reason)
+	case Confidence:
+		return jsonline.AppendInt(dst, d.Confidence)
+	default:
+		return jsonline.AppendInt(dst, d.Duration) // a config is never derived
+	}
+}
+
+func appendTraceContext(dst []byte, r *sdklog.Record) []byte {
+	trace, flags := r.TraceID(), byte(r.TraceFlags())
+	if trace.IsValid() {
+		dst = hex.AppendEncode(append(dst, `,"trace_id":"`...), trace[:])
+		dst = append(dst, '"')
+	}
+	if span := r.SpanID(); span.IsValid() {
+		dst = hex.AppendEncode(append(dst, `,"span_id":"`...), span[:])
+		dst = append(dst, '"')
+	}
+	if trace.IsValid() || flags != 0 {
+		const digits = "0123456789abcdef"
+		dst = append(dst, `,"trace_flags":"`...)
+		dst = append(dst, digits[flags>>4], digits[flags&0xf], '"')
+	}
+	return dst
+}
+
+// appendEnvelope appends the members of otel. Each is written with a comma
+// behind it, and the last comma is taken back.
+func (l *Line) appendEnvelope(dst []byte, r *sdklog.Record, aside int) []byte {
+	start := len(dst)
+	if t := r.Timestamp(); !t.IsZero() {
+		dst = jsonline.AppendUnixNano(append(dst, `"time_unix_nano":`...), t)
+		dst = append(dst, ',')
+	}
+	if t := r.ObservedTimestamp(); !t.IsZero() {
+		dst = jsonline.AppendUnixNano(append(dst, `"observed_time_unix_nano":`...), t)
+		dst = append(dst, ',')
+	}
+	if name := r.EventName(); name != l.Event {
+		dst = jsonline.AppendString(append(dst, `"event_name":`...), name)
+		dst = append(dst, ',')
+	}
+	if n := r.Severity(); n != 0 {
+		dst = strconv.AppendInt(append(dst, `"severity_number":`...), int64(n), 10)
+		dst = append(dst, ',')
+	}
+	if text := r.SeverityText(); text != "" {
+		dst = jsonline.AppendString(append(dst, `"severity_text":`...), text)
+		dst = append(dst, ',')
+	}
+	if body := r.Body(); body.Type() != attribute.EMPTY {
+		dst = appendValue(append(dst, `"body":`...), body, 2)
+		dst = append(dst, ',')
+	}
+	if n := r.DroppedAttributes(); n != 0 {
+		dst = strconv.AppendInt(append(dst, `"dropped_attributes_count":`...), int64(n), 10)
+		dst = append(dst, ',')
+	}
+	dst = l.Derived.append(dst)
+	if aside > 0 {
+		dst = l.appendAside(append(dst, `"attributes":`...), aside)
+		dst = append(dst, ',')
+	}
+	dst = append(dst, l.Origin...)
+	if len(dst) > start && dst[len(dst)-1] == ',' {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+func (d *Derived) append(dst []byte) []byte {
+	if d.fields == 0 {
+		return dst
+	}
+	dst = append(dst, `"derived":[`...)
+	for f := range NumFields {
+		if d.Has(f) {
+			dst = append(dst, '"')
+			dst = append(dst, fieldKeys[f]...)
+			dst = append(dst, '"', ',')
+		}
+	}
+	dst[len(dst)-1] = ']'
+	return append(dst, ',')
+}
+
+// appendAside appends the attributes that cannot stand at the top level.
+func (l *Line) appendAside(dst []byte, n int) []byte {
+	a := l.Attributes
+	aside := make([]attribute.KeyValue, 0, n)
+	for i := range a.list {
+		if !a.stands(i) {
+			aside = append(aside, a.list[i])
+		}
+	}
+	return appendMap(dst, aside, 2)
+}
+
+// AppendOrigin appends the members scope and resource of otel, each with a
+// comma behind it. They are the same for many records and best kept.
+func AppendOrigin(dst []byte, scope *instrumentation.Scope, res *resource.Resource) []byte {
+	start := len(dst)
+	dst = append(dst, `"scope":{`...)
+	empty := len(dst)
+	dst = appendTextMember(dst, "name", scope.Name)
+	dst = appendTextMember(dst, "version", scope.Version)
+	dst = appendTextMember(dst, "schema_url", scope.SchemaURL)
+	if scope.Attributes.Len() > 0 {
+		dst = appendMap(append(dst, `"attributes":`...), scope.Attributes.ToSlice(), 3)
+		dst = append(dst, ',')
+	}
+	dst = closeOrDrop(dst, start, empty)
+
+	start = len(dst)
+	dst = append(dst, `"resource":{`...)
+	empty = len(dst)
+	if res.Len() > 0 {
+		dst = appendMap(append(dst, `"attributes":`...), res.Attributes(), 3)
+		dst = append(dst, ',')
+	}
+	if res != nil {
+		dst = appendTextMember(dst, "schema_url", res.SchemaURL())
+	}
+	return closeOrDrop(dst, start, empty)
+}
+
+func appendTextMember(dst []byte, key, text string) []byte {
+	if text == "" {
+		return dst
+	}
+	dst = append(append(append(dst, '"'), key...), '"', ':')
+	return append(jsonline.AppendString(dst, text), ',')
+}
+
+// closeOrDrop ends the object that begins at start, or takes it back if
+// nothing was appended behind empty.
+func closeOrDrop(dst []byte, start, empty int) []byte {
+	if len(dst) == empty {
+		return dst[:start]
+	}
+	dst[len(dst)-1] = '}' // the comma behind the last member
+	return append(dst, ',')
+}

@@ -1,0 +1,161 @@
+package otelline
+
+import (
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+)
+
+// Keys of the wrappers of FORMAT.md section 3.
+const (
+	wrapInt    = "intValue"
+	wrapDouble = "doubleValue"
+	wrapBytes  = "bytesValue"
+	wrapMap    = "kvlistValue"
+)
+
+// wrappedDepth is how much deeper than their map the values in a kvlistValue
+// are.
+const wrappedDepth = 4
+
+func isWrapper(key string) bool {
+	switch key {
+	case wrapInt, wrapDouble, wrapBytes, wrapMap:
+		return true
+	}
+	return false
+}
+
+// tooDeep stands for what is nested deeper than a reader would decode.
+const tooDeep = "(left out: nested deeper than 10000 levels)"
+
+// appendValue appends v in the spelling of FORMAT.md section 3. depth is the
+// number of arrays and maps around it.
+func appendValue(dst []byte, v attribute.Value, depth int) []byte {
+	switch v.Type() {
+	case attribute.STRING:
+		return jsonline.AppendString(dst, v.AsString())
+	case attribute.INT64:
+		return jsonline.AppendInt(dst, v.AsInt64())
+	case attribute.FLOAT64:
+		return jsonline.AppendFloat(dst, v.AsFloat64())
+	case attribute.BOOL:
+		return appendBool(dst, v.AsBool())
+	case attribute.EMPTY:
+		return append(dst, "null"...)
+	case attribute.BYTESLICE:
+		return jsonline.AppendBytes(dst, v.AsByteSlice())
+	}
+	if depth >= jsonline.MaxDepth {
+		return jsonline.AppendString(dst, tooDeep)
+	}
+	switch v.Type() {
+	case attribute.BOOLSLICE:
+		return appendSlice(dst, v.AsBoolSlice(), appendBool)
+	case attribute.INT64SLICE:
+		return appendSlice(dst, v.AsInt64Slice(), jsonline.AppendInt)
+	case attribute.FLOAT64SLICE:
+		return appendSlice(dst, v.AsFloat64Slice(), jsonline.AppendFloat)
+	case attribute.STRINGSLICE:
+		return appendSlice(dst, v.AsStringSlice(), jsonline.AppendString)
+	case attribute.SLICE:
+		return appendSlice(dst, v.AsSlice(), func(dst []byte, e attribute.Value) []byte {
+			return appendValue(dst, e, depth+1)
+		})
+	case attribute.MAP:
+		return appendMap(dst, v.AsMap(), depth)
+	}
+	// A type that this version of the API does not have. otlploghttp sends
+	// the string INVALID for it; its text is more.
+	return jsonline.AppendString(dst, v.String())
+}
+
+func appendBool(dst []byte, b bool) []byte {
+	if b {
+		return append(dst, "true"...)
+	}
+	return append(dst, "false"...)
+}
+
+func appendSlice[E any](dst []byte, list []E, appendElement func([]byte, E) []byte) []byte {
+	dst = append(dst, '[')
+	for i, e := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendElement(dst, e)
+	}
+	return append(dst, ']')
+}
+
+// appendMap appends a map: an object, or its wrapper if an object would be
+// misread.
+func appendMap(dst []byte, members []attribute.KeyValue, depth int) []byte {
+	if needsWrapper(members) {
+		dst = append(dst, `{"kvlistValue":{"values":[`...)
+		for i, m := range members {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = jsonline.AppendString(append(dst, `{"key":`...), string(m.Key))
+			dst = appendValue(append(dst, `,"value":`...), m.Value, depth+wrappedDepth)
+			dst = append(dst, '}')
+		}
+		return append(dst, "]}}"...)
+	}
+	dst = append(dst, '{')
+	for i, m := range members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = jsonline.AppendString(dst, string(m.Key))
+		dst = appendValue(append(dst, ':'), m.Value, depth+1)
+	}
+	return append(dst, '}')
+}
+
+func needsWrapper(members []attribute.KeyValue) bool {
+	if len(members) == 1 {
+		return isWrapper(string(members[0].Key))
+	}
+	// The members of a map value are sorted, so equal keys are neighbours,
+	// unless the repair of invalid UTF-8 makes them equal. Those of
+	// otel.attributes are in their own order.
+	if len(members) <= 8 {
+		for i, m := range members {
+			if !utf8.ValidString(string(m.Key)) {
+				return hasRepeatedKey(members)
+			}
+			for _, other := range members[:i] {
+				if m.Key == other.Key {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return hasRepeatedKey(members)
+}
+
+func hasRepeatedKey(members []attribute.KeyValue) bool {
+	seen := make(map[string]struct{}, len(members))
+	for _, m := range members {
+		key := repair(string(m.Key))
+		if _, ok := seen[key]; ok {
+			return true
+		}
+		seen[key] = struct{}{}
+	}
+	return false
+}
+
+// repair replaces each byte of s outside valid UTF-8 by one U+FFFD, as
+// jsonline.AppendString writes it.
+func repair(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
+}
