@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+)
+
+const (
+	chunkSize = 64 << 10
+	// maxBatch bounds the memory of events that wait to be written together.
+	maxBatch = 512
+)
+
+// appendLines appends the lines of standard input, and says on stderr what
+// became of them.
+func (a *app) appendLines(ctx context.Context, log *auditlog.Log) error {
+	l := &lineAppender{app: a, log: log}
+	err := l.run(ctx)
+	if l.refused > 0 {
+		a.sayf("appended %s, refused %s", plural(l.appended, "event"), plural(l.refused, "line"))
+	} else {
+		a.sayf("appended %s", plural(l.appended, "event"))
+	}
+	if err == nil && l.refused > 0 {
+		return codeError(codeWrong)
+	}
+	return err
+}
+
+// lineAppender appends lines. Events wait in batch for those that are there
+// already, but never for those that are still to come.
+type lineAppender struct {
+	*app
+	log     *auditlog.Log
+	line    int64  // number of the last whole line that was read
+	rest    []byte // the beginning of the next one
+	batch   []auditlog.Event
+	origins []origin // of batch
+
+	appended, refused int64
+}
+
+// origin is where an event comes from.
+type origin struct {
+	line int64
+	text []byte
+}
+
+// chunk is what one Read returned.
+type chunk struct {
+	data []byte
+	err  error
+}
+
+// readChunks reads in a goroutine of its own, because a Read cannot be
+// interrupted. It ends at the end of r, or after the Read during which done
+// was closed.
+func readChunks(r io.Reader, done <-chan struct{}) <-chan chunk {
+	chunks := make(chan chunk)
+	go func() {
+		for {
+			buf := make([]byte, chunkSize)
+			n, err := r.Read(buf)
+			select {
+			case chunks <- chunk{buf[:n], err}:
+			case <-done:
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return chunks
+}
+
+func (l *lineAppender) run(ctx context.Context) error {
+	done := make(chan struct{})
+	defer close(done)
+	chunks := readChunks(l.in, done)
+	// What was read was taken from who wrote it: it is appended although ctx
+	// may end meanwhile.
+	appendCtx := context.WithoutCancel(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return l.interrupted(ctx)
+		case c := <-chunks:
+			if err := l.takeChunk(appendCtx, c.data); err != nil {
+				return err
+			}
+			if c.err != nil {
+				return l.end(appendCtx, c.err)
+			}
+		}
+	}
+}
+
+// takeChunk appends the lines that data completes.
+func (l *lineAppender) takeChunk(ctx context.Context, data []byte) error {
+	for {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			l.rest = append(l.rest, data...)
+			return l.flush(ctx)
+		}
+		text := data[:i]
+		if len(l.rest) > 0 {
+			text = append(l.rest, text...)
+			l.rest = nil // text may be kept
+		}
+		data = data[i+1:]
+		if err := l.takeLine(ctx, text); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *lineAppender) takeLine(ctx context.Context, text []byte) error {
+	l.line++
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		return nil
+	}
+	o := origin{l.line, text}
+	event, err := decodeEvent(text)
+	if err != nil {
+		l.refuse(o, err.Error())
+		return nil
+	}
+	l.batch = append(l.batch, event)
+	l.origins = append(l.origins, o)
+	if len(l.batch) < maxBatch {
+		return nil
+	}
+	return l.flush(ctx)
+}
+
+// refuse says why a line is not appended, with all of it: nobody may have it
+// any more.
+func (l *lineAppender) refuse(o origin, reason string) {
+	l.refused++
+	l.sayf("line %d of standard input is not appended: %s: %s", o.line, reason, printable(string(o.text)))
+}
+
+// flush appends the batch.
+func (l *lineAppender) flush(ctx context.Context) error {
+	for len(l.batch) > 0 {
+		err := l.log.Append(ctx, l.batch...)
+		if wrong, ok := errors.AsType[*auditlog.EventError](err); ok {
+			// None of the batch was written: go on without this one.
+			l.refuse(l.origins[wrong.Index], explainEvent(wrong))
+			l.batch = slices.Delete(l.batch, wrong.Index, wrong.Index+1)
+			l.origins = slices.Delete(l.origins, wrong.Index, wrong.Index+1)
+			continue
+		}
+		written := len(l.batch)
+		if err != nil {
+			written = 0
+			if part, ok := errors.AsType[*auditlog.BatchError](err); ok {
+				written = part.Written
+			} else if _, ok := errors.AsType[*auditlog.SyncError](err); ok {
+				written = len(l.batch)
+			}
+		}
+		l.appended += int64(written)
+		if err != nil {
+			return l.stopped(written, err)
+		}
+		clear(l.batch)
+		l.batch, l.origins = l.batch[:0], l.origins[:0]
+	}
+	return nil
+}
+
+// stopped returns an error of the log, of which the first events of the batch
+// are in the file.
+func (l *lineAppender) stopped(written int, err error) error {
+	if written == len(l.batch) {
+		return fmt.Errorf("%w; nothing behind line %d of standard input is in the log", plain(err), l.origins[written-1].line)
+	}
+	return fmt.Errorf("%w; line %d of standard input and what follows it are not in the log", plain(err), l.origins[written].line)
+}
+
+// end handles the end of standard input, of which the last line may lack its
+// line feed.
+func (l *lineAppender) end(ctx context.Context, cause error) error {
+	if len(l.rest) > 0 && errors.Is(cause, io.EOF) {
+		if err := l.takeLine(ctx, l.rest); err != nil {
+			return err
+		}
+		if err := l.flush(ctx); err != nil {
+			return err
+		}
+	}
+	if errors.Is(cause, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("read standard input behind line %d: %w", l.line, cause)
+}
+
+func (l *lineAppender) interrupted(ctx context.Context) error {
+	return fmt.Errorf("%w; nothing behind line %d of standard input is in the log", context.Cause(ctx), l.line)
+}

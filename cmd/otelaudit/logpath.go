@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+)
+
+const pathVariable = "OTELAUDIT_PATH"
+
+// logPath returns the path of the log that cmd is about.
+func (a *app) logPath(cmd *cobra.Command) string {
+	if cmd.Flags().Changed("path") {
+		return a.path
+	}
+	if path := os.Getenv(pathVariable); path != "" {
+		return path
+	}
+	return auditlog.DefaultPath
+}
+
+// readVerb makes cmd a verb that reads the log. What f returns ends it;
+// damaged lines are told of on the way and counted at the end.
+func (a *app) readVerb(cmd *cobra.Command, f func(ctx context.Context, r *auditlog.Reader) error) *cobra.Command {
+	activeOnly := cmd.Flags().Bool("active-only", false, "leave the archives out")
+	cmd.Args = noArguments
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		warned := newWarnings(a.err)
+		opts := []auditlog.ReaderOption{auditlog.WithLogger(slog.New(warned))}
+		if *activeOnly {
+			opts = append(opts, auditlog.WithActiveOnly())
+		}
+		path := a.logPath(cmd)
+		r, err := auditlog.NewReader(path, opts...)
+		if err != nil {
+			return plain(err)
+		}
+		err = f(cmd.Context(), r)
+		if flushErr := a.out.Flush(); err == nil {
+			err = flushErr // before the last line on stderr, not behind it
+		}
+		damaged := warned.count()
+		if damaged > 0 {
+			a.sayf("skipped %s", plural(damaged, "damaged line"))
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return explainMissing(cmd.Context(), path, err)
+		case err != nil && !a.out.closed():
+			return plain(err)
+		case damaged > 0:
+			return codeError(codeWrong)
+		}
+		return err
+	}
+	return cmd
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes flags only, but not %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// explainMissing returns what to do if err is that there is no log at path.
+func explainMissing(ctx context.Context, path string, err error) error {
+	r, readerErr := auditlog.NewReader(path)
+	if readerErr != nil {
+		return plain(err)
+	}
+	snapshot, snapshotErr := r.Snapshot(ctx)
+	if snapshotErr == nil {
+		return errors.Join(plain(err), snapshot.Close()) // something else is missing
+	}
+	if !errors.Is(snapshotErr, fs.ErrNotExist) {
+		return plain(err)
+	}
+	return fmt.Errorf("there is no log at %s: name another one with --path or $%s, or begin it with otelaudit append", path, pathVariable)
+}

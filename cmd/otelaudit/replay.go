@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/otelaudit/otelaudit/bridge"
+)
+
+// replayFlags are those of replay.
+type replayFlags struct {
+	endpoint, checkpoint, reject string
+	headers                      headers
+	batch                        number
+	fromStart, dryRun            bool
+}
+
+func (a *app) replay() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replay [flags]",
+		Short: "Send what is new to an OpenTelemetry collector",
+		Long: `replay sends the events of the log, archives first, to an OpenTelemetry collector
+over OTLP/HTTP, and ends when all of them are accepted. What the collector accepted is
+remembered in a checkpoint beside the log, one for each endpoint, so that a second run
+sends only what is new.
+
+The OTEL_EXPORTER_OTLP_* variables work as everywhere; flags win over them. While the
+collector is away, replay waits and tries again until it is interrupted; the next run
+goes on where this one ended. A run that was killed may send one batch again:
+log.record.uid tells what came twice.
+
+A record that the collector refuses goes to the reject file with the reason, and the
+others arrive. The last line on stderr says what was sent, rejected, retried and skipped
+as damaged; the exit code is 1 if anything was rejected or damaged.`,
+		Example: `  otelaudit replay
+  otelaudit replay --endpoint http://collector.example:4318 --header "authorization=Bearer $TOKEN"
+  otelaudit replay --dry-run
+  otelaudit replay --from-start --checkpoint /var/lib/otelaudit/second.checkpoint`,
+		Args: noArguments,
+	}
+	var f replayFlags
+	flags := cmd.Flags()
+	flags.StringVar(&f.endpoint, "endpoint", "", "`URL` of the collector (default $OTEL_EXPORTER_OTLP_LOGS_ENDPOINT, $OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318)")
+	flags.Var(&f.headers, "header", "HTTP header of each request; repeat it for more (default $OTEL_EXPORTER_OTLP_HEADERS)")
+	flags.StringVar(&f.checkpoint, "checkpoint", "", "`FILE` that remembers what was accepted (default beside the log)")
+	flags.StringVar(&f.reject, "reject", "", "`FILE` for records that the collector refuses (default beside the log)")
+	flags.BoolVar(&f.fromStart, "from-start", false, "ignore the checkpoint and begin with the oldest event")
+	f.batch = number{value: bridge.DefaultBatchSize, least: 1, most: math.MaxInt32}
+	flags.Var(&f.batch, "batch", "most records in one request")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "send nothing; count what would be sent")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.runReplay(cmd.Context(), a.logPath(cmd), f, flags.Changed)
+	}
+	return cmd
+}
+
+func (f *replayFlags) options(changed func(string) bool) []bridge.Option {
+	opts := []bridge.Option{bridge.WithBatchSize(int(f.batch.value))}
+	if changed("endpoint") {
+		opts = append(opts, bridge.WithEndpoint(f.endpoint))
+	}
+	if changed("header") {
+		opts = append(opts, bridge.WithHeaders(f.headers.values))
+	}
+	if changed("checkpoint") {
+		opts = append(opts, bridge.WithCheckpoint(f.checkpoint))
+	}
+	if changed("reject") {
+		opts = append(opts, bridge.WithRejectFile(f.reject))
+	}
+	if f.fromStart {
+		opts = append(opts, bridge.WithFromStart())
+	}
+	if f.dryRun {
+		opts = append(opts, bridge.WithDryRun())
+	}
+	return opts
+}
+
+func (a *app) runReplay(ctx context.Context, path string, f replayFlags, changed func(string) bool) error {
+	bar := newProgress(a.err)
+	a.err = bar // whatever is said goes above the bar
+	opts := append(f.options(changed), bridge.WithLogger(slog.New(newWarnings(bar))), bridge.WithProgress(bar.update))
+	b, err := bridge.New(path, opts...)
+	if err != nil {
+		return plain(err)
+	}
+	stats, err := b.Run(ctx)
+	bar.end()
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && stats.Read == 0:
+		return explainMissing(ctx, path, err)
+	case err != nil:
+		text := plain(err).Error()
+		if ctx.Err() != nil {
+			// Which signal it was is what the user has to do with it.
+			text = strings.Replace(text, ctx.Err().Error(), context.Cause(ctx).Error(), 1)
+		}
+		a.sayf("%s", text)
+	}
+	if stats.Unfinished {
+		a.sayf("the last line of %s is not finished yet; it is left for the next run", path)
+	}
+	if stats.Rejected > 0 {
+		a.sayf("what was rejected is in %s", b.RejectFile())
+	}
+	a.sayf("%s", summary(b.Endpoint(), stats, f.dryRun))
+	switch {
+	case err != nil:
+		return codeError(codeFailed)
+	case stats.Rejected > 0 || stats.Damaged > 0:
+		return codeError(codeWrong)
+	}
+	return nil
+}
+
+// summary is the last line of a replay.
+func summary(endpoint string, stats bridge.Stats, dryRun bool) string {
+	if dryRun {
+		return fmt.Sprintf("would send %s to %s, skipped %s",
+			plural(stats.Read, "event"), endpoint, plural(stats.Damaged, "damaged line"))
+	}
+	return fmt.Sprintf("sent %s to %s, rejected %d, retried %s, skipped %s", plural(stats.Sent, "event"), endpoint,
+		stats.Rejected, plural(stats.Retried, "request"), plural(stats.Damaged, "damaged line"))
+}
+
+// headers is the value of --header.
+type headers struct {
+	values map[string]string
+}
+
+// String does not show the values: they are credentials more often than not.
+func (h *headers) String() string { return "" }
+func (h *headers) Type() string   { return "NAME=VALUE" }
+
+func (h *headers) Set(text string) error {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok || name == "" {
+		return errors.New(`want NAME=VALUE such as "authorization=Bearer TOKEN"`)
+	}
+	if _, ok := h.values[name]; ok {
+		return fmt.Errorf("%s is there twice; say it once", name)
+	}
+	if h.values == nil {
+		h.values = make(map[string]string)
+	}
+	h.values[name] = value
+	return nil
+}
