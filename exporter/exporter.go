@@ -58,9 +58,10 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	}
 	enc := e.encoder()
 	defer e.release(enc)
+	now := time.Now()
 	for i := range records {
 		enc.attrs.Read(&records[i])
-		enc.append(&records[i])
+		enc.append(&records[i], now)
 	}
 	return e.write(ctx, &enc.lines)
 }
@@ -121,10 +122,11 @@ func (e *Exporter) sync(ctx context.Context) error {
 type encoder struct {
 	*Exporter
 
-	attrs *otelline.Attributes
-	line  otelline.Line
-	uids  *uidMaker
-	lines jsonline.Lines
+	attrs   *otelline.Attributes
+	reading reading
+	line    otelline.Line
+	uids    *uidMaker
+	lines   jsonline.Lines
 
 	key    originKey // of origin
 	origin *origin
@@ -132,6 +134,7 @@ type encoder struct {
 
 func (e *Exporter) newEncoder() *encoder {
 	enc := &encoder{Exporter: e, attrs: otelline.NewAttributes(e.sources.keys), uids: newUIDMaker()}
+	enc.reading = reading{table: e.sources, attrs: enc.attrs}
 	enc.line.Attributes = enc.attrs
 	return enc
 }
@@ -152,11 +155,10 @@ func (e *Exporter) release(enc *encoder) {
 }
 
 // append encodes a record whose attributes were read.
-func (enc *encoder) append(record *sdklog.Record) {
-	now := time.Now()
+func (enc *encoder) append(record *sdklog.Record, now time.Time) {
 	l := &enc.line
 	l.Derived = otelline.Derived{}
-	r := reading{table: enc.sources, attrs: enc.attrs}
+	r := &enc.reading // calls through the table would move a local one to the heap
 	r.event = r.name(record)
 	o := enc.originOf(record)
 	r.derive(&l.Derived, o, enc.log.SessionID())

@@ -39,11 +39,12 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	}
 	enc := p.exp.encoder()
 	defer p.exp.release(enc)
+	now := time.Now()
 	enc.attrs.Read(record)
-	if enc.stamp(ctx, record) {
+	if enc.stamp(ctx, record, now) {
 		enc.attrs.Read(record)
 	}
-	enc.append(record)
+	enc.append(record, now)
 	return p.exp.write(context.WithoutCancel(ctx), &enc.lines)
 }
 
@@ -61,11 +62,11 @@ func (p *Processor) Shutdown(ctx context.Context) error {
 }
 
 // stamp adds what the record lacks, and reports whether it did.
-func (enc *encoder) stamp(ctx context.Context, record *sdklog.Record) bool {
+func (enc *encoder) stamp(ctx context.Context, record *sdklog.Record, now time.Time) bool {
 	var room [2]attribute.KeyValue
 	add := room[:0]
 	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
-		add = append(add, attribute.String(otelline.KeyUID, string(enc.uids.next(time.Now()))))
+		add = append(add, attribute.String(otelline.KeyUID, string(enc.uids.next(now))))
 	}
 	if session := sessionOf(ctx); session != "" && !enc.hasSession(record) {
 		add = append(add, attribute.String(otelline.KeySessionID, session))
@@ -88,7 +89,7 @@ func (enc *encoder) hasSession(record *sdklog.Record) bool {
 	if enc.attrs.Owns(otelline.Session) {
 		return true
 	}
-	r := reading{table: enc.sources, attrs: enc.attrs}
+	r := &enc.reading
 	r.event = r.name(record)
 	return r.session() != ""
 }
