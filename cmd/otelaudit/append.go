@@ -43,7 +43,7 @@ further, append ends with 2 and says which line was the last one that is in it.`
 	}
 	events := newEventFlags(cmd, a.now)
 	events.addJSON()
-	session := cmd.Flags().String("session", "", "session of events that name none, an `ID` (default $"+sessionVariable+", else new)")
+	session := cmd.Flags().String("session", "", "`ID` of the event's session; with -, of the events that name none (default $"+sessionVariable+", else new)")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 1 || len(args) == 1 && args[0] != "-" {
 			return usagef("append takes flags, or - for standard input, but not %q", args[0])

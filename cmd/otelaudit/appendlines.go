@@ -164,7 +164,7 @@ func (l *lineAppender) flush(ctx context.Context) error {
 		if err != nil {
 			written = 0
 			if part, ok := errors.AsType[*auditlog.BatchError](err); ok {
-				written = part.Written
+				written, err = part.Written, part.Err
 			} else if _, ok := errors.AsType[*auditlog.SyncError](err); ok {
 				written = len(l.batch)
 			}

@@ -20,8 +20,6 @@ import (
 // collector is a scripted OTLP receiver. It accepts, and keeps in order, what
 // its script does not answer.
 type collector struct {
-	url string
-
 	mu       sync.Mutex
 	arrived  *sync.Cond // a request came
 	script   []int      // statuses of the next requests

@@ -46,7 +46,7 @@ func newEventFlags(cmd *cobra.Command, now time.Time) *eventFlags {
 		addEventFlag(e, name, kind, usage, func(s string) (string, error) { return s, nil }, to)
 	}
 	text("event", "NAME", "name of the event, such as nav", func(e *auditlog.Event, v string) { e.Name = v })
-	addEventFlag(e, "ts", "TIME", "when it happened (default now)",
+	addEventFlag(e, "ts", "TIME", "when it happened: RFC 3339, a date, or a duration back from now (default now)",
 		func(s string) (time.Time, error) { return parseTime(s, now) },
 		func(e *auditlog.Event, v time.Time) { e.Time = v })
 	addEventFlag(e, "cost", "USD", "what it cost, in US dollars", parseCost,

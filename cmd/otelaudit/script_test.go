@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -31,12 +33,19 @@ func TestScript(t *testing.T) {
 			env.Values[collectorKey{}] = newCollector(env)
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return runtime.GOOS == "linux" && os.Geteuid() == 0, nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
 			"checklog": func(ts *testscript.TestScript, neg bool, args []string) {
 				checkLog(t.Context(), ts, neg, args)
 			},
 			"gzip":      gzipFile,
+			"tmpfs":     mountTmpfs,
 			"collector": collectorCommand,
 		},
 	})
@@ -63,10 +72,18 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // checkLog N FILE: checks that the log has N events, and each line that it has
-// against the schema and the spelling of FORMAT.md.
+// against the schema and the spelling of FORMAT.md. N may be the word said: what
+// the last command said that it appended.
 func checkLog(ctx context.Context, ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: checklog events file")
+	}
+	if args[0] == "said" {
+		m := appendedEvents.FindStringSubmatch(ts.ReadFile("stderr"))
+		if m == nil {
+			ts.Fatalf("the last command did not say how many events it appended")
+		}
+		args[0] = m[1]
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -87,6 +104,23 @@ func checkLog(ctx context.Context, ts *testscript.TestScript, neg bool, args []s
 	if got != want {
 		ts.Fatalf("got %d events, want %d", got, want)
 	}
+}
+
+var appendedEvents = regexp.MustCompile(`appended (\d+) events?`)
+
+// tmpfs SIZE FOLDER: makes a file system of its own for the time of the script.
+func mountTmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tmpfs size folder")
+	}
+	dir := ts.MkAbs(args[1])
+	ts.Check(os.Mkdir(dir, 0o700))
+	ts.Check(ts.Exec("mount", "-t", "tmpfs", "-o", "size="+args[0], "tmpfs", dir))
+	ts.Defer(func() {
+		if err := exec.Command("umount", dir).Run(); err != nil {
+			ts.Logf("umount %s: %v", dir, err)
+		}
+	})
 }
 
 // gzip FILE ARCHIVE: compresses a file into an archive.

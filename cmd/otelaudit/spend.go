@@ -48,7 +48,7 @@ as unpriced, and its price is missing from the sum. Hours and days are those of 
 			if !since.time.IsZero() {
 				return usagef("--hours and --since both say where to begin; leave one out")
 			}
-			filter.Since = a.now.Truncate(time.Hour).Add(-time.Duration(hours.value) * time.Hour)
+			filter.Since = hourStart(a.now, hours.value)
 		}
 		spend, err := r.Spend(ctx, filter, groupings[by.value])
 		if err != nil {
@@ -59,6 +59,11 @@ as unpriced, and its price is missing from the sum. Hours and days are those of 
 		}
 		return a.print(spendTable(spend, by.value))
 	})
+}
+
+// hourStart returns the beginning of the hour, in UTC, that was hours ago.
+func hourStart(now time.Time, hours int64) time.Time {
+	return now.Truncate(time.Hour).Add(-time.Duration(hours) * time.Hour)
 }
 
 func spendTable(spend auditlog.Spend, by string) table.Writer {
