@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"cmp"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -18,17 +19,12 @@ type reading struct {
 	event string
 }
 
-// derive fills in the fields that the record does not carry itself. origin and
-// process give the session that it does not name.
-func (r *reading) derive(d *otelline.Derived, o *origin, process string) {
+// derive fills in the fields that the record does not carry itself. The
+// session that it does not name is that of its context, else of its origin, else
+// of the process.
+func (r *reading) derive(d *otelline.Derived, o *origin, context, process string) {
 	if !r.attrs.Owns(otelline.Session) {
-		d.Session = r.session()
-		if d.Session == "" {
-			d.Session = o.session(r.isTask())
-		}
-		if d.Session == "" {
-			d.Session = process
-		}
+		d.Session = cmp.Or(r.session(), context, o.session(r.isTask()), process)
 		d.Set(otelline.Session)
 	}
 	for f := otelline.Cost; f < otelline.NumFields; f++ {

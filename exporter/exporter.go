@@ -58,10 +58,10 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	}
 	enc := e.encoder()
 	defer e.release(enc)
-	now := time.Now()
+	now, session := time.Now(), sessionOf(ctx)
 	for i := range records {
 		enc.attrs.Read(&records[i])
-		enc.append(&records[i], now)
+		enc.append(&records[i], now, session)
 	}
 	return e.write(ctx, &enc.lines)
 }
@@ -154,14 +154,15 @@ func (e *Exporter) release(enc *encoder) {
 	e.encoders.Put(enc)
 }
 
-// append encodes a record whose attributes were read.
-func (enc *encoder) append(record *sdklog.Record, now time.Time) {
+// append encodes a record whose attributes were read. session is that of the
+// context.
+func (enc *encoder) append(record *sdklog.Record, now time.Time, session string) {
 	l := &enc.line
 	l.Derived = otelline.Derived{}
 	r := &enc.reading // calls through the table would move a local one to the heap
 	r.event = r.name(record)
 	o := enc.originOf(record)
-	r.derive(&l.Derived, o, enc.log.SessionID())
+	r.derive(&l.Derived, o, session, enc.log.SessionID())
 	l.Event, l.Time, l.Origin = r.event, r.time(record, now), o.encoded
 	l.UID = nil
 	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {

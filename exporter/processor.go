@@ -39,12 +39,12 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	}
 	enc := p.exp.encoder()
 	defer p.exp.release(enc)
-	now := time.Now()
+	now, session := time.Now(), sessionOf(ctx)
 	enc.attrs.Read(record)
-	if enc.stamp(ctx, record, now) {
+	if enc.stamp(record, now, session) {
 		enc.attrs.Read(record)
 	}
-	enc.append(record, now)
+	enc.append(record, now, session)
 	return p.exp.write(context.WithoutCancel(ctx), &enc.lines)
 }
 
@@ -62,13 +62,13 @@ func (p *Processor) Shutdown(ctx context.Context) error {
 }
 
 // stamp adds what the record lacks, and reports whether it did.
-func (enc *encoder) stamp(ctx context.Context, record *sdklog.Record, now time.Time) bool {
+func (enc *encoder) stamp(record *sdklog.Record, now time.Time, session string) bool {
 	var room [2]attribute.KeyValue
 	add := room[:0]
 	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
 		add = append(add, attribute.String(otelline.KeyUID, string(enc.uids.next(now))))
 	}
-	if session := sessionOf(ctx); session != "" && !enc.hasSession(record) {
+	if session != "" && !enc.hasSession(record) {
 		add = append(add, attribute.String(otelline.KeySessionID, session))
 	}
 	if len(add) == 0 {

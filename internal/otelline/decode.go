@@ -2,6 +2,7 @@ package otelline
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -61,17 +62,23 @@ func (d *Decoder) Decode(raw []byte, offset int64) (sdklog.Record, error) {
 		return sdklog.Record{}, fmt.Errorf("decode line: %w", err)
 	}
 	d.members = lastMembers(d.members)
-	decode := d.decodeForeign
-	for _, m := range d.members {
-		if string(m.key) == keyOtel && d.envelope.parse(m.value) {
-			decode = d.decodeOwn
-		}
-	}
-	record, err := decode(raw, offset)
+	record, err := d.decodeMembers(raw, offset)
 	if err != nil {
 		return sdklog.Record{}, fmt.Errorf("decode line: %w", err)
 	}
 	return record, nil
+}
+
+func (d *Decoder) decodeMembers(raw []byte, offset int64) (sdklog.Record, error) {
+	for _, m := range d.members {
+		if string(m.key) != keyOtel || !d.envelope.parse(m.value) {
+			continue
+		}
+		if record, err := d.decodeOwn(); !errors.Is(err, errNotEnvelope) {
+			return record, err
+		}
+	}
+	return d.decodeForeign(raw, offset)
 }
 
 // isPlain reports whether a key stands for itself between its quotes.
@@ -119,7 +126,7 @@ func hasRepeatedMember(list []member) bool {
 }
 
 // decodeOwn decodes a line that exporter wrote: members and envelope are set.
-func (d *Decoder) decodeOwn([]byte, int64) (sdklog.Record, error) {
+func (d *Decoder) decodeOwn() (sdklog.Record, error) {
 	e := &d.envelope
 	p := parser{wrappers: true}
 	attrs := make([]attribute.KeyValue, 0, len(d.members)+1)

@@ -100,18 +100,23 @@ func newTemplate(scope, res []byte, limit int) (sdklog.Record, error) {
 	return c.record, nil
 }
 
+// errNotEnvelope says that a member of scope or resource is not as FORMAT.md
+// section 4 says, so that the line is another writer's.
+var errNotEnvelope = errors.New("it is not as otel has it")
+
 func parseScope(lit []byte) (name string, options []log.LoggerOption, err error) {
 	if lit == nil {
 		return "", nil, nil
 	}
 	err = eachKnown(lit, func(key string, value []byte) error {
+		text := textOf(value)
 		switch key {
 		case "name":
-			name = textOf(value)
+			name = text
 		case "version":
-			options = append(options, log.WithInstrumentationVersion(textOf(value)))
+			options = append(options, log.WithInstrumentationVersion(text))
 		case "schema_url":
-			options = append(options, log.WithSchemaURL(textOf(value)))
+			options = append(options, log.WithSchemaURL(text))
 		case "attributes":
 			attrs, err := parseMembers(value, 3)
 			options = append(options, log.WithInstrumentationAttributes(attrs...))
@@ -140,11 +145,24 @@ func parseResource(lit []byte) (*resource.Resource, error) {
 	return resource.NewWithAttributes(schemaURL, attrs...), err
 }
 
-// eachKnown calls take for the members of an object, up to the first error.
+// eachKnown calls take for the members of a scope or resource, up to the first
+// error. Those it knows have the type that section 4 says.
 func eachKnown(lit []byte, take func(key string, value []byte) error) error {
 	var failure error
 	err := jsonline.EachMember(lit, func(key, value []byte) bool {
-		failure = take(string(key[1:len(key)-1]), value)
+		name := string(key[1 : len(key)-1])
+		want := jsonline.String
+		if name == "attributes" {
+			want = jsonline.Object
+		}
+		switch name {
+		case "name", "version", "schema_url", "attributes":
+			if jsonline.KindOf(value) != want {
+				failure = errNotEnvelope
+				return false
+			}
+		}
+		failure = take(name, value)
 		return failure == nil
 	})
 	return errors.Join(err, failure)
