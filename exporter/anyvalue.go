@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
 
@@ -91,7 +92,7 @@ func valueOf(v any, depth int) value {
 // unsigned keeps a number that no int64 holds as the string of its digits.
 func unsigned(n uint64) value {
 	if n > math.MaxInt64 {
-		return attribute.StringValue(fmt.Sprint(n))
+		return attribute.StringValue(strconv.FormatUint(n, 10))
 	}
 	return attribute.Int64Value(int64(n))
 }

@@ -39,7 +39,7 @@ func Emit(ctx context.Context, logger log.Logger, event auditlog.Event) {
 	r.AddAttributes(attrs...)
 	ctx, traceErr := withTrace(ctx, &event)
 	if event.Name == "" {
-		err = errors.Join(errors.New("Name: it is empty; name the event"), err)
+		err = errors.Join(errors.New("field Name is empty; name the event"), err)
 	}
 	if err := errors.Join(err, traceErr); err != nil {
 		otel.Handle(fmt.Errorf("exporter: emit event %q: %w", event.Name, err))
@@ -99,12 +99,12 @@ next:
 			continue
 		}
 		if key == "" {
-			errs = append(errs, errors.New(`Attributes[""]: OpenTelemetry drops attributes without a key; name it`))
+			errs = append(errs, errors.New("an attribute has no key, and OpenTelemetry drops those; name it"))
 			continue
 		}
 		for _, field := range fields {
 			if string(field.Key) == key {
-				errs = append(errs, fmt.Errorf("Attributes[%q]: %v is left out, because the field of the event is set too", key, v))
+				errs = append(errs, fmt.Errorf("attribute %q (%v) is left out, because the field of the event is set too", key, v))
 				continue next
 			}
 		}
@@ -122,10 +122,10 @@ func withTrace(ctx context.Context, event *auditlog.Event) (context.Context, err
 	var cfg trace.SpanContextConfig
 	var errs []error
 	if event.TraceID != "" && !parseID(cfg.TraceID[:], event.TraceID) {
-		errs = append(errs, fmt.Errorf("TraceID: %q is not 32 hexadecimal digits", event.TraceID))
+		errs = append(errs, fmt.Errorf("field TraceID: %q is not 32 hexadecimal digits", event.TraceID))
 	}
 	if event.SpanID != "" && !parseID(cfg.SpanID[:], event.SpanID) {
-		errs = append(errs, fmt.Errorf("SpanID: %q is not 16 hexadecimal digits", event.SpanID))
+		errs = append(errs, fmt.Errorf("field SpanID: %q is not 16 hexadecimal digits", event.SpanID))
 	}
 	if event.TraceFlags != nil {
 		cfg.TraceFlags = trace.TraceFlags(*event.TraceFlags)

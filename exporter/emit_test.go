@@ -125,7 +125,7 @@ func TestEmitReportsABadEventAndEmitsItAllTheSame(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing was handed to otel.Handle")
 	}
-	for _, want := range []string{"Name: it is empty", `Attributes["model"]`, `Attributes[""]`, "TraceID"} {
+	for _, want := range []string{"field Name is empty", `attribute "model" (other)`, "has no key", "field TraceID"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}

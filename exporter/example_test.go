@@ -2,6 +2,7 @@ package exporter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,12 +43,12 @@ func Example() {
 	// Output: [{Key:gpt-4o Totals:{Events:1 Unpriced:0 Cost:0.0041 InputTokens:1500 OutputTokens:250}}] <nil>
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context) (err error) {
 	shutdown, err := exporter.Setup(ctx, "~/.scout/audit.jsonl") // the global LoggerProvider now writes audit lines
 	if err != nil {
 		return err
 	}
-	defer shutdown(context.Background()) // drains, syncs and closes
+	defer func() { err = errors.Join(err, shutdown(context.Background())) }() // drains, syncs and closes
 
 	ctx = exporter.ContextWithSession(ctx, "session-42")
 	logger := otel.Logger("my-agent")

@@ -36,10 +36,8 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 	var fields [otelline.NumFields][]source
 	var events []string
 	for _, own := range cfg.sources {
-		for _, key := range own.keys {
-			if key == "" {
-				return nil, fmt.Errorf("WithSources(%q): an attribute key is empty", own.field)
-			}
+		if slices.Contains(own.keys, "") {
+			return nil, fmt.Errorf("WithSources(%q): an attribute key is empty", own.field)
 		}
 		if own.field == fieldEvent {
 			events = append(events, own.keys...)
