@@ -117,7 +117,7 @@ func mountTmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.Mkdir(dir, 0o700))
 	ts.Check(ts.Exec("mount", "-t", "tmpfs", "-o", "size="+args[0], "tmpfs", dir))
 	ts.Defer(func() {
-		if err := exec.Command("umount", dir).Run(); err != nil {
+		if err := ts.Exec("umount", dir); err != nil {
 			ts.Logf("umount %s: %v", dir, err)
 		}
 	})
