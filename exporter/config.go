@@ -1,10 +1,15 @@
 package exporter
 
-import "slices"
+import (
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+)
 
 // Option configures an [Exporter].
 type Option interface {
 	SetupOption
+	SpanProcessorOption
 	apply(cfg config) config
 }
 
@@ -12,6 +17,8 @@ type config struct {
 	sources        []ownSources
 	withoutAliases bool
 	withoutUID     bool
+	replace        func(attribute.KeyValue) attribute.KeyValue
+	onError        func(error)
 }
 
 type ownSources struct {
@@ -58,6 +65,30 @@ func WithSources(field string, keys ...string) Option {
 func WithoutAliases() Option {
 	return option(func(cfg config) config {
 		cfg.withoutAliases = true
+		return cfg
+	})
+}
+
+// WithReplaceAttribute has replace called for each attribute of a record before
+// it is encoded: what it returns is written instead. An attribute without a key
+// leaves it out. It must be safe for concurrent use, and return quickly. What
+// it takes away is gone for good: it is the one way in which a record loses
+// something, meant for secrets and personal data.
+//
+// Attributes inside of a body, a resource or a scope do not pass through it.
+func WithReplaceAttribute(replace func(attribute.KeyValue) attribute.KeyValue) Option {
+	return option(func(cfg config) config {
+		cfg.replace = replace
+		return cfg
+	})
+}
+
+// WithOnError has handle called with each error that a method of [Exporter] or
+// [Processor] returns, before it does. It must be safe for concurrent use. The
+// SDK hands the same errors to otel.Handle.
+func WithOnError(handle func(error)) Option {
+	return option(func(cfg config) config {
+		cfg.onError = handle
 		return cfg
 	})
 }

@@ -17,6 +17,8 @@ type reading struct {
 	table *sourceTable
 	attrs *otelline.Attributes
 	event string
+	// withoutUsage derives neither tokens nor a cost.
+	withoutUsage bool
 }
 
 // derive fills in the fields that the record does not carry itself. The
@@ -29,6 +31,9 @@ func (r *reading) derive(d *otelline.Derived, o *origin, context, process string
 	}
 	for f := otelline.Cost; f < otelline.NumFields; f++ {
 		sources := &r.table.fields[f]
+		if r.withoutUsage && isUsage(f) {
+			continue
+		}
 		if r.attrs.HasAny(sources.mask) && !r.attrs.Owns(f) && r.field(d, f, o) {
 			d.Set(f)
 		}

@@ -60,10 +60,18 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	defer e.release(enc)
 	now, session := time.Now(), sessionOf(ctx)
 	for i := range records {
-		enc.attrs.Read(&records[i])
+		enc.read(&records[i])
 		enc.append(&records[i], now, session)
 	}
-	return e.write(ctx, &enc.lines)
+	return e.report(e.write(ctx, &enc.lines))
+}
+
+// report tells the callback of an error, and returns it.
+func (e *Exporter) report(err error) error {
+	if err != nil && e.cfg.onError != nil {
+		e.cfg.onError(err)
+	}
+	return err
 }
 
 // write appends lines. A context that ends while others are writing must not
@@ -113,7 +121,7 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 
 func (e *Exporter) sync(ctx context.Context) error {
 	if err := e.log.Sync(ctx); err != nil {
-		return fmt.Errorf("exporter: %w", err)
+		return e.report(fmt.Errorf("exporter: %w", err))
 	}
 	return nil
 }
@@ -153,6 +161,8 @@ func (e *Exporter) release(enc *encoder) {
 	enc.line = otelline.Line{Attributes: enc.attrs}
 	e.encoders.Put(enc)
 }
+
+func (enc *encoder) read(record *sdklog.Record) { enc.attrs.Read(record, enc.cfg.replace) }
 
 // append encodes a record whose attributes were read. session is that of the
 // context.

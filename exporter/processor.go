@@ -16,6 +16,7 @@ import (
 // It is safe for concurrent use.
 type Processor struct {
 	exp     *Exporter
+	cfg     processorConfig
 	stopped atomic.Bool
 }
 
@@ -23,33 +24,47 @@ var _ sdklog.Processor = (*Processor)(nil)
 
 // NewProcessor returns a processor that writes with exp. Register it first, so
 // that the processors behind it see what it stamps on records.
-func NewProcessor(exp *Exporter) *Processor { return &Processor{exp: exp} }
+func NewProcessor(exp *Exporter, opts ...ProcessorOption) *Processor {
+	p := &Processor{exp: exp}
+	for _, opt := range opts {
+		p.cfg = opt.applyProcessor(p.cfg)
+	}
+	return p
+}
 
-// OnEmit writes record. When it returns nil the line is in the kernel; how
-// soon it is on disk is said by the options of the log. The end of ctx changes
-// nothing about that.
+// OnEmit writes record. When it returns nil the line is in the kernel, and
+// [WithWaitForDisk] on disk; else how soon it is there is said by the options of
+// the log. The end of ctx changes nothing about that. A record that the filters
+// of p leave out is not written.
 //
 // A record without log.record.uid gets one, and one without a session that of
 // ctx ([ContextWithSession]) as session.id, unless limits of the LoggerProvider
 // leave no room for them: then they are on the line only. Processors behind this
 // one see them.
 func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
-	if p.stopped.Load() {
+	if p.stopped.Load() || !p.wants(ctx, parametersOf(record)) {
 		return nil
 	}
 	enc := p.exp.encoder()
 	defer p.exp.release(enc)
 	now, session := time.Now(), sessionOf(ctx)
-	enc.attrs.Read(record)
+	enc.read(record)
 	if enc.stamp(record, now, session) {
-		enc.attrs.Read(record)
+		enc.read(record)
 	}
 	enc.append(record, now, session)
-	return p.exp.write(context.WithoutCancel(ctx), &enc.lines)
+	ctx = context.WithoutCancel(ctx)
+	if err := p.exp.report(p.exp.write(ctx, &enc.lines)); err != nil || !p.cfg.waitForDisk {
+		return err
+	}
+	return p.exp.sync(ctx)
 }
 
-// Enabled returns true until Shutdown.
-func (p *Processor) Enabled(context.Context, sdklog.EnabledParameters) bool { return !p.stopped.Load() }
+// Enabled reports whether a record of that kind would be written: what the
+// filters of p say, and false after Shutdown.
+func (p *Processor) Enabled(ctx context.Context, param sdklog.EnabledParameters) bool {
+	return !p.stopped.Load() && p.wants(ctx, param)
+}
 
 // ForceFlush returns nil when every record emitted before is on stable
 // storage.

@@ -81,6 +81,24 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 	return t, nil
 }
 
+// isUsage reports whether key is a source of tokens or of a cost.
+func (t *sourceTable) isUsage(key string) bool {
+	id := t.keys.ID(key)
+	if id == otelline.NoKey {
+		return false
+	}
+	for f := range otelline.NumFields {
+		if isUsage(f) && t.fields[f].mask[id>>6]&(1<<(id&63)) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func isUsage(f otelline.Field) bool {
+	return f == otelline.Cost || f == otelline.InputTokens || f == otelline.OutputTokens
+}
+
 func fieldNamed(name string) (otelline.Field, error) {
 	names := []string{fieldEvent}
 	for f := range otelline.NumFields {

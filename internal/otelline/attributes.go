@@ -46,13 +46,24 @@ func NewAttributes(table *KeyTable) *Attributes {
 	}
 }
 
-// Read looks through the attributes of r.
-func (a *Attributes) Read(r *sdklog.Record) {
+// Read looks through the attributes of r, as replace gives them back; nil
+// replaces none. Those that come back without a key are left out.
+func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) attribute.KeyValue) {
 	a.Reset()
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
 		a.list = append(a.list, kv)
 		return true
 	})
+	if replace != nil {
+		kept := a.list[:0]
+		for _, kv := range a.list {
+			if kv = replace(kv); kv.Valid() {
+				kept = append(kept, kv)
+			}
+		}
+		clear(a.list[len(kept):])
+		a.list = kept
+	}
 	a.index()
 }
 

@@ -37,7 +37,7 @@ func emitAt(provider *sdklog.LoggerProvider, at time.Time, attrs ...attribute.Ke
 // feed.
 func encode(r *sdklog.Record) string {
 	attrs := otelline.NewAttributes(otelline.NewKeyTable())
-	attrs.Read(r)
+	attrs.Read(r, nil)
 	scope := r.InstrumentationScope()
 	l := otelline.Line{
 		Attributes: attrs, Event: "e", Time: time.Unix(0, 0),

@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/sdk/resource"
 
@@ -70,17 +71,21 @@ func (t *templates) record(scope, res []byte, attrs []attribute.KeyValue, droppe
 	return record, nil
 }
 
-// newTemplate returns an empty record of that scope and resource, without any
-// limit but on the number of attributes.
 func newTemplate(scope, res []byte, limit int) (sdklog.Record, error) {
-	name, options, err := parseScope(scope)
+	wantScope, err := parseScope(scope)
 	if err != nil {
 		return sdklog.Record{}, fmt.Errorf("otel.scope: %w", err)
 	}
-	want, err := parseResource(res)
+	wantResource, err := parseResource(res)
 	if err != nil {
 		return sdklog.Record{}, fmt.Errorf("otel.resource: %w", err)
 	}
+	return NewRecord(wantScope, wantResource, limit)
+}
+
+// NewRecord returns an empty record of that scope and resource, without any
+// limit but that on the number of attributes; −1 is none.
+func NewRecord(scope instrumentation.Scope, want *resource.Resource, limit int) (sdklog.Record, error) {
 	var c capture
 	provider := sdklog.NewLoggerProvider(
 		sdklog.WithResource(want),
@@ -90,7 +95,11 @@ func newTemplate(scope, res []byte, limit int) (sdklog.Record, error) {
 		sdklog.WithAttributeValueDepthLimit(-1),
 		sdklog.WithAllowKeyDuplication(),
 	)
-	provider.Logger(name, options...).Emit(context.Background(), log.Record{})
+	provider.Logger(scope.Name,
+		log.WithInstrumentationVersion(scope.Version),
+		log.WithSchemaURL(scope.SchemaURL),
+		log.WithInstrumentationAttributeSet(scope.Attributes),
+	).Emit(context.Background(), log.Record{})
 	if !c.captured {
 		return sdklog.Record{}, errors.New("the SDK gave no record")
 	}
@@ -104,27 +113,26 @@ func newTemplate(scope, res []byte, limit int) (sdklog.Record, error) {
 // section 4 says, so that the line is another writer's.
 var errNotEnvelope = errors.New("it is not as otel has it")
 
-func parseScope(lit []byte) (name string, options []log.LoggerOption, err error) {
+func parseScope(lit []byte) (scope instrumentation.Scope, err error) {
 	if lit == nil {
-		return "", nil, nil
+		return scope, nil
 	}
 	err = eachKnown(lit, func(key string, value []byte) error {
-		text := textOf(value)
 		switch key {
 		case "name":
-			name = text
+			scope.Name = textOf(value)
 		case "version":
-			options = append(options, log.WithInstrumentationVersion(text))
+			scope.Version = textOf(value)
 		case "schema_url":
-			options = append(options, log.WithSchemaURL(text))
+			scope.SchemaURL = textOf(value)
 		case "attributes":
 			attrs, err := parseMembers(value, 3)
-			options = append(options, log.WithInstrumentationAttributes(attrs...))
+			scope.Attributes = attribute.NewSet(attrs...)
 			return err
 		}
 		return nil
 	})
-	return name, options, err
+	return scope, err
 }
 
 func parseResource(lit []byte) (*resource.Resource, error) {

@@ -1,0 +1,168 @@
+package exporter_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/audittest"
+)
+
+// newSpans returns a tracer whose spans are written to the log.
+func newSpans(t *testing.T, opts ...exporter.SpanProcessorOption) (*sdktrace.TracerProvider, *auditlog.Log) {
+	t.Helper()
+	log := audittest.Open(t, filepath.Join(t.TempDir(), "audit.jsonl"), auditlog.WithSessionID("process"))
+	p, err := exporter.NewSpanProcessor(log, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sdktrace.NewTracerProvider(
+		sdktrace.WithSpanProcessor(p), sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "agent")))), log
+}
+
+func TestACallOfAModelBecomesAnEvent(t *testing.T) {
+	tracers, log := newSpans(t)
+	start := time.Date(2026, 2, 13, 14, 30, 22, 123_000_000, time.UTC)
+	ctx := exporter.ContextWithSession(t.Context(), "s-1")
+	_, span := tracers.Tracer("genai", trace.WithInstrumentationVersion("1.2")).Start(ctx, "chat gpt-4o", trace.WithTimestamp(start))
+	span.SetAttributes(
+		attribute.String("gen_ai.operation.name", "chat"), attribute.String("gen_ai.response.model", "gpt-4o"),
+		attribute.Int("gen_ai.usage.input_tokens", 1500), attribute.Int("gen_ai.usage.output_tokens", 250),
+		attribute.Float64("gen_ai.usage.cost", 0.0041))
+	span.SetStatus(codes.Error, "cut off")
+	span.End(trace.WithTimestamp(start.Add(1234500 * time.Microsecond)))
+	line := onlyLine(t, log)
+	otel := line["otel"].(map[string]any)
+	delete(line, "otel")
+	delete(line, "log.record.uid")
+	want := map[string]any{
+		"ts": "2026-02-13T14:30:23.357Z", "event": "chat", "session_id": "s-1", "cost": 0.0041, "model": "gpt-4o",
+		"input_t": 1500.0, "output_t": 250.0, "reason": "cut off", "duration_ms": 1235.0,
+		"gen_ai.operation.name": "chat", "gen_ai.response.model": "gpt-4o", "gen_ai.usage.input_tokens": 1500.0,
+		"gen_ai.usage.output_tokens": 250.0, "gen_ai.usage.cost": 0.0041, "session.id": "s-1",
+		"otelaudit.span.name": "chat gpt-4o",
+		"trace_id":            span.SpanContext().TraceID().String(), "span_id": span.SpanContext().SpanID().String(), "trace_flags": "01",
+	}
+	if diff := cmp.Diff(want, line); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]any{
+		"time_unix_nano": "1770993023357500000", "observed_time_unix_nano": "1770993023357500000", "severity_number": 17.0,
+		"derived":  []any{"session_id", "cost", "model", "input_t", "output_t"},
+		"scope":    map[string]any{"name": "genai", "version": "1.2"},
+		"resource": map[string]any{"attributes": map[string]any{"service.name": "agent"}},
+	}, otel); diff != "" {
+		t.Errorf("otel (-want +got):\n%s", diff)
+	}
+}
+
+// TestWhichSpansAreCallsOfAModel has a row per rule.
+func TestWhichSpansAreCallsOfAModel(t *testing.T) {
+	usage := []attribute.KeyValue{attribute.Int("gen_ai.usage.input_tokens", 5), attribute.Int("llm.token_count.prompt", 5)}
+	str := attribute.String
+	for _, test := range []struct {
+		span  string
+		attrs []attribute.KeyValue
+		event string // empty: none
+		usage bool
+	}{
+		{"chat", append(slices.Clone(usage), str("gen_ai.operation.name", "chat")), "chat", true},
+		{"x", append(slices.Clone(usage), str("gen_ai.operation.name", "text_completion")), "text_completion", true},
+		{"x", append(slices.Clone(usage), str("gen_ai.operation.name", "generate_content")), "generate_content", true},
+		{"x", append(slices.Clone(usage), str("gen_ai.operation.name", "embeddings")), "embeddings", true},
+		{"x", []attribute.KeyValue{str("gen_ai.operation.name", "chat")}, "", false},
+		{"x", append(slices.Clone(usage), str("gen_ai.operation.name", "execute_tool")), "", false},
+		{"x", append(slices.Clone(usage), str("gen_ai.operation.name", "invoke_agent")), "invoke_agent", false},
+		{"x", append(slices.Clone(usage), str("gen_ai.operation.name", "invoke_workflow")), "invoke_workflow", false},
+		{"ChatOpenAI", append(slices.Clone(usage), str("openinference.span.kind", "LLM")), "LLM", true},
+		{"embed", append(slices.Clone(usage), str("openinference.span.kind", "EMBEDDING")), "EMBEDDING", true},
+		{"chain", append(slices.Clone(usage), str("openinference.span.kind", "CHAIN")), "CHAIN", false},
+		{"tool", append(slices.Clone(usage), str("openinference.span.kind", "TOOL")), "", false},
+		{"generation", append(slices.Clone(usage), str("langfuse.observation.type", "generation")), "generation", true},
+		{"openai.chat", append(slices.Clone(usage), str("llm.request.type", "chat")), "chat", true},
+		{"ai.generateText", usage, "", false},
+		{"ai.generateText.doGenerate", usage, "ai.generateText.doGenerate", true},
+		{"my.call", usage, "my.call", true},
+		{"GET /x", []attribute.KeyValue{str("http.route", "/x")}, "", false},
+	} {
+		tracers, log := newSpans(t, exporter.WithSpanNames("my.call"))
+		_, span := tracers.Tracer("test").Start(t.Context(), test.span, trace.WithAttributes(test.attrs...))
+		span.End()
+		lines := decodedLines(t, log)
+		if test.event == "" {
+			if len(lines) != 0 {
+				t.Errorf("%s %v gives %v, want no event", test.span, test.attrs, lines)
+			}
+			continue
+		}
+		if len(lines) != 1 || lines[0]["event"] != test.event {
+			t.Errorf("%s %v gives %v, want event %s", test.span, test.attrs, lines, test.event)
+			continue
+		}
+		if _, got := lines[0]["input_t"]; got != test.usage {
+			t.Errorf("%s %v: input_t is there: %v, want %v", test.span, test.attrs, got, test.usage)
+		}
+	}
+}
+
+// TestALateSpanIsWrittenAfterTheLoggerProviderIsShutDown is why the span
+// processor takes the log.
+func TestALateSpanIsWrittenAfterTheLoggerProviderIsShutDown(t *testing.T) {
+	tracers, log := newSpans(t)
+	exp, err := exporter.New(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := tracers.Tracer("test").Start(t.Context(), "late", trace.WithAttributes(attribute.String("llm.request.type", "chat")))
+	if err := sdklog.NewLoggerProvider(sdklog.WithProcessor(exporter.NewProcessor(exp))).Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	span.End()
+	ctx := context.WithoutCancel(t.Context())
+	if err := errors.Join(tracers.ForceFlush(ctx), tracers.Shutdown(ctx)); err != nil {
+		t.Error(err)
+	}
+	if line := onlyLine(t, log); line["event"] != "chat" {
+		t.Errorf("got event %v", line["event"])
+	}
+}
+
+func TestWhatASpanSaysItselfGoesBeforeItsTimesAndStatus(t *testing.T) {
+	tracers, log := newSpans(t)
+	_, span := tracers.Tracer("test").Start(exporter.ContextWithSession(t.Context(), "context"), "x", trace.WithAttributes(
+		attribute.String("llm.request.type", "chat"), attribute.Int("duration_ms", 7), attribute.String("error.message", "mine"),
+		attribute.String("session.id", "own")))
+	span.SetStatus(codes.Error, "status")
+	span.End()
+	line := onlyLine(t, log)
+	if line["duration_ms"] != 7.0 || line["reason"] != "mine" || line["session_id"] != "own" {
+		t.Errorf("got duration %v, reason %v, session %v", line["duration_ms"], line["reason"], line["session_id"])
+	}
+}
+
+// TestASpanThatCannotBeWrittenIsReported has no return value to look at.
+func TestASpanThatCannotBeWrittenIsReported(t *testing.T) {
+	errs := handleErrors(t)
+	tracers, log := newSpans(t)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, span := tracers.Tracer("test").Start(t.Context(), "x", trace.WithAttributes(attribute.String("llm.request.type", "chat")))
+	span.End()
+	if !errors.Is(errs.all(), auditlog.ErrClosed) {
+		t.Errorf("otel.Handle got %v, want auditlog.ErrClosed", errs.all())
+	}
+}
