@@ -142,7 +142,7 @@ func (c *cadence) keep(ctx context.Context, last int64) error {
 	if c.lines == 0 {
 		return nil
 	}
-	return c.wait(ctx, last-c.lines+1, false)
+	return syncError(c.wait(ctx, last-c.lines+1, false))
 }
 
 // sync waits until everything that is written now is on disk.
@@ -153,10 +153,19 @@ func (c *cadence) sync(ctx context.Context) error {
 	if stopped {
 		return ErrClosed
 	}
-	return c.wait(ctx, last, false)
+	return syncError(c.wait(ctx, last, false))
+}
+
+// syncError says what an error means for lines that are in the file.
+func syncError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &SyncError{Err: err}
 }
 
 // syncNow is sync for who has the turn, so that nothing is written meanwhile.
+// Its error is no SyncError: it is not about the lines of the caller.
 func (c *cadence) syncNow() error {
 	c.mu.Lock()
 	last := c.written
@@ -185,7 +194,7 @@ func (c *cadence) wait(ctx context.Context, last int64, haveTurn bool) error {
 				continue
 			}
 		}
-		return &SyncError{Err: err}
+		return err
 	}
 }
 

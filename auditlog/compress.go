@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -90,6 +91,9 @@ func (c *compressor) finished(plain vfs.File, size int64, final string) (bool, e
 	return false, c.log.fs.Rename(final, final+suspectSuffix, false)
 }
 
+// gzipWriters are most of a megabyte each.
+var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 // write compresses plain into a new file at path, makes it durable and reads
 // it back.
 func (c *compressor) write(plain vfs.File, size int64, path string) (err error) {
@@ -102,7 +106,9 @@ func (c *compressor) write(plain vfs.File, size int64, path string) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	z := gzip.NewWriter(f)
+	z := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(z)
+	z.Reset(f)
 	if _, err := io.Copy(z, io.NewSectionReader(plain, 0, size)); err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (l *Log) rotateNow() error {
 // its place; after it, l.file is nil.
 func (l *Log) rotate() error {
 	if err := l.cadence.syncNow(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrSuspended, err)
 	}
 	if l.file == nil {
 		return nil // a repair found it gone
