@@ -125,8 +125,20 @@ func (s *story) finish() {
 	}
 }
 
-// found reads the log with the ordinary reader.
+// found reads the log and checks the order.
 func (s *story) found() (numbers []int, damage int) {
+	s.t.Helper()
+	numbers, damage = s.read()
+	for i := 1; i < len(numbers); i++ {
+		if numbers[i] <= numbers[i-1] {
+			s.t.Errorf("event %d behind event %d", numbers[i], numbers[i-1])
+		}
+	}
+	return numbers, damage
+}
+
+// read reads the log with the ordinary reader.
+func (s *story) read() (numbers []int, damage int) {
 	s.t.Helper()
 	dir, err := os.MkdirTemp(s.dir, "dump")
 	if err != nil {
@@ -155,11 +167,6 @@ func (s *story) found() (numbers []int, damage int) {
 			s.t.Fatalf("not an event of this test: %s", entry.Raw)
 		}
 		numbers = append(numbers, int(n))
-	}
-	for i := 1; i < len(numbers); i++ {
-		if numbers[i] <= numbers[i-1] {
-			s.t.Errorf("event %d behind event %d", numbers[i], numbers[i-1])
-		}
 	}
 	return numbers, damage
 }

@@ -46,6 +46,9 @@ type FS struct {
 	// Fault, if not nil, decides on operation n (from 0), of that kind and on
 	// that file. It is called with the file system locked.
 	Fault func(n int, op, name string) Fault
+	// Evict makes what a failed fsync did not write read as NULs at once, as
+	// when memory is short.
+	Evict bool
 	// Err is the error of faults; syscall.EIO by default.
 	Err error
 
@@ -428,6 +431,9 @@ func (f *file) Sync() error {
 		if fault == Refused || fault == Short {
 			if len(n.durable) < len(n.data) {
 				n.lost = append(n.lost, span{len(n.durable), len(n.data)})
+				if f.fs.Evict {
+					clear(n.data[len(n.durable):])
+				}
 			}
 			return nil
 		}
