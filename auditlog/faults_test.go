@@ -23,11 +23,10 @@ type story struct {
 	fs   *memfs.FS
 	log  *auditlog.Log
 
-	next     int   // number of the next event
-	inFile   []int // those that Append said are in the file
-	acked    int   // how many of these it returned nil for, from the first on
-	synced   int   // how many of these Sync covered
-	outcomes string
+	next   int   // number of the next event
+	inFile []int // those that Append said are in the file
+	acked  int   // how many of these it returned nil for, from the first on
+	synced int   // how many of these Sync covered
 }
 
 const storySyncLines = 4

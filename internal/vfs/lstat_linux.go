@@ -3,6 +3,7 @@
 package vfs
 
 import (
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,10 +17,8 @@ func lstat(name string, st *unix.Stat_t) error {
 		return unix.Lstat(name, st)
 	}
 	copy(path[:], name)
-	for _, c := range path[:len(name)] {
-		if c == 0 {
-			return unix.EINVAL
-		}
+	if slices.Contains(path[:len(name)], 0) {
+		return unix.EINVAL
 	}
 	cwd := unix.AT_FDCWD
 	for {

@@ -33,6 +33,7 @@ var ErrDead = errors.New("memfs: the process is dead")
 // Fault is what happens to one operation.
 type Fault int
 
+// The outcomes of an operation.
 const (
 	None    Fault = iota
 	Refused       // an error, and nothing done
