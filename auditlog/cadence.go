@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/vfs"
@@ -32,11 +33,13 @@ type cadence struct {
 	written int64
 	synced  int64
 	round   *round
-	failure error // nothing is known to be durable of what is unsynced
+	failure error       // nothing is known to be durable of what is unsynced
+	failing atomic.Bool // failure != nil, for a look at it before each write
 	// Of the lines up to doubtful some may not be on disk, and nothing can be
 	// done about it.
 	doubtful int64
 	doubtErr error
+	doubted  int64 // how many they were, in all
 	timer    *time.Timer
 	armed    bool // the timer runs
 	stopped  bool
@@ -66,16 +69,24 @@ func (c *cadence) use(f vfs.File) {
 // failed returns the error after which the log has to be repaired, if there
 // was one.
 func (c *cadence) failed() error {
+	if !c.failing.Load() {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.failure
 }
 
-// syncedLines returns how many lines are known to be on disk.
-func (c *cadence) syncedLines() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.synced
+// fail sets or clears the failure. The caller has mu.
+func (c *cadence) fail(err error) {
+	c.failure = err
+	c.failing.Store(err != nil)
+}
+
+// covers counts the lines that are known to be on disk. The caller has mu.
+func (c *cadence) covers(lines int64) {
+	c.synced = max(c.synced, lines)
+	c.log.counts.synced.Store(c.synced - c.doubted)
 }
 
 // errOwed stands for a failure while lines wait to be written to the next
@@ -88,9 +99,10 @@ func (c *cadence) owe() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.log.owed) == 0 {
-		c.failure, c.synced = nil, c.written
+		c.fail(nil)
+		c.covers(c.written)
 	} else if c.failure == nil {
-		c.failure = errOwed
+		c.fail(errOwed)
 	}
 }
 
@@ -98,7 +110,7 @@ func (c *cadence) owe() {
 func (c *cadence) settled() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failure = nil
+	c.fail(nil)
 }
 
 // repaired tells that everything that was written is in the file and synced,
@@ -106,10 +118,10 @@ func (c *cadence) settled() {
 func (c *cadence) repaired(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failure = err
+	c.fail(err)
 	if err == nil {
-		c.named, c.synced = true, c.written
-		c.log.counts.synced.Store(c.synced)
+		c.named = true
+		c.covers(c.written)
 	}
 }
 
@@ -118,12 +130,14 @@ func (c *cadence) doubt(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.doubtful, c.doubtErr = c.written, err
-	c.failure, c.synced = nil, c.written
+	c.doubted += c.written - c.synced
+	c.fail(nil)
+	c.covers(c.written)
 }
 
 // wrote counts n lines that are now in the kernel and returns the number of
-// the last one.
-func (c *cadence) wrote(n int) int64 {
+// the last one, and that of the last one on disk.
+func (c *cadence) wrote(n int) (written, synced int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written += int64(n)
@@ -133,7 +147,7 @@ func (c *cadence) wrote(n int) int64 {
 		c.armed = true
 		c.timer.Reset(c.interval)
 	}
-	return c.written
+	return c.written, c.synced
 }
 
 // keep waits until fewer than the allowed number of lines up to last are
@@ -261,11 +275,10 @@ func (c *cadence) run(r *round, f vfs.File, named bool, covers int64) {
 	defer c.mu.Unlock()
 	if c.file == f {
 		if err != nil {
-			c.failure = err
+			c.fail(err)
 		} else {
 			c.named = true
-			c.synced = max(c.synced, covers)
-			c.log.counts.synced.Store(c.synced)
+			c.covers(covers)
 		}
 	}
 	c.round = nil

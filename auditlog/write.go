@@ -62,7 +62,6 @@ const retryInterval = time.Second
 // one write, and returns how many are in the file.
 func (l *Log) writeFit(batch []*request) (int, error) {
 	l.parts = l.parts[:0]
-	l.unsynced.forget(l.cadence.syncedLines())
 	start := l.unsynced.size()
 	if err := l.putAhead(); err != nil {
 		l.unsynced.cut(start)
@@ -134,7 +133,8 @@ func (l *Log) writeOut(start, ahead int) (int, error) {
 	for _, p := range l.parts {
 		lines += p.lines
 	}
-	number := l.cadence.wrote(lines) - int64(lines)
+	number, synced := l.cadence.wrote(lines)
+	number -= int64(lines)
 	for _, p := range l.parts {
 		number += int64(p.lines)
 		p.r.written += p.lines
@@ -143,6 +143,7 @@ func (l *Log) writeOut(start, ahead int) (int, error) {
 	l.counts.appended.Add(int64(lines))
 	l.counts.bytes.Add(int64(kept))
 	l.unsynced.wrote(start, kept, offset, number)
+	l.unsynced.forget(synced)
 	return lines, err
 }
 
@@ -219,7 +220,6 @@ func (l *Log) writeNotes() error {
 // flushAhead is writeNotes for who has entered.
 func (l *Log) flushAhead() error {
 	l.parts = l.parts[:0]
-	l.unsynced.forget(l.cadence.syncedLines())
 	start := l.unsynced.size()
 	if err := l.putAhead(); err != nil {
 		l.unsynced.cut(start)
