@@ -2,10 +2,7 @@ package auditlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -19,15 +16,18 @@ var linesPool = sync.Pool{New: func() any { return new(jsonline.Lines) }}
 
 // Append appends events, in their order. When it returns nil, all of them are
 // in the kernel, whole, and survive the death of the process; fewer lines than
-// [WithSyncLines] says are then not yet on disk. Several events of one call
-// are one write (one for each file, if a rotation falls between them).
+// [WithSyncLines] says are then not yet on disk. The events of one call stand
+// together in one file (in two, if a rotation falls between them); they share
+// one write with those of concurrent calls.
 //
 // An event that FORMAT.md does not allow is an [*EventError], and none of the
 // events is written. A [*SyncError] means that all are in the file but perhaps
 // not on disk, a [*BatchError] that only the first ones are in the file; after
-// any other error none is. ctx bounds the waiting for other goroutines'
-// writes (none is written then) and for the disk ([*SyncError]); a write that
-// has begun is not torn by it.
+// any other error none is. Among these are [ErrClosed], [ErrLocked] and
+// [ErrSuspended], and those of the file system, such as syscall.ENOSPC; after
+// each but ErrClosed a later Append may succeed. ctx bounds the waiting for
+// other writes (none is written then) and for the disk ([*SyncError]); a write
+// that has begun is not torn by it.
 func (l *Log) Append(ctx context.Context, events ...Event) error {
 	lines := linesPool.Get().(*jsonline.Lines)
 	defer func() {
@@ -40,6 +40,7 @@ func (l *Log) Append(ctx context.Context, events ...Event) error {
 	for i := range events {
 		buf, err := appendEvent(lines.Buffer(), &events[i], i, t, l.cfg.sessionID)
 		if err != nil {
+			l.counts.failed.Add(int64(len(events)))
 			return err
 		}
 		lines.Commit(buf)
@@ -51,240 +52,104 @@ func (l *Log) Append(ctx context.Context, events ...Event) error {
 // packages of this module can make its argument: it is how the exporter hands
 // over lines that it has encoded. lines may be used again when it returns.
 func (l *Log) AppendLines(ctx context.Context, lines *jsonline.Lines) error {
-	if err := l.lockWriting(ctx); err != nil {
-		return err
+	r := l.turns.request(lines)
+	defer l.turns.free(r)
+	w, err := l.turns.join(ctx, r)
+	if err == nil && w == yourTurn {
+		err = l.lead(ctx, r)
 	}
-	written, last, err := l.write(lines)
-	<-l.writing
+	if err != nil {
+		l.counts.failed.Add(int64(lines.Len()))
+		return fmt.Errorf("auditlog: append to %s: waiting for other writers: %w", l.path, err)
+	}
 	switch {
-	case err != nil && written > 0:
-		return &BatchError{Written: written, Err: err}
-	case err != nil:
-		return fmt.Errorf("auditlog: append to %s: %w", l.path, err)
-	}
-	if written == 0 {
+	case r.err != nil:
+		l.counts.failed.Add(int64(lines.Len() - r.written))
+		if r.written > 0 {
+			return &BatchError{Written: r.written, Err: r.err}
+		}
+		return fmt.Errorf("auditlog: append to %s: %w", l.path, r.err)
+	case r.written == 0:
 		return nil // there was nothing to append
 	}
-	return l.cadence.keep(ctx, last)
+	return l.cadence.keep(ctx, r.last)
 }
 
-// lockWriting waits for the other writers of this Log.
-func (l *Log) lockWriting(ctx context.Context) error {
-	select {
-	case l.writing <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case l.writing <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("auditlog: append to %s: waiting for other writers: %w", l.path, context.Cause(ctx))
-	}
-}
-
-// write writes lines, rotating where they do not fit. It returns how many are
-// in the file and the running number of the last one. The caller holds
-// writing.
-func (l *Log) write(lines *jsonline.Lines) (written int, last int64, err error) {
-	if l.closed {
-		return 0, 0, ErrClosed
-	}
-	if err := l.cadence.failed(); err != nil {
-		return 0, 0, fmt.Errorf("an earlier fsync failed, so nothing more is written; open the log again: %w", err)
-	}
-	last = l.cadence.wrote(0)
-	for written < lines.Len() {
-		if err := l.enter(); err != nil {
-			return written, last, err
+// lead writes the lines of r, which has the turn, and of those that wait. The
+// error is that of ctx, and r was not written then.
+func (l *Log) lead(ctx context.Context, r *request) error {
+	free, err := l.enter(false)
+	if err == nil && !free {
+		// Another process has the lock. Who waits for it must be able to give
+		// up, and flock(2) cannot: a goroutine of its own waits in it.
+		l.turns.again(r)
+		go l.leadLater()
+		w, err := l.turns.await(ctx, r)
+		if err == nil && w == yourTurn { // leadLater failed, or it served too many others
+			return l.lead(ctx, r)
 		}
-		n, err := l.writeFit(lines, written)
-		written += n
-		last = l.cadence.wrote(n)
-		if err != nil {
-			return written, last, errors.Join(err, l.leave())
-		}
-		if written == lines.Len() {
-			return written, last, l.leave()
-		}
-		// The file is full.
-		if err := l.rotate(); err != nil {
-			return written, last, err
-		}
-	}
-	return written, last, nil
-}
-
-// enter opens the active file if need be and locks it against other processes.
-// It returns with l.file locked, at l.path, and l.end its size behind a line
-// feed (or behind a torn tail, see mend).
-func (l *Log) enter() error {
-	for {
-		if l.file == nil {
-			if err := l.reopen(); err != nil {
-				return err
-			}
-		}
-		// A file that was rotated away may be locked for as long as its
-		// compression takes: look before waiting for it.
-		locked, err := tryLock(l.file)
-		if err != nil {
-			return err
-		}
-		if !locked {
-			if same, err := isAt(l.path, l.file); err != nil {
-				return err
-			} else if same {
-				if err := lock(l.file); err != nil {
-					return err
-				}
-				locked = true
-			}
-		}
-		if locked {
-			same, err := isAt(l.path, l.file)
-			if err != nil {
-				return errors.Join(err, l.leave())
-			}
-			if same {
-				return nil
-			}
-			if err := l.leave(); err != nil {
-				return err
-			}
-		}
-		if err := l.abandonFile(); err != nil {
-			return err
-		}
-	}
-}
-
-// leave unlocks the active file.
-func (l *Log) leave() error { return unlock(l.file) }
-
-// abandonFile lets go of a file that is no longer at the log's path: another
-// process rotated it, or somebody moved or removed it. Our lines in it are
-// synced first, while we still hold it.
-func (l *Log) abandonFile() error {
-	if err := l.cadence.syncNow(); err != nil {
 		return err
 	}
-	return l.closeFile()
-}
-
-// writeFit writes as many of the lines from the first on as fit into the
-// active file, in one write, and returns how many are in the file.
-func (l *Log) writeFit(lines *jsonline.Lines, first int) (int, error) {
-	size, err := fileSize(l.file)
 	if err != nil {
-		return 0, err
+		r.err = err
+		l.turns.release()
+		return nil
 	}
-	mend, err := l.mend(size)
+	var room [8]*request
+	batch := l.turns.collect(append(room[:0], r))
+	l.write(batch)
+	l.leave()
+	l.turns.release()
+	for _, other := range batch[1:] {
+		other.wake <- served
+	}
+	return nil
+}
+
+// lockLimit is how long an append waits for another process's lock, which is
+// held for a write, a rotation or a repair, unless its context ends earlier.
+const lockLimit = 10 * time.Second
+
+// leadLater waits for the lock in place of those that have lines, and serves
+// them. It has the turn.
+func (l *Log) leadLater() {
+	impatient := time.AfterFunc(lockLimit, nil)
+	impatient.Stop()
+	var mu sync.Mutex
+	over := false
+	expire := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if over {
+			return
+		}
+		for _, r := range l.turns.expired(time.Now().Add(-lockLimit + time.Second)) {
+			r.err = ErrLocked
+			r.wake <- served
+		}
+		impatient.Reset(time.Second)
+	}
+	mu.Lock()
+	impatient = time.AfterFunc(lockLimit, expire)
+	mu.Unlock()
+
+	_, err := l.enter(true)
+	mu.Lock()
+	over = true
+	impatient.Stop()
+	mu.Unlock()
+
+	batch := l.turns.collect(nil)
 	if err != nil {
-		return 0, err
-	}
-	start := lines.Start(first)
-	room := l.cfg.maxFileSize - size - int64(len(mend))
-	n := first
-	for n < lines.Len() && int64(lines.End(n)-start) <= room {
-		n++
-	}
-	if n == first && size == 0 {
-		n++ // a line larger than any file has one to itself
-	}
-	if n == first {
-		return 0, nil
-	}
-	buf := lines.Bytes()[start:lines.Start(n)]
-	if len(mend) > 0 {
-		buf = append(mend, buf...)
-	}
-	wrote, err := l.file.Write(buf)
-	if err == nil {
-		l.end = size + int64(wrote)
-		return n - first, nil
-	}
-	return l.cutBack(lines, first, size, int64(len(mend)), int64(wrote), err)
-}
-
-// cutBack handles a write that ended early, on a full disk for example: what
-// is whole stays, the rest of the last line is removed again.
-func (l *Log) cutBack(lines *jsonline.Lines, first int, size, mended, wrote int64, cause error) (int, error) {
-	start := int64(lines.Start(first))
-	whole, end := 0, int64(0)
-	if wrote >= mended {
-		end = mended
-		for first+whole < lines.Len() && mended+int64(lines.End(first+whole))-start <= wrote {
-			end = mended + int64(lines.End(first+whole)) - start
-			whole++
+		for _, r := range batch {
+			r.err = err
 		}
+	} else {
+		l.write(batch)
+		l.leave()
 	}
-	l.end = -1 // if the torn rest stays, the next write finds and ends it
-	if wrote > end {
-		if err := l.file.Truncate(size + end); err != nil {
-			cause = errors.Join(cause, fmt.Errorf("remove %d torn bytes: %w", wrote-end, err))
-		}
+	l.turns.release()
+	for _, r := range batch {
+		r.wake <- served
 	}
-	return whole, cause
-}
-
-// mend returns the bytes that must precede the next line so that it is not
-// glued to a torn one: nothing, when the file ends in a line feed. A torn tail
-// is evidence of a crash: it is ended, not removed, and an event says where it
-// lies.
-func (l *Log) mend(size int64) ([]byte, error) {
-	if size == l.end || size == 0 {
-		return nil, nil
-	}
-	start, err := lastLineStart(l.file, size)
-	if err != nil || start == size {
-		return nil, err
-	}
-	length := size - start
-	if length <= maxTailChecked {
-		tail := make([]byte, length)
-		if _, err := l.file.ReadAt(tail, start); err != nil {
-			return nil, fmt.Errorf("read the end of %s: %w", l.path, err)
-		}
-		if isWholeEvent(tail) {
-			return []byte{'\n'}, nil // only its line feed is missing
-		}
-	}
-	l.log.Warn("auditlog: ending a torn line", "path", l.path, "offset", start, "length", length)
-	event := Event{Name: eventRecovered, Attributes: map[string]any{
-		"torn_offset": start,
-		"torn_length": length,
-	}}
-	return appendEvent([]byte{'\n'}, &event, 0, time.Now(), l.cfg.sessionID)
-}
-
-// eventRecovered is the event that tells of a torn line which was found at the
-// end of the active file and ended before the next was written.
-const eventRecovered = "auditlog_recovered"
-
-// maxTailChecked bounds the memory that a tail without line feed may cost; a
-// longer one counts as torn.
-const maxTailChecked = 64 << 20
-
-func isWholeEvent(line []byte) bool {
-	return jsonline.EachMember(line, func(_, _ []byte) bool { return true }) == nil
-}
-
-// lastLineStart returns the offset behind the last line feed of f, which has
-// size bytes.
-func lastLineStart(f *os.File, size int64) (int64, error) {
-	var buf [4096]byte
-	for end := size; end > 0; {
-		n := min(end, int64(len(buf)))
-		if _, err := f.ReadAt(buf[:n], end-n); err != nil && !errors.Is(err, io.EOF) {
-			return 0, fmt.Errorf("read the end of %s: %w", f.Name(), err)
-		}
-		for i := n - 1; i >= 0; i-- {
-			if buf[i] == '\n' {
-				return end - n + i + 1, nil
-			}
-		}
-		end -= n
-	}
-	return 0, nil
 }

@@ -9,11 +9,12 @@ import (
 )
 
 const (
-	lineSuffix   = ".jsonl"
-	gzipSuffix   = ".jsonl.gz"
-	stampLayout  = "20060102_150405"
-	partSuffix   = ".tmp"     // behind an archive's name while it is being written
-	brokenSuffix = ".suspect" // behind the name of a file kept as evidence only
+	lineSuffix  = ".jsonl"
+	gzipSuffix  = ".jsonl.gz"
+	stampLayout = "20060102_150405"
+	partSuffix  = ".tmp" // behind an archive's name while it is being written
+
+	suspectSuffix = ".suspect" // behind the name of a file kept as evidence only
 )
 
 // archiveID is what an archive's name says: <stem>_YYYYMMDD_HHMMSS in UTC,

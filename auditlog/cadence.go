@@ -2,9 +2,13 @@ package auditlog
 
 import (
 	"context"
-	"os"
+	"errors"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // cadence decides when the active file is synced, and lets all who wait for
@@ -12,23 +16,33 @@ import (
 //
 // Lines are counted, not marked: written lines are in the kernel, the first
 // synced of them on disk. One fsync runs at a time (a round); it covers every
-// line that was written before it began, and runs without the lock of the
-// log, so that appends go on meanwhile. Who needs a line on disk waits for the
-// running round, then, if that began too early, starts the next.
+// line that was written before it began, and runs without the turn and the
+// lock of the log, so that appends go on meanwhile. Who needs a line on disk
+// waits for the running round, then, if that began too early, starts the next.
+//
+// After a failed fsync no round begins until the log is repaired, by whoever
+// of those that wait comes first.
 type cadence struct {
-	lines    int64
+	lines    int64 // how many may be unsynced, and one more; 0 for any number
 	interval time.Duration
 	log      *Log
 
 	mu      sync.Mutex
-	file    *os.File // to sync
+	file    vfs.File // to sync
+	named   bool     // its name is durable
 	written int64
 	synced  int64
 	round   *round
-	failure error // of an fsync: nothing is known to be durable after it
-	timer   *time.Timer
-	armed   bool // the timer runs
-	stopped bool
+	failure error       // nothing is known to be durable of what is unsynced
+	failing atomic.Bool // failure != nil, for a look at it before each write
+	// Of the lines up to doubtful some may not be on disk, and nothing can be
+	// done about it.
+	doubtful int64
+	doubtErr error
+	doubted  int64 // how many they were, in all
+	timer    *time.Timer
+	armed    bool // the timer runs
+	stopped  bool
 }
 
 // round is one fsync in progress.
@@ -36,30 +50,94 @@ type round struct{ done chan struct{} }
 
 func (c *cadence) init(l *Log) {
 	c.lines, c.interval, c.log = int64(l.cfg.syncLines), l.cfg.syncInterval, l
+	if l.cfg.withoutCadence {
+		c.lines, c.armed = 0, true // never to be armed again
+		l.unsynced.discard = true
+	}
 	c.timer = time.AfterFunc(time.Hour, c.tick)
 	c.timer.Stop()
 }
 
 // use makes f the file to sync. What was written to the one before it has been
-// synced, or lies outside our reach.
-func (c *cadence) use(f *os.File) {
+// synced, is owed, or lies outside our reach.
+func (c *cadence) use(f vfs.File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.file = f
+	c.file, c.named = f, false
 }
 
-// failed returns the error that ended the log's durability, if there was one.
-// After a failed fsync the kernel may have thrown the pages away and marked
-// them clean: a second fsync would succeed and mean nothing.
+// failed returns the error after which the log has to be repaired, if there
+// was one.
 func (c *cadence) failed() error {
+	if !c.failing.Load() {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.failure
 }
 
+// fail sets or clears the failure. The caller has mu.
+func (c *cadence) fail(err error) {
+	c.failure = err
+	c.failing.Store(err != nil)
+}
+
+// covers counts the lines that are known to be on disk. The caller has mu.
+func (c *cadence) covers(lines int64) {
+	c.synced = max(c.synced, lines)
+	c.log.counts.synced.Store(c.synced - c.doubted)
+}
+
+// errOwed stands for a failure while lines wait to be written to the next
+// file.
+var errOwed = errors.New("lines of a lost file are not written again yet")
+
+// owe tells that unsynced lines are in no file any more, but about to be
+// written to the next one if the log owes any.
+func (c *cadence) owe() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.log.owed) == 0 {
+		c.fail(nil)
+		c.covers(c.written)
+	} else if c.failure == nil {
+		c.fail(errOwed)
+	}
+}
+
+// settled tells that the lines that were owed are in the file.
+func (c *cadence) settled() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(nil)
+}
+
+// repaired tells that everything that was written is in the file and synced,
+// if err, of syncing the folder, is nil.
+func (c *cadence) repaired(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(err)
+	if err == nil {
+		c.named = true
+		c.covers(c.written)
+	}
+}
+
+// doubt gives up on knowing whether what is unsynced reached the disk.
+func (c *cadence) doubt(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doubtful, c.doubtErr = c.written, err
+	c.doubted += c.written - c.synced
+	c.fail(nil)
+	c.covers(c.written)
+}
+
 // wrote counts n lines that are now in the kernel and returns the number of
-// the last one.
-func (c *cadence) wrote(n int) int64 {
+// the last one, and that of the last one on disk.
+func (c *cadence) wrote(n int) (written, synced int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written += int64(n)
@@ -69,13 +147,16 @@ func (c *cadence) wrote(n int) int64 {
 		c.armed = true
 		c.timer.Reset(c.interval)
 	}
-	return c.written
+	return c.written, c.synced
 }
 
 // keep waits until fewer than the allowed number of lines up to last are
 // unsynced.
 func (c *cadence) keep(ctx context.Context, last int64) error {
-	return c.wait(ctx, last-c.lines+1)
+	if c.lines == 0 {
+		return nil
+	}
+	return syncError(c.wait(ctx, last-c.lines+1, false))
 }
 
 // sync waits until everything that is written now is on disk.
@@ -86,20 +167,80 @@ func (c *cadence) sync(ctx context.Context) error {
 	if stopped {
 		return ErrClosed
 	}
-	return c.wait(ctx, last)
+	return syncError(c.wait(ctx, last, false))
+}
+
+// syncError says what an error means for lines that are in the file.
+func syncError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &SyncError{Err: err}
+}
+
+// syncNow is sync for who has the turn, so that nothing is written meanwhile.
+// Its error is no SyncError: it is not about the lines of the caller.
+func (c *cadence) syncNow() error {
+	c.mu.Lock()
+	last := c.written
+	c.mu.Unlock()
+	return c.wait(context.Background(), last, true)
+}
+
+// finish is syncNow without a repair.
+func (c *cadence) finish() error {
+	c.mu.Lock()
+	last := c.written
+	c.mu.Unlock()
+	_, err := c.rounds(context.Background(), last)
+	return err
 }
 
 // wait returns when the first last lines are on disk.
-func (c *cadence) wait(ctx context.Context, last int64) error {
+func (c *cadence) wait(ctx context.Context, last int64, haveTurn bool) error {
+	for {
+		failed, err := c.rounds(ctx, last)
+		if err == nil {
+			return nil
+		}
+		if failed {
+			if err = c.repair(ctx, haveTurn); err == nil {
+				continue
+			}
+		}
+		return err
+	}
+}
+
+// repair repairs the log, unless somebody else did meanwhile.
+func (c *cadence) repair(ctx context.Context, haveTurn bool) error {
+	if !haveTurn {
+		if err := c.log.turns.take(ctx); err != nil {
+			return errors.Join(c.failed(), err)
+		}
+		defer c.log.turns.release()
+	}
+	if c.failed() == nil {
+		return nil
+	}
+	return c.log.repair()
+}
+
+// rounds returns nil when the first last lines are on disk. Otherwise failed
+// tells an error that a repair may mend.
+func (c *cadence) rounds(ctx context.Context, last int64) (failed bool, err error) {
 	for {
 		c.mu.Lock()
 		switch {
-		case c.failure != nil:
+		case c.failure != nil && c.synced < last:
 			defer c.mu.Unlock()
-			return &SyncError{Err: c.failure}
+			return true, c.failure
+		case c.doubtErr != nil && last <= c.doubtful:
+			defer c.mu.Unlock()
+			return false, c.doubtErr
 		case c.synced >= last:
 			c.mu.Unlock()
-			return nil
+			return false, nil
 		}
 		r := c.round
 		if r != nil {
@@ -107,46 +248,41 @@ func (c *cadence) wait(ctx context.Context, last int64) error {
 		} else {
 			r = &round{done: make(chan struct{})}
 			c.round = r
-			f, covers := c.file, c.written
+			f, named, covers := c.file, c.named, c.written
 			c.mu.Unlock()
 			if ctx.Done() == nil {
-				c.run(r, f, covers) // no need for a goroutine: nobody can call us off
+				c.run(r, f, named, covers) // no need for a goroutine: nobody can call us off
 			} else {
-				go c.run(r, f, covers)
+				go c.run(r, f, named, covers)
 			}
 		}
 		select {
 		case <-r.done:
 		case <-ctx.Done():
-			return &SyncError{Err: context.Cause(ctx)}
+			return false, context.Cause(ctx)
 		}
 	}
 }
 
-// run does the fsync of a round. covers is the number of lines that were
-// written before it.
-func (c *cadence) run(r *round, f *os.File, covers int64) {
+// run does the fsync of a round, and that of the folder if the file's name is
+// not durable yet. covers is the number of lines that were written before it.
+func (c *cadence) run(r *round, f vfs.File, named bool, covers int64) {
 	err := f.Sync()
+	if err == nil && !named {
+		err = c.log.fs.SyncDir(c.log.dir)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// A rotation may have synced and closed f before we came to it.
-	if err != nil && c.synced < covers {
-		c.failure = err
-	}
-	if err == nil {
-		c.synced = max(c.synced, covers)
+	if c.file == f {
+		if err != nil {
+			c.fail(err)
+		} else {
+			c.named = true
+			c.covers(covers)
+		}
 	}
 	c.round = nil
 	close(r.done)
-}
-
-// syncNow syncs the active file while the caller holds the log's writing lock,
-// so that nothing is written meanwhile.
-func (c *cadence) syncNow() error {
-	c.mu.Lock()
-	last := c.written
-	c.mu.Unlock()
-	return c.wait(context.Background(), last)
 }
 
 // tick is run by the timer: lines may have been waiting for an interval.
@@ -154,23 +290,25 @@ func (c *cadence) tick() {
 	c.mu.Lock()
 	c.armed = false
 	last := c.written
-	idle := c.synced >= last || c.failure != nil
+	idle := c.synced >= last || c.failure != nil // watch repairs
 	c.mu.Unlock()
 	if idle {
 		return
 	}
-	if err := c.wait(context.Background(), last); err != nil {
-		c.log.log.Error("auditlog: sync in the background", "path", c.log.path, "error", err)
+	if err := c.wait(context.Background(), last, false); err != nil {
+		c.log.log.Error("auditlog: sync in the background", slog.String("path", c.log.path), slog.Any("error", err))
 	}
 }
 
-// stop syncs what is unsynced and ends the timer. The caller holds the log's
-// writing lock, so no line follows.
+// stop syncs what is unsynced and ends the timer. The caller has the turn, so
+// no line follows.
 func (c *cadence) stop() error {
+	c.log.repairAgain = time.Time{} // the last chance
 	err := c.syncNow()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.timer.Stop()
+	c.armed = true
 	c.file, c.stopped = nil, true
 	return err
 }

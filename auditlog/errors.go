@@ -8,6 +8,17 @@ import (
 // ErrClosed is returned by the methods of a [Log] after [Log.Close].
 var ErrClosed = errors.New("auditlog: log is closed")
 
+// ErrLocked is returned when somebody else has the lock of the active file: by
+// [Open] and after 10 seconds by [Log.Append], when another Log is its sole
+// owner ([WithSoleOwner]) or does not let go of it. Nothing was written.
+var ErrLocked = errors.New("auditlog: another writer has the lock of the file")
+
+// ErrSuspended is returned by [Log.Append] while, after a failed fsync, the
+// file could not be repaired yet: nothing new is written until what was is
+// safe. It is tried again once a second, so that the Log recovers by itself
+// when the disk does.
+var ErrSuspended = errors.New("auditlog: suspended after a failed fsync")
+
 // SyncError is returned by [Log.Append] when the events are in the file but
 // it is unknown whether they are on stable storage, and by [Log.Sync] when
 // they may not be. Do not append the events again: they are in the file.

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // Log is an audit log that is open for appending. It reads its own files too,
@@ -22,19 +26,45 @@ type Log struct {
 	stem string
 	cfg  config
 	log  *slog.Logger
+	fs   vfs.FS
 
-	// writing is held by the one goroutine that uses the fields below it. It
-	// is a channel and not a mutex so that a caller can stop waiting for it.
-	writing chan struct{}
-	file    *os.File // the active file; nil when it has to be opened
-	end     int64    // its size after our last write, which ended in a line feed; -1 when unknown
-	closed  bool
+	turns turns
+	// The fields of writer belong to the goroutine that has the turn.
+	writer
 
 	cadence    cadence
 	compressor compressor
+	watch      watch
+	counts     counts
 
 	closeOnce sync.Once
 	closeErr  error
+}
+
+// writer is what the goroutine that has the turn writes with.
+type writer struct {
+	file   vfs.File // the active file; nil when it has to be opened
+	locked bool     // against other processes
+	size   int64    // of file, while it is locked
+	// end is the size of file after our last write, which ended in a line
+	// feed; -1 when unknown.
+	end     int64
+	closed  bool
+	scratch [1]byte
+
+	// What goes to the file ahead of the next lines: lines that are counted as
+	// written and were lost with a file, and events that tell of it.
+	owed  []byte
+	notes []byte
+
+	unsynced unsynced
+	parts    []part
+
+	opened      time.Time // when file was
+	rotateAgain time.Time // after a rotation that failed
+	repairAgain time.Time // after a repair that failed
+	repairErr   error
+	evidence    bool // the suspect file has its second name
 }
 
 // Open opens the log at path for appending, and finishes what an interrupted
@@ -43,7 +73,9 @@ type Log struct {
 // leading ~/ is the user's home directory. Archives stand beside it.
 //
 // A symbolic link as last element of path, anything that is not a regular
-// file, and a file of another user are refused.
+// file, and a file of another user are refused. [ErrLocked] means that a Log
+// with [WithSoleOwner] has the file, or, with that option, that any other Log
+// is just writing to it.
 func Open(path string, opts ...Option) (*Log, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
@@ -53,27 +85,62 @@ func Open(path string, opts ...Option) (*Log, error) {
 		return nil, fmt.Errorf("auditlog: %w", err)
 	}
 	l := &Log{
-		Reader:  newReader(path, cfg.reader),
-		path:    path,
-		dir:     filepath.Dir(path),
-		stem:    logStem(filepath.Base(path)),
-		cfg:     cfg,
-		log:     cfg.reader.logger,
-		writing: make(chan struct{}, 1),
-		end:     -1,
+		Reader: newReader(path, cfg.reader),
+		path:   path,
+		dir:    filepath.Dir(path),
+		stem:   logStem(filepath.Base(path)),
+		cfg:    cfg,
+		log:    cfg.reader.logger,
+		fs:     cfg.fs,
+		writer: writer{end: -1},
 	}
 	l.cadence.init(l)
 	l.compressor.init(l)
-	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+	if err := makeFolder(l.dir); err != nil {
 		return nil, fmt.Errorf("auditlog: make the log's folder: %w", err)
 	}
-	if err := l.reopen(); err != nil {
-		return nil, fmt.Errorf("auditlog: %w", err)
+	l.warnOfLocks()
+	if err := l.start(); err != nil {
+		return nil, fmt.Errorf("auditlog: open %s: %w", path, errors.Join(err, l.stop()))
+	}
+	l.watch.start(l)
+	return l, nil
+}
+
+// start opens the active file and takes up what was interrupted. Whoever has
+// the lock on the file at the path is the only one that rotates or repairs, so
+// that what they leave behind is nobody's.
+func (l *Log) start() error {
+	for {
+		if err := l.openFile(); err != nil {
+			return err
+		}
+		if err := l.lockWithin(l.file, openLockLimit); err != nil {
+			return err
+		}
+		l.locked = true
+		_, here, err := l.look()
+		if err != nil {
+			return err
+		}
+		if here {
+			break
+		}
+		// Rotated while we waited.
+		if err := l.closeFile(); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{l.path + nextSuffix, l.path + repairSuffix} {
+		if err := l.removeIfThere(name); err != nil {
+			return err
+		}
 	}
 	if err := l.finishRotations(); err != nil {
-		return nil, errors.Join(fmt.Errorf("auditlog: finish interrupted rotations: %w", err), l.Close())
+		return fmt.Errorf("finish interrupted rotations: %w", err)
 	}
-	return l, nil
+	l.leave()
+	return nil
 }
 
 // resolvePath makes path absolute and expands a leading ~/, so that neither a
@@ -95,54 +162,82 @@ func resolvePath(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
+// makeFolder makes dir with mode 0700 and its parents, and their names
+// durable.
+func makeFolder(dir string) error {
+	var missing []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break // there, or an error that MkdirAll meets too
+		}
+		missing = append(missing, d)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range missing {
+		if err := (vfs.OS{}).SyncDir(filepath.Dir(d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warnOfLocks tells of file systems whose locks do not hold between machines.
+func (l *Log) warnOfLocks() {
+	kind, err := vfs.UntrustedLocks(l.dir)
+	switch {
+	case err != nil:
+		l.log.Warn("auditlog: cannot tell the kind of the file system", slog.String("path", l.dir), slog.Any("error", err))
+	case kind != "":
+		l.log.Warn("auditlog: locks may not hold on this file system: let one process on one machine write to this log",
+			slog.String("path", l.path), slog.String("file_system", kind))
+	}
+}
+
 // Path returns the absolute path of the active file.
 func (l *Log) Path() string { return l.path }
 
-// reopen opens the active file and makes its name durable if it is new. The
-// caller holds writing, or owns l alone.
-func (l *Log) reopen() error {
-	created, err := l.openFile()
-	if err != nil || !created {
-		return err
-	}
-	return syncDir(l.dir)
-}
-
-// openFile is reopen without making the name durable.
-func (l *Log) openFile() (created bool, err error) {
-	f, created, err := openActive(l.path)
-	if err != nil {
-		return false, err
-	}
-	l.file, l.end = f, -1
-	l.cadence.use(f)
-	return created, nil
-}
-
-// closeFile lets go of the active file.
-func (l *Log) closeFile() error {
-	f := l.file
-	l.file, l.end = nil, -1
-	if f == nil {
-		return nil
-	}
-	return f.Close()
-}
-
 // Close syncs, waits for running compressions and releases the log's files.
 // Every later call returns what the first one did; appends after it return
-// [ErrClosed].
+// [ErrClosed]. While another process holds the file's lock for longer than 10
+// seconds, Close returns [ErrLocked]; what was appended is synced then, and
+// the file is released when the lock is.
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
-		l.writing <- struct{}{}
-		defer func() { <-l.writing }()
-		l.closed = true
-		err := l.cadence.stop()
-		err = errors.Join(err, l.closeFile())
-		l.compressor.wait()
-		l.closeErr = err
+		l.watch.stop()
+		ctx, cancel := context.WithTimeout(context.Background(), lockLimit)
+		defer cancel()
+		if err := l.turns.take(ctx); err != nil {
+			l.closeErr = errors.Join(fmt.Errorf("auditlog: close %s: %w", l.path, ErrLocked), l.cadence.sync(context.Background()))
+			go func() {
+				_ = l.turns.take(context.Background()) // without end, so without error
+				if err := l.stop(); err != nil {
+					l.log.Error("auditlog: close", slog.String("path", l.path), slog.Any("error", err))
+				}
+				l.turns.release()
+			}()
+			return
+		}
+		defer l.turns.release()
+		if err := l.stop(); err != nil {
+			l.closeErr = fmt.Errorf("auditlog: close %s: %w", l.path, err)
+		}
 	})
 	return l.closeErr
+}
+
+// stop is Close for who has the turn.
+func (l *Log) stop() error {
+	var err error
+	if len(l.owed)+len(l.notes) > 0 {
+		err = l.writeNotes()
+	}
+	l.closed = true
+	err = errors.Join(err, l.cadence.stop())
+	err = errors.Join(err, l.closeFile())
+	l.compressor.wait()
+	return err
 }
 
 // Sync returns nil when everything that was appended before is on stable

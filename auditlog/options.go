@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // DefaultPath is where the log is unless told otherwise; [Open] and
@@ -34,6 +36,10 @@ type config struct {
 	maxFileSize  int64
 	sessionID    string
 	reader       readerConfig
+
+	withoutCadence bool
+	soleOwner      bool
+	fs             vfs.FS
 }
 
 type readerConfig struct {
@@ -47,6 +53,7 @@ func newConfig(opts []Option) (config, error) {
 		syncInterval: defaultSyncInterval,
 		maxFileSize:  defaultMaxFileSize,
 		reader:       newReaderConfig(nil),
+		fs:           vfs.OS{},
 	}
 	for _, opt := range opts {
 		cfg = opt.applyLog(cfg)
@@ -90,7 +97,8 @@ func (o readerOption) applyLog(cfg config) config {
 
 // WithSyncLines sets how many lines of a [Log] whose Append returned nil may
 // be unsynced at any time: fewer than n. The Append that would make them n
-// waits for the disk. The default is 10; with 1 every Append waits.
+// waits for the disk. The default is 10; with 1 every Append waits. Unsynced
+// lines are kept in memory until they are synced.
 func WithSyncLines(n int) Option {
 	return logOption(func(cfg config) config {
 		cfg.syncLines = n
@@ -107,9 +115,32 @@ func WithSyncInterval(d time.Duration) Option {
 	})
 }
 
+// WithoutCadenceSync leaves syncing to [Log.Sync], [Log.Close] and rotation: a
+// power cut takes everything that was appended since. After a failed fsync that
+// part is read back as far as the kernel still has it, since no copy is kept.
+func WithoutCadenceSync() Option {
+	return logOption(func(cfg config) config {
+		cfg.withoutCadence = true
+		return cfg
+	})
+}
+
+// WithSoleOwner makes the Log take the lock of the file for as long as it is
+// open: any other [Open] of the path returns [ErrLocked], and so does this one
+// when somebody else is writing. That saves a few microseconds for each write.
+// That the file was moved, removed or truncated is noticed within a second,
+// not with the next write.
+func WithSoleOwner() Option {
+	return logOption(func(cfg config) config {
+		cfg.soleOwner = true
+		return cfg
+	})
+}
+
 // WithMaxFileSize sets the size in bytes that the active file does not exceed:
 // the line that would make it larger goes into the next file. Only a single
-// line that is larger by itself exceeds it. The default is 10 MiB.
+// line that is larger by itself exceeds it, and a file that cannot be rotated,
+// which is tried again once a second. The default is 10 MiB.
 func WithMaxFileSize(bytes int64) Option {
 	return logOption(func(cfg config) config {
 		cfg.maxFileSize = bytes

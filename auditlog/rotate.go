@@ -1,61 +1,147 @@
 package auditlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
-// rotate makes an archive of the full active file and goes on in a new one.
-// The caller holds writing and the lock on the active file, which other
-// processes wait for; when rotate returns, both files are unlocked and
-// l.file, if not nil, is the new one. In this order:
-//
-//	fsync(active)              every line of it is on disk
-//	rename(active, archive)    not replacing anything
-//	open(active, O_EXCL)       or open, if another process was faster
-//	fsync(folder)              both names are durable
-//
-// and later, in the background, what compressor.compress says. A crash after
-// the rename leaves no active file, which the next Open makes, and an archive
-// that is not compressed, which it compresses.
-func (l *Log) rotate() error {
-	if err := l.cadence.syncNow(); err != nil {
-		return errors.Join(err, l.leave())
+// nextSuffix is behind the active file's name: the file that follows it in a
+// rotation.
+const nextSuffix = ".next"
+
+// Rotate makes an archive of the active file now, however small it is; an
+// empty one stays. When it returns nil, everything that was appended before is
+// on stable storage. The archive is compressed in the background. ctx bounds
+// the waiting for other writers.
+func (l *Log) Rotate(ctx context.Context) error {
+	if err := l.turns.take(ctx); err != nil {
+		return fmt.Errorf("auditlog: rotate %s: waiting for other writers: %w", l.path, err)
 	}
-	archive, err := l.nextArchive(time.Now())
-	if err != nil {
-		return errors.Join(err, l.leave())
-	}
-	if err := renameNoReplace(l.path, archive); err != nil {
-		return errors.Join(fmt.Errorf("rotate: %w", err), l.leave())
-	}
-	old := l.file
-	if _, err = l.openFile(); err == nil {
-		err = syncDir(l.dir)
-	} else {
-		l.file, l.end = nil, -1
-	}
-	// Only now: who waited for this lock finds the new file at the path.
-	err = errors.Join(err, unlock(old), old.Close())
-	l.compressor.start(archive)
-	if err != nil {
-		return fmt.Errorf("rotate: %w", err)
+	defer l.turns.release()
+	if err := l.rotateNow(); err != nil {
+		return fmt.Errorf("auditlog: rotate %s: %w", l.path, err)
 	}
 	return nil
 }
 
+func (l *Log) rotateNow() error {
+	if _, err := l.enter(true); err != nil {
+		return err
+	}
+	defer l.leave()
+	if l.size == 0 {
+		return nil
+	}
+	return l.rotate()
+}
+
+// rotate makes an archive of the active file and goes on in a new one. The
+// caller has entered; other processes wait for the lock meanwhile. In this
+// order:
+//
+//	fsync(active)              every line of it is on disk
+//	open(next, O_EXCL), flock  what may fail for want of anything comes first
+//	rename(active, archive)    not replacing anything
+//	fsync(folder)              the archive is durable under its name
+//	rename(next, active)       unless another process made one meanwhile
+//
+// and later, with the first sync of a line in it, fsync of the new file and of
+// the folder, and in the background what compressor.compress says.
+//
+// A crash after the first rename leaves no active file, which the next Open
+// makes, and an archive that is not compressed, which it compresses. An error
+// up to the fsync of the folder leaves everything as it was, with l.file in
+// its place; after it, l.file is nil.
+func (l *Log) rotate() error {
+	if err := l.cadence.syncNow(); err != nil {
+		return fmt.Errorf("%w: %w", ErrSuspended, err)
+	}
+	if l.file == nil {
+		return nil // a repair found it gone
+	}
+	next, err := l.makeNext()
+	if err != nil {
+		return err
+	}
+	archive, err := l.archiveActive()
+	if err != nil {
+		return errors.Join(err, next.Close(), l.removeIfThere(l.path+nextSuffix))
+	}
+	old := l.file
+	switch err = l.rename(next, l.path+nextSuffix, l.path, false); {
+	case err == nil:
+		l.use(next)
+		l.locked, l.size, l.end = true, 0, 0
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		// Another process found no file at the path and made one; it may have
+		// taken ours for a dead one's.
+		l.file, l.locked = nil, false
+		err = errors.Join(next.Close(), l.removeIfThere(l.path+nextSuffix))
+	default:
+		l.file, l.locked = nil, false
+		err = errors.Join(err, next.Close(), l.removeIfThere(l.path+nextSuffix))
+	}
+	// Only now: who waited for this lock finds the new file at the path.
+	if closeErr := old.Close(); closeErr != nil {
+		l.log.Error("auditlog: close an archive", slog.String("archive", archive), slog.Any("error", closeErr))
+	}
+	l.counts.rotated.Add(1)
+	l.rotateAgain = time.Time{}
+	l.compressor.start(archive)
+	return err
+}
+
+// makeNext makes the file that is to follow the active one, locked.
+func (l *Log) makeNext() (vfs.File, error) {
+	name := l.path + nextSuffix
+	if err := l.removeIfThere(name); err != nil {
+		return nil, err
+	}
+	f, err := l.fs.Open(name, vfs.Create)
+	if err != nil {
+		return nil, err
+	}
+	if free, err := f.Lock(false); err != nil || !free {
+		return nil, errors.Join(err, errBusy(free), f.Close(), l.removeIfThere(name))
+	}
+	return f, nil
+}
+
+// archiveActive gives the active file its archive's name, durably, or leaves
+// it as it is.
+func (l *Log) archiveActive() (archive string, err error) {
+	if archive, err = l.nextArchive(time.Now()); err != nil {
+		return "", err
+	}
+	if err := l.rename(l.file, l.path, archive, false); err != nil {
+		return "", err
+	}
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		// Under either name a sync of the file keeps its lines.
+		if undoErr := l.rename(l.file, archive, l.path, false); undoErr != nil {
+			return "", errors.Join(err, fmt.Errorf("undo the rotation: %w", undoErr), l.closeFile())
+		}
+		return "", err
+	}
+	return archive, nil
+}
+
 // nextArchive returns the path of the archive to make at time t.
 func (l *Log) nextArchive(t time.Time) (string, error) {
-	entries, err := os.ReadDir(l.dir)
+	names, err := l.fs.List(l.dir)
 	if err != nil {
-		return "", fmt.Errorf("rotate: list the log's folder: %w", err)
+		return "", fmt.Errorf("list the log's folder: %w", err)
 	}
 	var newest archiveID
-	for _, e := range entries {
-		if id, _, ok := parseArchive(l.stem, e.Name()); ok && id.compare(newest) > 0 {
+	for _, name := range names {
+		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(newest) > 0 {
 			newest = id
 		}
 	}
@@ -65,13 +151,13 @@ func (l *Log) nextArchive(t time.Time) (string, error) {
 // finishRotations takes up the archives that an interrupted rotation left
 // uncompressed.
 func (l *Log) finishRotations() error {
-	entries, err := os.ReadDir(l.dir)
+	names, err := l.fs.List(l.dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if _, compressed, ok := parseArchive(l.stem, e.Name()); ok && !compressed {
-			l.compressor.start(filepath.Join(l.dir, e.Name()))
+	for _, name := range names {
+		if _, compressed, ok := parseArchive(l.stem, name); ok && !compressed {
+			l.compressor.start(filepath.Join(l.dir, name))
 		}
 	}
 	return nil

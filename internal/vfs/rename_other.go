@@ -1,6 +1,6 @@
 //go:build !linux
 
-package auditlog
+package vfs
 
 // renameNoReplace renames a file and fails with os.ErrExist rather than replace
 // another one.

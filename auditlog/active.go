@@ -1,0 +1,214 @@
+package auditlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
+)
+
+// enter prepares for writing: it returns true with the active file open, at
+// l.path, and locked against other processes. It returns false when another
+// process has the lock and wait is false. The caller has the turn, and leaves.
+func (l *Log) enter(wait bool) (bool, error) {
+	if l.closed {
+		return false, ErrClosed
+	}
+	if l.cadence.failed() != nil {
+		if err := l.repair(); err != nil {
+			return false, fmt.Errorf("%w: %w", ErrSuspended, err)
+		}
+	}
+	return l.enterFile(wait)
+}
+
+// enterFile is enter for a Log that is in order. A sole owner leaves it to
+// watch to look at the path.
+func (l *Log) enterFile(wait bool) (bool, error) {
+	if l.cfg.soleOwner && l.locked && l.end >= 0 {
+		l.size = l.end
+		return true, nil
+	}
+	return l.enterLooking(wait)
+}
+
+// enterLooking is enterFile with a look at the path.
+func (l *Log) enterLooking(wait bool) (bool, error) {
+	for {
+		if l.file == nil {
+			if err := l.openFile(); err != nil {
+				return false, err
+			}
+		}
+		if free, err := l.lockFile(wait); err != nil || !free {
+			return false, err
+		}
+		if l.file == nil {
+			continue // it was rotated away
+		}
+		info, here, err := l.look()
+		if err != nil {
+			l.leave()
+			return false, err
+		}
+		if here {
+			l.size = info.Size
+			return true, l.noticeTruncation()
+		}
+		if err := l.follow(info); err != nil {
+			l.leave()
+			return false, err
+		}
+	}
+}
+
+// lockFile takes the lock on l.file. If the file was rotated away it may let
+// go of it instead, since it may be locked for as long as its compression
+// takes; l.file is nil then.
+func (l *Log) lockFile(wait bool) (bool, error) {
+	if l.locked {
+		return true, nil
+	}
+	if l.cfg.soleOwner {
+		if err := l.lockWithin(l.file, openLockLimit); err != nil {
+			return false, err
+		}
+		l.locked = true
+		return true, nil
+	}
+	free, err := l.file.Lock(false)
+	if err != nil || free {
+		l.locked = free
+		return free, err
+	}
+	info, here, err := l.look()
+	if err != nil {
+		return false, err
+	}
+	if !here {
+		place, err := l.whereIs(info)
+		if err != nil {
+			return false, err
+		}
+		if place == archived {
+			return true, l.follow(info)
+		}
+	}
+	if !wait {
+		return false, nil
+	}
+	if _, err := l.file.Lock(true); err != nil {
+		return false, err
+	}
+	l.locked = true
+	return true, nil
+}
+
+// leave unlocks the active file, unless this Log is its sole owner.
+func (l *Log) leave() {
+	if l.file == nil || !l.locked || l.cfg.soleOwner {
+		return
+	}
+	if err := l.file.Unlock(); err != nil {
+		// What was written is written. The lock is ours still, and the next
+		// leave tries again.
+		l.log.Error("auditlog: unlock the active file", slog.String("path", l.path), slog.Any("error", err))
+		return
+	}
+	l.locked = false
+}
+
+// look tells of l.file, and whether the path leads to it.
+func (l *Log) look() (info vfs.Info, here bool, err error) {
+	if info, err = l.file.Stat(); err != nil {
+		return info, false, err
+	}
+	at, err := l.fs.Stat(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return info, false, nil
+	}
+	return info, err == nil && at.Same(info), err
+}
+
+// openFile opens the active file, and makes it if it is not there. Its name is
+// made durable by the first sync.
+func (l *Log) openFile() error {
+	for {
+		f, err := l.fs.Open(l.path, vfs.Append)
+		if errors.Is(err, fs.ErrNotExist) {
+			f, err = l.fs.Open(l.path, vfs.Create)
+			if errors.Is(err, fs.ErrExist) {
+				continue // another process was faster
+			}
+		}
+		if err != nil {
+			return err
+		}
+		l.use(f)
+		return nil
+	}
+}
+
+// use makes f the active file.
+func (l *Log) use(f vfs.File) {
+	l.file, l.end, l.locked, l.evidence = f, -1, false, false
+	l.opened = time.Now()
+	l.cadence.use(f)
+}
+
+// closeFile lets go of the active file, and of its lock.
+func (l *Log) closeFile() error {
+	f := l.file
+	l.file, l.end, l.locked = nil, -1, false
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
+
+// openLockLimit is how long Open waits for a lock. Other processes hold it for
+// a write, a rotation or a repair; a sole owner does for good.
+const openLockLimit = 3 * time.Second
+
+// lockWithin locks f, or returns ErrLocked when limit is over.
+func (l *Log) lockWithin(f vfs.File, limit time.Duration) error {
+	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
+		free, err := f.Lock(false)
+		if err != nil || free {
+			return err
+		}
+		if limit <= 0 {
+			return ErrLocked
+		}
+		time.Sleep(wait)
+		limit -= wait
+	}
+}
+
+func (l *Log) removeIfThere(name string) error {
+	err := l.fs.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// rename renames f, which is at from, and believes its eyes rather than an
+// error: some file systems return one for what they did.
+func (l *Log) rename(f vfs.File, from, to string, replace bool) error {
+	err := l.fs.Rename(from, to, replace)
+	if err == nil {
+		return nil
+	}
+	info, statErr := f.Stat()
+	if statErr != nil {
+		return errors.Join(err, statErr)
+	}
+	if at, statErr := l.fs.Stat(to); statErr == nil && at.Same(info) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,260 @@
+package auditlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
+)
+
+// place is where an active file is that is not at the path any more.
+type place int
+
+const (
+	moved    place = iota // somebody renamed it
+	removed               // somebody removed it; our descriptor is all there is
+	archived              // it was rotated, and compressed perhaps
+	replaced              // another Log repaired it after a failed fsync
+)
+
+// compressedMode is the mode of a file whose content is safe in another one:
+// set before its last name is removed, it tells those that have the file open
+// that it is not lost.
+const compressedMode = 0o400
+
+// whereIs finds the file that info tells of, which is not at the path.
+func (l *Log) whereIs(info vfs.Info) (place, error) {
+	switch {
+	case info.Mode&0o200 == 0:
+		return archived, nil
+	case info.Links == 0:
+		return removed, nil
+	}
+	names, err := l.fs.List(l.dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		_, compressed, isArchive := parseArchive(l.stem, name)
+		isSuspect := strings.HasPrefix(name, filepath.Base(l.path)) && strings.HasSuffix(name, suspectSuffix)
+		if !isSuspect && (!isArchive || compressed) {
+			continue
+		}
+		at, err := l.fs.Stat(filepath.Join(l.dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return 0, err
+		case at.Same(info) && isArchive:
+			return archived, nil
+		case at.Same(info):
+			return replaced, nil
+		}
+	}
+	// Between the look and the list it may have been compressed.
+	if info, err = l.file.Stat(); err != nil {
+		return 0, err
+	}
+	switch {
+	case info.Mode&0o200 == 0:
+		return archived, nil
+	case info.Links == 0:
+		return removed, nil
+	}
+	return moved, nil
+}
+
+// follow lets go of an active file that is not at the path any more, so that
+// what this Log wrote to it stays in the log, or in the file that somebody
+// moved away. info is what the file says of itself. The caller has the turn,
+// and the lock unless the file was rotated. When follow returns nil, l.file is
+// nil or the active file, locked.
+func (l *Log) follow(info vfs.Info) error {
+	where, err := l.whereIs(info)
+	if err != nil {
+		return err
+	}
+	if where == removed {
+		return l.restore(info.Size)
+	}
+	failure := l.cadence.failed()
+	if failure == nil && where != replaced {
+		failure = l.cadence.finish()
+	}
+	if failure != nil && where == archived {
+		// Its pages are what is compressed and synced, so nothing can be done
+		// for these lines, and nothing was found to be wrong with them.
+		l.cadence.doubt(failure)
+		l.unsynced.clear()
+	}
+	if where == moved {
+		l.log.Warn("auditlog: the active file was moved away; going on in a new one", slog.String("path", l.path))
+	}
+	if failure != nil && where == moved || where == replaced {
+		if err := l.owe(where == replaced); err != nil {
+			return err
+		}
+	}
+	return l.closeFile()
+}
+
+// owe takes the lines that no fsync covers into the next file. With look, only
+// those that the file which another Log made of this one lacks.
+func (l *Log) owe(look bool) error {
+	lacking := l.unsynced.chunks
+	if look {
+		var err error
+		if lacking, err = l.lacking(); err != nil {
+			return err
+		}
+	}
+	for _, c := range lacking {
+		l.owed = append(l.owed, l.unsynced.buf[c.start:c.end]...)
+	}
+	l.unsynced.clear()
+	l.cadence.owe()
+	return nil
+}
+
+// lacking returns the chunks that a repaired file lacks. Repairs keep lines at
+// their offsets, and rotations do too.
+func (l *Log) lacking() ([]chunk, error) {
+	lacking := slices.Clone(l.unsynced.chunks)
+	names, err := l.fs.List(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	candidates := []string{l.path}
+	since := archiveID{stamp: l.opened.UTC().Add(-time.Second).Format(stampLayout)}
+	for _, name := range names {
+		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(since) > 0 {
+			candidates = append(candidates, filepath.Join(l.dir, name))
+		}
+	}
+	for _, name := range candidates {
+		if len(lacking) == 0 {
+			break
+		}
+		lacking, err = l.lackingIn(name, lacking)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return lacking, nil
+}
+
+// lackingIn returns the chunks that the file at name lacks, in their order.
+func (l *Log) lackingIn(name string, chunks []chunk) (lacking []chunk, err error) {
+	f, err := l.fs.Open(name, vfs.Read)
+	if err != nil {
+		return chunks, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return chunks, err
+	}
+	var r io.Reader = io.NewSectionReader(f, 0, info.Size)
+	if strings.HasSuffix(name, gzipSuffix) {
+		if r, err = gzip.NewReader(r); err != nil {
+			return chunks, fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	pos := int64(0)
+	for i, c := range chunks {
+		want := l.unsynced.buf[c.start:c.end]
+		got := make([]byte, len(want))
+		_, err := io.CopyN(io.Discard, r, c.offset-pos)
+		n := 0
+		if err == nil {
+			n, err = io.ReadFull(r, got)
+		}
+		pos = c.offset + int64(n)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return append(lacking, chunks[i:]...), nil
+		}
+		if err != nil {
+			return chunks, fmt.Errorf("read %s: %w", name, err)
+		}
+		if !bytes.Equal(got, want) {
+			lacking = append(lacking, c)
+		}
+	}
+	return lacking, nil
+}
+
+// restore brings back an active file that somebody removed, through the
+// descriptor: to the path, or, if a new file is there already, as an archive.
+//
+//	write(temporary file), fsync
+//	rename(temporary, path)    not replacing anything, or to an archive's name
+//	fsync(folder)
+//	chmod(removed file)        other processes that have it open know then
+func (l *Log) restore(size int64) error {
+	f, newSize, err := l.rebuild(size, reasonRemoved, map[string]any{"restored_length": size})
+	if err != nil {
+		return fmt.Errorf("bring back the removed file: %w", err)
+	}
+	temp := l.path + repairSuffix
+	asArchive := ""
+	err = l.rename(f, temp, l.path, false)
+	if errors.Is(err, fs.ErrExist) {
+		if asArchive, err = l.nextArchive(time.Now()); err == nil {
+			err = l.rename(f, temp, asArchive, false)
+		}
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("bring back the removed file: %w", err), f.Close(), l.removeIfThere(temp))
+	}
+	l.counts.recovered.Add(1)
+	l.log.Warn("auditlog: the active file was removed; its content is back",
+		slog.String("path", l.path), slog.String("archive", asArchive), slog.Int64("length", size))
+	err = l.file.Chmod(compressedMode)
+	return errors.Join(err, l.takeOver(f, newSize, asArchive))
+}
+
+// takeOver goes on with f, which holds all that was written and is synced, in
+// place of the active file; with an archive's path, f is only kept.
+func (l *Log) takeOver(f vfs.File, size int64, asArchive string) error {
+	old := l.file
+	l.use(f)
+	l.locked, l.size, l.end = true, size, size
+	err := l.fs.SyncDir(l.dir)
+	l.cadence.repaired(err)
+	if err != nil {
+		return errors.Join(err, old.Close())
+	}
+	l.unsynced.clear()
+	if asArchive != "" {
+		l.compressor.start(asArchive)
+		err = l.closeFile()
+	}
+	if err := errors.Join(err, old.Close()); err != nil {
+		l.log.Error("auditlog: close a replaced file", slog.String("path", l.path), slog.Any("error", err))
+	}
+	return nil
+}
+
+// noticeTruncation tells of bytes that somebody cut off the active file, whose
+// size is l.size now. The caller has the lock.
+func (l *Log) noticeTruncation() error {
+	if l.size >= l.end {
+		return nil
+	}
+	lost := l.end - l.size
+	l.end = -1
+	l.unsynced.truncated(l.size)
+	l.log.Warn("auditlog: the active file was truncated", slog.String("path", l.path),
+		slog.Int64("size", l.size), slog.Int64("lost", lost))
+	return l.note(reasonTruncated, map[string]any{"truncated_offset": l.size, "truncated_length": lost})
+}

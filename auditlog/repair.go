@@ -1,0 +1,224 @@
+package auditlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
+)
+
+const (
+	repairSuffix = ".repair" // behind the active file's name: a file that is to take its place
+	repairLocked = 200 * time.Millisecond
+)
+
+// repair puts the log in order after a failed fsync. The kernel may have
+// thrown the pages away and marked them clean: another fsync of that file
+// would succeed and mean nothing, so there is none. Instead, under the lock:
+//
+//	write(temporary file)      the synced part, read back, and our unsynced lines
+//	fsync(temporary file)
+//	link(active, suspect)      the evidence
+//	rename(temporary, active)  the commit point
+//	fsync(folder)
+//
+// If that fails nothing has changed, every append returns the error, and it is
+// tried again once a second. The caller has the turn.
+func (l *Log) repair() error {
+	if now := time.Now(); now.Before(l.repairAgain) {
+		return l.repairErr
+	}
+	cause := l.cadence.failed()
+	if l.repairErr == nil {
+		l.log.Error("auditlog: fsync failed; repairing the active file", slog.String("path", l.path), slog.Any("error", cause))
+	}
+	err := l.repairNow(cause)
+	if err != nil {
+		l.repairAgain = time.Now().Add(retryInterval)
+		l.repairErr = err
+		if !errors.Is(err, cause) {
+			l.repairErr = fmt.Errorf("%w; repair the file: %w", cause, err)
+		}
+		return l.repairErr
+	}
+	l.repairErr, l.repairAgain = nil, time.Time{}
+	l.log.Warn("auditlog: the log is in order again after a failed fsync", slog.String("path", l.path))
+	return nil
+}
+
+func (l *Log) repairNow(cause error) error {
+	wasLocked := l.locked
+	if l.file != nil && !l.locked {
+		if err := l.lockWithin(l.file, repairLocked); err != nil {
+			return err
+		}
+		l.locked = true
+	}
+	defer func() {
+		if !wasLocked {
+			l.leave()
+		}
+	}()
+	if l.file != nil {
+		info, here, err := l.look()
+		switch {
+		case err != nil:
+			return err
+		case here:
+			return l.rewrite(info.Size, cause)
+		}
+		if err := l.follow(info); err != nil {
+			return err
+		}
+	}
+	if l.cadence.failed() == nil {
+		return nil
+	}
+	// The lines that the lost file owes go to the next.
+	if free, err := l.enterFile(false); err != nil || !free {
+		return errors.Join(err, errBusy(free))
+	}
+	if err := l.flushAhead(); err != nil {
+		return err
+	}
+	l.cadence.settled()
+	return nil
+}
+
+func errBusy(free bool) error {
+	if free {
+		return nil
+	}
+	return ErrLocked
+}
+
+// rewrite builds the active file, which has size bytes, anew and puts it in
+// its own place.
+func (l *Log) rewrite(size int64, cause error) error {
+	suspect := ""
+	if !l.evidence {
+		suspect = l.suspectName()
+	}
+	from := l.unsynced.from(size)
+	what := map[string]any{"repaired_offset": from, "repaired_length": size - from}
+	if suspect != "" {
+		what["suspect"] = filepath.Base(suspect)
+	}
+	f, newSize, err := l.rebuild(size, cause.Error(), what)
+	if err != nil {
+		return err
+	}
+	temp := l.path + repairSuffix
+	if suspect != "" {
+		err = l.fs.Link(l.path, suspect)
+		if errors.Is(err, errors.ErrUnsupported) {
+			l.log.Warn("auditlog: the suspect file cannot be kept on this file system", slog.String("path", l.path), slog.Any("error", err))
+			err = nil
+		}
+	}
+	if err == nil {
+		err = l.rename(f, temp, l.path, true)
+		if err != nil && suspect != "" {
+			err = errors.Join(err, l.removeIfThere(suspect))
+		}
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), l.removeIfThere(temp))
+	}
+	l.counts.recovered.Add(1)
+	err = l.takeOver(f, newSize, "")
+	l.evidence = err != nil
+	return err
+}
+
+// suspectName returns a name that no file has yet.
+func (l *Log) suspectName() string {
+	base := l.path + "." + time.Now().UTC().Format(stampLayout)
+	name := base + suspectSuffix
+	for n := 1; ; n++ {
+		if _, err := l.fs.Stat(name); err != nil {
+			return name // an error other than ErrNotExist shows when it is linked
+		}
+		name = fmt.Sprintf("%s_%02d%s", base, n, suspectSuffix)
+	}
+}
+
+// rebuildBlock is the unit of reading what may be damaged.
+const rebuildBlock = 4096
+
+// rebuild makes a temporary file of the active file's first size bytes: what
+// an fsync covered read back, and what this Log wrote since from memory. What
+// others wrote since is read back as far as that is possible. An event that
+// tells what happened stands at its end. It is synced and locked.
+func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.File, newSize int64, err error) {
+	temp := l.path + repairSuffix
+	if err := l.removeIfThere(temp); err != nil {
+		return nil, 0, err
+	}
+	f, err := l.fs.Open(temp, vfs.Create)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close(), l.removeIfThere(temp))
+		}
+	}()
+	from := l.unsynced.from(size)
+	synced := io.NewSectionReader(l.file, 0, from)
+	if _, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{synced}, make([]byte, 256<<10)); err != nil {
+		return nil, 0, fmt.Errorf("copy the synced part: %w", err)
+	}
+	tail := l.unsyncedTail(from, size)
+	if len(tail) > 0 && tail[len(tail)-1] != '\n' {
+		tail = append(tail, '\n')
+	} else if len(tail) == 0 && from > 0 {
+		if start, err := lastLineStart(l.file, from); err != nil {
+			return nil, 0, err
+		} else if start != from {
+			tail = append(tail, '\n')
+		}
+	}
+	if tail, err = l.recoveredEvent(tail, reason, what); err != nil {
+		return nil, 0, err
+	}
+	if _, err := f.Write(tail); err != nil {
+		return nil, 0, err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, 0, err
+	}
+	if free, err := f.Lock(false); err != nil || !free {
+		return nil, 0, errors.Join(err, errBusy(free))
+	}
+	return f, from + int64(len(tail)), nil
+}
+
+// unsyncedTail returns the bytes of the active file from from to size.
+func (l *Log) unsyncedTail(from, size int64) []byte {
+	tail := make([]byte, size-from, size-from+512)
+	for at := int64(0); at < int64(len(tail)); {
+		n := min(rebuildBlock-(from+at)%rebuildBlock, int64(len(tail))-at)
+		if _, err := l.file.ReadAt(tail[at:at+n], from+at); err != nil {
+			// NULs stand for what cannot be read; our own lines come below.
+			clear(tail[at : at+n])
+			l.log.Error("auditlog: read back unsynced lines", slog.String("path", l.path), slog.Int64("offset", from+at), slog.Any("error", err))
+		}
+		at += n
+	}
+	for _, c := range l.unsynced.chunks {
+		at := c.offset - from
+		if c.end == c.start || at+int64(c.end-c.start) > int64(len(tail)) {
+			continue // not kept, or cut off by somebody
+		}
+		copy(tail[at:], l.unsynced.buf[c.start:c.end])
+		if at > 0 && tail[at-1] == 0 {
+			tail[at-1] = '\n' // it stood in what could not be read
+		}
+	}
+	return tail
+}

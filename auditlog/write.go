@@ -1,0 +1,233 @@
+package auditlog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// part is the lines of one request that a write holds.
+type part struct {
+	r     *request
+	lines int
+}
+
+// write writes the lines of batch, rotating where they do not fit, and sets
+// the outcome of each request. The caller has entered, and leaves.
+func (l *Log) write(batch []*request) {
+	for i := 0; i < len(batch); {
+		if r := batch[i]; r.written == r.lines.Len() {
+			i++
+			continue
+		}
+		n, err := l.writeFit(batch[i:])
+		if err == nil && n == 0 {
+			err = l.rotateFull()
+		}
+		if err == nil {
+			continue
+		}
+		for _, r := range batch[i:] {
+			if r.written < r.lines.Len() {
+				r.err = err
+			}
+		}
+		return
+	}
+}
+
+// rotateFull rotates a full file. If it cannot, the file grows beyond its
+// limit: an audit log rather has a file that is too large than none of what
+// happened.
+func (l *Log) rotateFull() error {
+	err := l.rotate()
+	switch {
+	case err == nil && l.file == nil:
+		_, err = l.enter(true)
+	case err != nil && l.file != nil && l.cadence.failed() == nil:
+		l.counts.rotationsFailed.Add(1)
+		l.rotateAgain = time.Now().Add(retryInterval)
+		l.log.Error("auditlog: the active file grows beyond its limit, because it cannot be rotated",
+			slog.String("path", l.path), slog.Any("error", err))
+		err = nil
+	}
+	return err
+}
+
+// retryInterval is how often what failed is tried again.
+const retryInterval = time.Second
+
+// writeFit writes as many of the lines of batch as fit into the active file, in
+// one write, and returns how many are in the file.
+func (l *Log) writeFit(batch []*request) (int, error) {
+	l.parts = l.parts[:0]
+	start := l.unsynced.size()
+	if err := l.putAhead(); err != nil {
+		l.unsynced.cut(start)
+		return 0, err
+	}
+	ahead := l.unsynced.size() - start
+	room := l.cfg.maxFileSize - l.size - int64(ahead)
+	if l.size > 0 && !l.rotateAgain.IsZero() && time.Now().Before(l.rotateAgain) {
+		room = 1 << 62
+	}
+	n := 0
+	for _, r := range batch {
+		first, last := r.lines.Start(r.written), r.lines.Len()
+		if int64(r.lines.Size()-first) > room {
+			for last = r.written; last < r.lines.Len() && int64(r.lines.End(last)-first) <= room; {
+				last++
+			}
+			if last == r.written && n == 0 && l.size == 0 {
+				last++ // a line larger than any file has one to itself
+			}
+		}
+		if count := last - r.written; count > 0 {
+			lines := r.lines.Bytes()[first:r.lines.Start(last)]
+			l.unsynced.put(lines)
+			room -= int64(len(lines))
+			n += count
+			l.parts = append(l.parts, part{r, count})
+		}
+		if last < r.lines.Len() {
+			break
+		}
+	}
+	if n == 0 && (l.size > 0 || ahead == 0) {
+		l.unsynced.cut(start)
+		return 0, nil
+	}
+	return l.writeOut(start, ahead)
+}
+
+// putAhead puts what must precede the next line: what ends a torn one, lines
+// that were lost with an earlier file, and events that tell of such things.
+func (l *Log) putAhead() error {
+	mend, err := l.mend()
+	if err != nil {
+		return err
+	}
+	l.unsynced.put(mend)
+	l.unsynced.put(l.owed)
+	l.unsynced.put(l.notes)
+	return nil
+}
+
+// writeOut writes what unsynced holds from start on: ahead bytes that belong to
+// no request, then the lines of parts.
+func (l *Log) writeOut(start, ahead int) (int, error) {
+	buf, offset := l.unsynced.buf[start:], l.size
+	wrote, err := l.file.Write(buf)
+	kept := len(buf)
+	if err == nil {
+		l.size += int64(wrote)
+		l.end = l.size
+	} else {
+		kept, err = l.cutBack(ahead, wrote, len(buf), err)
+	}
+	if kept > 0 {
+		l.owed, l.notes = l.owed[:0], l.notes[:0]
+	}
+	lines := 0
+	for _, p := range l.parts {
+		lines += p.lines
+	}
+	number, synced := l.cadence.wrote(lines)
+	number -= int64(lines)
+	for _, p := range l.parts {
+		number += int64(p.lines)
+		p.r.written += p.lines
+		p.r.last = number
+	}
+	l.counts.appended.Add(int64(lines))
+	l.counts.bytes.Add(int64(kept))
+	l.unsynced.wrote(start, kept, offset, number)
+	l.unsynced.forget(synced)
+	return lines, err
+}
+
+// cutBack handles a write that failed after some bytes, on a full disk for
+// example: what is whole stays, the rest of the last line is removed again. It
+// returns how many of the bytes stay, and reduces parts to what they hold.
+func (l *Log) cutBack(ahead, wrote, length int, cause error) (int, error) {
+	kept := l.wholeWithin(ahead, wrote)
+	info, err := l.file.Stat()
+	if err == nil && info.Size > l.size+int64(kept) {
+		if err = l.file.Truncate(l.size + int64(kept)); err != nil {
+			err = fmt.Errorf("remove torn bytes: %w", err)
+			var statErr error
+			info, statErr = l.file.Stat()
+			if statErr == nil {
+				// What is there cannot be taken back, so it counts.
+				kept = l.wholeWithin(ahead, int(min(info.Size-l.size, int64(length))))
+			}
+			err = errors.Join(err, statErr)
+		}
+	}
+	l.end = -1 // if a torn rest stayed, the next write finds and ends it
+	l.reduceParts(ahead, kept)
+	l.size += int64(kept)
+	return kept, errors.Join(cause, err)
+}
+
+// wholeWithin returns how many of the first n bytes of a write end in a whole
+// line of parts, or behind what is ahead of them.
+func (l *Log) wholeWithin(ahead, n int) int {
+	if n < ahead {
+		return 0
+	}
+	whole, start := ahead, ahead
+	for _, p := range l.parts {
+		base := p.r.lines.Start(p.r.written)
+		for i := range p.lines {
+			end := start + p.r.lines.End(p.r.written+i) - base
+			if end > n {
+				return whole
+			}
+			whole = end
+		}
+		start = whole
+	}
+	return whole
+}
+
+// reduceParts takes from parts the lines that are not within the first n bytes
+// of a write.
+func (l *Log) reduceParts(ahead, n int) {
+	start := ahead
+	for i := range l.parts {
+		p := &l.parts[i]
+		base, count := p.r.lines.Start(p.r.written), 0
+		for count < p.lines && start+p.r.lines.End(p.r.written+count)-base <= n {
+			count++
+		}
+		start += p.r.lines.Start(p.r.written+p.lines) - base
+		p.lines = count
+	}
+}
+
+// writeNotes writes what is to go ahead of the next lines without waiting for
+// them.
+func (l *Log) writeNotes() error {
+	if free, err := l.enter(false); err != nil || !free {
+		return err
+	}
+	defer l.leave()
+	return l.flushAhead()
+}
+
+// flushAhead is writeNotes for who has entered.
+func (l *Log) flushAhead() error {
+	l.parts = l.parts[:0]
+	start := l.unsynced.size()
+	if err := l.putAhead(); err != nil {
+		l.unsynced.cut(start)
+		return err
+	}
+	if l.unsynced.size() == start {
+		return nil
+	}
+	_, err := l.writeOut(start, l.unsynced.size()-start)
+	return err
+}

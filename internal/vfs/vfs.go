@@ -1,0 +1,73 @@
+// Package vfs is the seam between the writer of package auditlog and the file
+// system: what the writer asks of it and no more. [OS] is the real one; package
+// memfs is one for tests that loses power, and fails at any operation.
+package vfs
+
+import (
+	"io"
+	"io/fs"
+)
+
+// FS is the part of a file system that the writer uses. Names are absolute
+// paths. Errors are those of package os. All methods are safe for concurrent
+// use.
+type FS interface {
+	// Open opens a file; how says for what.
+	Open(name string, how How) (File, error)
+	// Stat tells of the file at name itself, not of what a link leads to.
+	Stat(name string) (Info, error)
+	// Rename fails with fs.ErrExist if there is a file at to, unless replace.
+	Rename(from, to string, replace bool) error
+	// Link gives the file at from a second name; errors.ErrUnsupported where
+	// the file system has no second names.
+	Link(from, to string) error
+	Remove(name string) error
+	// List returns the names in a folder.
+	List(dir string) ([]string, error)
+	// SyncDir makes what happened to the names in dir durable.
+	SyncDir(dir string) error
+}
+
+// How says for what a file is opened.
+type How int
+
+const (
+	// Append opens a file that is there for reading and appending. It refuses
+	// symbolic links, what is not a regular file, and files of other users.
+	Append How = iota
+	// Create makes the file (mode 0600), which must not be there, and opens it
+	// like Append.
+	Create
+	// Read opens a file that is there for reading.
+	Read
+)
+
+// File is an open file. Concurrent Sync, Stat and Close are safe, and so is
+// ReadAt; the others belong to one goroutine at a time.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	// Write appends p in one write(2), of which the file system may take a
+	// part before it fails.
+	io.Writer
+	Sync() error
+	Truncate(size int64) error
+	Chmod(mode fs.FileMode) error
+	Stat() (Info, error)
+	// Lock takes the exclusive lock that the file has among all who opened it,
+	// in this process and others; the death of its holder releases it. If wait
+	// is false and another holds it, Lock returns false. It is advisory.
+	Lock(wait bool) (bool, error)
+	Unlock() error
+}
+
+// Info tells of a file.
+type Info struct {
+	Size     int64
+	Dev, Ino uint64 // the same for two names of one file only
+	Links    uint64 // how many names it has
+	Mode     fs.FileMode
+}
+
+// Same reports whether both tell of one file.
+func (i Info) Same(other Info) bool { return i.Dev == other.Dev && i.Ino == other.Ino }
