@@ -69,8 +69,8 @@ func TestSchemaRefusesWhatTheFormatDoesNotAllow(t *testing.T) {
 		lines = append(lines, strings.Replace(start, "2026-02-13T14:30:22.123Z", ts, 1)+"}")
 	}
 	for _, rest := range []string{
-		`"cost":"1"`, `"cost":null`, `"model":""`, `"model":1`, `"input_t":-1`, `"input_t":1.5`, `"output_t":9007199254740992`, `"output_t":"1"`,
-		`"input_t":{"intValue":"9007199254740992"}`, `"files":"a"`, `"files":[1]`, `"reason":""`, `"confidence":-1`, `"confidence":101`, `"confidence":0.5`,
+		`"cost":"1"`, `"cost":null`, `"model":1`, `"input_t":-1`, `"input_t":1.5`, `"output_t":9007199254740992`, `"output_t":"1"`,
+		`"input_t":{"intValue":"9007199254740992"}`, `"files":"a"`, `"files":[1]`, `"reason":1`, `"confidence":-1`, `"confidence":101`, `"confidence":0.5`,
 		`"duration_ms":-1`, `"duration_ms":1.5`, `"config":[]`, `"config":null`, `"config":{"intValue":"1"}`, `"config":{"bytesValue":""}`,
 		`"trace_id":"5B8EFFF798038103D269B633813FC60C","trace_flags":"00"`, `"trace_id":"5b8e","trace_flags":"00"`,
 		`"trace_id":"00000000000000000000000000000000","trace_flags":"00"`, traceID, `"span_id":"0000000000000000"`, `"span_id":"EEE19B7EC3C1B174"`,

@@ -54,9 +54,7 @@ func typicalRecords(n int) []sdklog.Record {
 }
 
 // unsynced has the disk left out of what is measured.
-var unsynced = []auditlog.Option{
-	auditlog.WithSyncLines(1 << 40), auditlog.WithSyncInterval(time.Hour), auditlog.WithMaxFileSize(1 << 40),
-}
+var unsynced = []auditlog.Option{auditlog.WithoutCadenceSync(), auditlog.WithMaxFileSize(1 << 40)}
 
 func newUnsyncedExporter(tb testing.TB) *exporter.Exporter {
 	tb.Helper()
