@@ -27,6 +27,8 @@ type cadence struct {
 	interval time.Duration
 	log      *Log
 
+	observers syncObservers
+
 	mu      sync.Mutex
 	file    vfs.File // to sync
 	named   bool     // its name is durable
@@ -267,7 +269,7 @@ func (c *cadence) rounds(ctx context.Context, last int64) (failed bool, err erro
 // run does the fsync of a round, and that of the folder if the file's name is
 // not durable yet. covers is the number of lines that were written before it.
 func (c *cadence) run(r *round, f vfs.File, named bool, covers int64) {
-	err := f.Sync()
+	err := c.observers.sync(f.Sync)
 	if err == nil && !named {
 		err = c.log.fs.SyncDir(c.log.dir)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // Option configures an [Exporter].
@@ -19,6 +20,7 @@ type config struct {
 	withoutUID     bool
 	replace        func(attribute.KeyValue) attribute.KeyValue
 	onError        func(error)
+	meters         metric.MeterProvider
 }
 
 type ownSources struct {

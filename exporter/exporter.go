@@ -23,6 +23,7 @@ type Exporter struct {
 	cfg      config
 	sources  *sourceTable
 	origins  originCache
+	metrics  *telemetry // nil: none
 	encoders sync.Pool
 	stopped  atomic.Bool
 }
@@ -40,7 +41,11 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	e := &Exporter{log: log, cfg: cfg, sources: sources}
+	metrics, err := newTelemetry(cfg.meterProvider(), log)
+	if err != nil {
+		return nil, fmt.Errorf("exporter: %w", err)
+	}
+	e := &Exporter{log: log, cfg: cfg, sources: sources, metrics: metrics}
 	e.encoders.New = func() any { return e.newEncoder() }
 	return e, nil
 }
@@ -74,9 +79,17 @@ func (e *Exporter) report(err error) error {
 	return err
 }
 
-// write appends lines. A context that ends while others are writing must not
-// lose them: then they are written without it.
+// write appends lines and reports that as an export of so many records.
 func (e *Exporter) write(ctx context.Context, lines *jsonline.Lines) error {
+	start := e.metrics.start(ctx, lines.Len())
+	err := e.append(ctx, lines)
+	e.metrics.end(ctx, start, lines.Len(), err)
+	return err
+}
+
+// append appends lines. A context that ends while others are writing must not
+// lose them: then they are written without it.
+func (e *Exporter) append(ctx context.Context, lines *jsonline.Lines) error {
 	err := e.log.AppendLines(ctx, lines)
 	if err == nil {
 		return nil
@@ -116,7 +129,11 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 	if e.stopped.Swap(true) {
 		return nil
 	}
-	return e.sync(ctx)
+	err := e.sync(ctx)
+	if closeErr := e.metrics.close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("exporter: stop metrics: %w", closeErr))
+	}
+	return err
 }
 
 func (e *Exporter) sync(ctx context.Context) error {

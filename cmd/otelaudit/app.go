@@ -88,7 +88,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.PersistentFlags().StringVar(&a.path, "path", "", "active `FILE` of the log (default $"+pathVariable+", else ~/.scout/audit.jsonl)")
-	root.AddCommand(a.query(), a.tail(), a.spend(), a.accuracy(), a.gates(), a.verify(), a.append(), a.replay())
+	root.AddCommand(a.query(), a.tail(), a.spend(), a.accuracy(), a.gates(), a.verify(), a.append(), a.rotate(), a.replay())
 	for _, verb := range root.Commands() {
 		verb.DisableFlagsInUseLine = true
 		runE := verb.RunE
