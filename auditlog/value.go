@@ -321,7 +321,7 @@ func keyText(key reflect.Value) string {
 	if key.Kind() == reflect.String {
 		return key.String()
 	}
-	if m, ok := key.Interface().(encoding.TextMarshaler); ok && !isNilValue(key) {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](key); ok && !isNilValue(key) {
 		if text, ok := textOf(m); ok {
 			return text
 		}

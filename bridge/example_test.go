@@ -18,18 +18,20 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	path := filepath.Join(dir, "audit.jsonl")
 
 	log, err := auditlog.Open(path)
 	if err != nil {
 		panic(err)
 	}
-	defer log.Close()
 	if err := log.Append(ctx,
 		auditlog.Event{Name: auditlog.EventNav, Model: "llama-3.1-8b", Cost: new(0.000003)},
 		auditlog.Event{Name: auditlog.EventBudget, Reason: "hourly_budget_exhausted"},
 	); err != nil {
+		panic(err)
+	}
+	if err := log.Close(); err != nil {
 		panic(err)
 	}
 

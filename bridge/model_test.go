@@ -78,10 +78,7 @@ func TestReplayBesideAWriterThatRotatesLosesAndDoublesNothing(t *testing.T) {
 // only the batch in flight.
 func TestNothingIsLostWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			rt.Fatal(err)
-		}
+		dir := t.TempDir()
 		var (
 			c        collector
 			path     = filepath.Join(dir, "audit.jsonl")
@@ -103,14 +100,14 @@ func TestNothingIsLostWhateverHappens(t *testing.T) {
 			c.accept(w, r, req)
 		}
 		add := func(rt *rapid.T) {
-			content := ""
+			var content strings.Builder
 			for range rapid.IntRange(1, 12).Draw(rt, "events") {
 				name := fmt.Sprintf("e-%d", len(written))
 				written = append(written, name)
 				bad[name] = rapid.IntRange(0, 9).Draw(rt, "bad") == 0
-				content += line(name) + "\n"
+				content.WriteString(line(name) + "\n")
 			}
-			appendTo(t, path, content)
+			appendTo(t, path, content.String())
 		}
 		replay := func(rt *rapid.T) {
 			ctx, cancel := context.WithCancel(t.Context())

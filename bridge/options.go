@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
@@ -226,7 +227,7 @@ func WithTransport(rt http.RoundTripper) Option {
 // and OTEL_EXPORTER_OTLP_TIMEOUT.
 func WithExporterOptions(opts ...otlploghttp.Option) Option {
 	return optionFunc(func(c config) config {
-		c.exporter = append(c.exporter[:len(c.exporter):len(c.exporter)], opts...)
+		c.exporter = append(slices.Clip(c.exporter), opts...)
 		return c
 	})
 }

@@ -212,7 +212,8 @@ func TestChangedLogIsNoticedAndNothingNewIsLost(t *testing.T) {
 		"truncated in the middle and written on": {
 			func(t *testing.T, path string) {
 				more, _ := lines("more", 20)
-				write(t, path, second[:strings.Index(second, line("second-190"))]+more)
+				kept, _, _ := strings.Cut(second, line("second-190"))
+				write(t, path, kept+more)
 			},
 			append(slices.Clone(names[:190]), "more-0", "more-1", "more-2", "more-3", "more-4", "more-5", "more-6", "more-7", "more-8", "more-9",
 				"more-10", "more-11", "more-12", "more-13", "more-14", "more-15", "more-16", "more-17", "more-18", "more-19"),

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -187,7 +187,7 @@ func TestTimeoutIsRetried(t *testing.T) {
 
 func TestCollectorThatComesLaterGetsEverything(t *testing.T) {
 	var c collector
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestCollectorThatComesLaterGetsEverything(t *testing.T) {
 		if failures++; failures != 3 {
 			return
 		}
-		l, err := net.Listen("tcp", addr)
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr)
 		if err != nil {
 			t.Error(err)
 			return
@@ -266,7 +266,7 @@ func TestTLSThatFailsStopsAtTheStart(t *testing.T) {
 	path := logPath(t)
 	write(t, path, line("a")+"\n")
 	s := httptest.NewUnstartedServer(&c)
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	for name, url := range map[string]string{
