@@ -140,11 +140,19 @@ func (c *compressor) write(plain *os.File, path string) (err error) {
 	if _, err := plain.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
+	summary, err := summarize(plain)
+	if err != nil {
+		return err
+	}
 	z := gzip.NewWriter(f)
+	z.Extra = summary.extra()
 	if _, err := io.Copy(z, plain); err != nil {
 		return err
 	}
 	if err := z.Close(); err != nil {
+		return err
+	}
+	if err := summary.write(f); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

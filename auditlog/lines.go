@@ -81,6 +81,23 @@ func (r *lineReader) next() (line, bool) {
 	}
 }
 
+// skipPartial passes over what is left of a line that began before, its line
+// feed included, but not beyond limit by more than it has already read.
+func (r *lineReader) skipPartial(limit int64) {
+	for {
+		unread := (*r.buf)[r.start:r.end]
+		if i := bytes.IndexByte(unread, '\n'); i >= 0 {
+			r.pass(i + 1)
+			return
+		}
+		r.pass(len(unread))
+		if r.err != nil || r.offset >= limit {
+			return
+		}
+		r.fill()
+	}
+}
+
 // fault returns the error that ended the stream, nil at its end.
 func (r *lineReader) fault() error {
 	if errors.Is(r.err, io.EOF) {

@@ -17,6 +17,8 @@ import (
 type Reader struct {
 	path, dir, stem string
 	cfg             readerConfig
+	sectionSize     int64 // bytes that a goroutine reads at a time
+	hourly          hourlySpend
 }
 
 // NewReader returns a reader of the log at path, which is that of the active
@@ -34,7 +36,7 @@ func NewReader(path string, opts ...ReaderOption) (*Reader, error) {
 // newReader takes an absolute path.
 func newReader(path string, cfg readerConfig) *Reader {
 	dir, base := filepath.Split(path)
-	return &Reader{path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg}
+	return &Reader{path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg, sectionSize: sectionSize}
 }
 
 // Entry is one event as it stands in a file.
@@ -65,7 +67,7 @@ func (e Entry) Time() (time.Time, bool) {
 	if f.scan(e.Raw) != nil {
 		return time.Time{}, false
 	}
-	return parseTimeLiteral(f.ts)
+	return parseTimeLiteral(f[fieldTime])
 }
 
 // damageLogger is where damage is told of when the caller does not ask for it.

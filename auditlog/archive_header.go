@@ -1,0 +1,211 @@
+package auditlog
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"os"
+	"time"
+)
+
+// archiveSummary says what a compressed archive holds, so that a reader with a
+// bound of time need not uncompress what cannot match. It stands in an extra
+// field of the gzip header (RFC 1952, section 2.3.1.1), which every other
+// program passes over, under the identification oa. FORMAT.md section 1 has
+// its layout.
+//
+// A reader believes it only if it fits the file: see readSummary.
+type archiveSummary struct {
+	events, damaged int64 // number of events, and of damaged lines
+	bytes           int64 // uncompressed
+	checksum        uint32
+	// timed tells whether any event has a valid ts; then oldest and newest are
+	// the smallest and the largest.
+	timed          bool
+	oldest, newest time.Time
+}
+
+const (
+	summaryID1, summaryID2 = 'o', 'a'
+	summaryVersion         = 1
+	summarySize            = 68
+	summaryTimed           = 1 // flag
+	// summaryOffset is where the field's data is in an archive that this
+	// package writes: behind the fixed header, the length of the extra field
+	// and the head of the subfield.
+	summaryOffset = gzipHeaderSize + 2 + 4
+	// maxExtra bounds the extra field of other writers that is searched.
+	maxExtra = 1024
+
+	gzipHeaderSize  = 10
+	gzipTrailerSize = 8
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// summarize reads the archive plain, before it is compressed, as readers do.
+func summarize(plain *os.File) (archiveSummary, error) {
+	var sum archiveSummary
+	info, err := plain.Stat()
+	if err != nil {
+		return sum, err
+	}
+	sum.bytes = info.Size()
+	content32 := crc32.NewIEEE()
+	src := &ioReader{r: io.TeeReader(io.NewSectionReader(plain, 0, sum.bytes), content32)}
+	c := &content{path: plain.Name(), io: src, reader: src}
+	scan := newFileScan(c, Cursor{}, func(*DamageError) { sum.damaged++ })
+	err = scan.all(context.Background(), func(s *fileScan) bool {
+		sum.events++
+		t, ok := parseTimeLiteral(s.fields[fieldTime])
+		if !ok {
+			return true
+		}
+		if !sum.timed || t.Before(sum.oldest) {
+			sum.oldest = t
+		}
+		if !sum.timed || t.After(sum.newest) {
+			sum.newest = t
+		}
+		sum.timed = true
+		return true
+	})
+	sum.checksum = content32.Sum32()
+	return sum, errors.Join(err, scan.Close())
+}
+
+// extra returns an extra field with room for the summary, which write fills
+// when the size of the file is known.
+func (archiveSummary) extra() []byte {
+	extra := make([]byte, 4+summarySize)
+	extra[0], extra[1] = summaryID1, summaryID2
+	binary.LittleEndian.PutUint16(extra[2:], summarySize)
+	return extra
+}
+
+// write writes the summary into the header of the archive f, which is complete
+// but for that and was begun with extra.
+func (s archiveSummary) write(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(s.encode(info.Size()), summaryOffset)
+	return err
+}
+
+// encode returns the data of the subfield in an archive of a number of bytes.
+func (s archiveSummary) encode(archiveBytes int64) []byte {
+	le := binary.LittleEndian
+	b := make([]byte, 0, summarySize)
+	var flags byte
+	if s.timed {
+		flags |= summaryTimed
+	}
+	b = append(b, summaryVersion, flags, 0, 0)
+	b = le.AppendUint32(b, 0) // the checksum of all this
+	b = le.AppendUint64(b, uint64(s.events))
+	b = le.AppendUint64(b, uint64(s.damaged))
+	b = le.AppendUint64(b, uint64(s.bytes))
+	b = le.AppendUint64(b, uint64(s.oldest.Unix()))
+	b = le.AppendUint64(b, uint64(s.newest.Unix()))
+	b = le.AppendUint32(b, uint32(s.oldest.Nanosecond()))
+	b = le.AppendUint32(b, uint32(s.newest.Nanosecond()))
+	b = le.AppendUint64(b, uint64(archiveBytes))
+	b = le.AppendUint32(b, s.checksum)
+	le.PutUint32(b[4:], crc32.Checksum(b, castagnoli))
+	return b
+}
+
+// decodeSummary reverses encode. It reports false for what encode does not
+// write.
+func decodeSummary(b []byte) (s archiveSummary, archiveBytes int64, ok bool) {
+	if len(b) != summarySize || b[0] != summaryVersion {
+		return s, 0, false
+	}
+	le := binary.LittleEndian
+	s = archiveSummary{
+		events:   int64(le.Uint64(b[8:])),
+		damaged:  int64(le.Uint64(b[16:])),
+		bytes:    int64(le.Uint64(b[24:])),
+		timed:    b[1]&summaryTimed != 0,
+		oldest:   time.Unix(int64(le.Uint64(b[32:])), int64(le.Uint32(b[48:]))).UTC(),
+		newest:   time.Unix(int64(le.Uint64(b[40:])), int64(le.Uint32(b[52:]))).UTC(),
+		checksum: le.Uint32(b[64:]),
+	}
+	archiveBytes = int64(le.Uint64(b[56:]))
+	return s, archiveBytes, bytes.Equal(b, s.encode(archiveBytes))
+}
+
+// gzipTrailer is the end of a gzip file: what it holds, uncompressed. Of a file
+// of several members it is that of the last one.
+type gzipTrailer struct {
+	checksum uint32
+	size     uint32 // modulo 2^32
+}
+
+// readTrailer also returns the size of f. Of a file without room for a trailer
+// it returns none.
+func readTrailer(f *os.File) (gzipTrailer, int64, error) {
+	info, err := f.Stat()
+	if err != nil || info.Size() < gzipHeaderSize+gzipTrailerSize {
+		return gzipTrailer{}, 0, err
+	}
+	var b [gzipTrailerSize]byte
+	if _, err := f.ReadAt(b[:], info.Size()-gzipTrailerSize); err != nil && !errors.Is(err, io.EOF) {
+		return gzipTrailer{}, 0, err
+	}
+	return gzipTrailer{binary.LittleEndian.Uint32(b[:]), binary.LittleEndian.Uint32(b[4:])}, info.Size(), nil
+}
+
+// readSummary returns the summary of the gzip file f, false if there is none or
+// if it does not fit the file. It fits if
+//
+//   - it has its own checksum, so that no part of it is damaged,
+//   - the file has the size that it says, so that nothing was cut off and no
+//     other member was appended,
+//   - the trailer has the checksum and the size of the content that it says, so
+//     that it was not copied from elsewhere, and this content was compressed.
+//
+// What is between is not looked at: a damage there is found by who reads it,
+// [Reader.Verify] for example.
+func readSummary(f *os.File) (archiveSummary, bool, error) {
+	head := make([]byte, gzipHeaderSize+2+maxExtra)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return archiveSummary{}, false, err
+	}
+	summary, archiveBytes, ok := decodeSummary(findSummary(head[:n]))
+	if !ok {
+		return archiveSummary{}, false, nil
+	}
+	trailer, size, err := readTrailer(f)
+	fits := size == archiveBytes && trailer.checksum == summary.checksum &&
+		trailer.size == uint32(summary.bytes) //nolint:gosec // modulo 2^32, as RFC 1952 says
+	return summary, err == nil && fits, err
+}
+
+// findSummary returns the data of the subfield in the beginning of a gzip file,
+// nil if it is not there.
+func findSummary(head []byte) []byte {
+	const hasExtra = 1 << 2
+	if len(head) < gzipHeaderSize+2 || head[0] != 0x1f || head[1] != 0x8b || head[2] != 8 || head[3]&hasExtra == 0 {
+		return nil
+	}
+	extra := head[gzipHeaderSize+2:]
+	extra = extra[:min(len(extra), int(binary.LittleEndian.Uint16(head[gzipHeaderSize:])))]
+	for len(extra) >= 4 {
+		id1, id2, n := extra[0], extra[1], int(binary.LittleEndian.Uint16(extra[2:]))
+		if extra = extra[4:]; len(extra) < n {
+			return nil
+		}
+		if id1 == summaryID1 && id2 == summaryID2 {
+			return extra[:n]
+		}
+		extra = extra[n:]
+	}
+	return nil
+}
