@@ -54,7 +54,7 @@ func (f *File) Content() (io.ReadCloser, error) {
 // from a readable one whose compressed bytes make no sense, which is damage.
 type content struct {
 	path   string
-	file   *os.File // nil for the active file, which the snapshot closes
+	file   *os.File // nil if somebody else closes it
 	io     *ioReader
 	reader io.Reader // of the uncompressed bytes
 }
@@ -89,8 +89,7 @@ func (r *ioReader) Read(p []byte) (int, error) {
 func (f *File) open(offset int64) (*content, error) {
 	if f.active != nil {
 		// Not bounded by size: the last line may go on behind it.
-		r := &ioReader{r: io.NewSectionReader(f.active, offset, math.MaxInt64-offset)}
-		return &content{path: f.path, io: r, reader: r}, nil
+		return contentAt(f.path, f.active, offset), nil
 	}
 	c, err := f.openArchive()
 	if err != nil {
@@ -105,6 +104,12 @@ func (f *File) open(offset int64) (*content, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// contentAt returns the content of a plain file that somebody else closes.
+func contentAt(path string, file io.ReaderAt, offset int64) *content {
+	r := &ioReader{r: io.NewSectionReader(file, offset, math.MaxInt64-offset)}
+	return &content{path: path, io: r, reader: r}
 }
 
 // openArchive opens an archive in the form it now has.

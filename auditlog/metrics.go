@@ -95,7 +95,9 @@ const (
 func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (Gates, error) {
 	g := gateCounter{last: latest{room: max(lastN, 0)}}
 	m := newMatcher(Filter{Since: since})
-	newPart := func() *gatePart { return &gatePart{matcher: m, gateCounter: gateCounter{last: latest{room: g.last.room}}} }
+	newPart := func() *gatePart {
+		return &gatePart{matcher: m, gateCounter: gateCounter{last: latest{room: g.last.room}}}
+	}
 	err := gather(ctx, r, m, newPart, func(p *gatePart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
 		g.merge(&p.gateCounter)

@@ -67,9 +67,10 @@ func gather[P part](ctx context.Context, r *Reader, m *matcher, newPart func() P
 	for i := range sections {
 		sections[i].skip = m.excludes
 	}
-	return scanSections(ctx, sections, newPart, func(p P, linesBefore int64) bool {
+	_, err = scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
 		return deliver(p, onDamage, linesBefore)
 	})
+	return err
 }
 
 const (

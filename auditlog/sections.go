@@ -31,9 +31,17 @@ func (s *Snapshot) sections(size int64) []section {
 			list = append(list, section{file: f, to: math.MaxInt64})
 			continue
 		}
-		for from := int64(0); from < f.size; from += size {
-			list = append(list, section{file: f, from: from, to: min(from+size, f.size)})
-		}
+		list = append(list, f.sections(0, f.size, size)...)
+	}
+	return list
+}
+
+// sections splits the lines of the active file that begin from one offset up
+// to another.
+func (f *File) sections(from, to, size int64) []section {
+	var list []section
+	for ; from < to; from += size {
+		list = append(list, section{file: f, from: from, to: min(from+size, to)})
 	}
 	return list
 }
@@ -109,12 +117,13 @@ func scanSection[P part](ctx context.Context, s section, newPart func() P, flush
 
 // scanSections scans sections on all processors and calls deliver with their
 // parts, in order, until it returns false. linesBefore is the number of lines
-// in the file before the section. It holds a constant number of parts: those
-// who scan ahead wait for deliver.
-func scanSections[P part](ctx context.Context, sections []section, newPart func() P, deliver func(p P, linesBefore int64) bool) error {
+// in the file before the section; before the first one there are lines. It
+// returns how many there are in the last file, up to the end of its section. It
+// holds a constant number of parts: those who scan ahead wait for deliver.
+func scanSections[P part](ctx context.Context, sections []section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
 	workers := runtime.GOMAXPROCS(0)
 	if workers == 1 || len(sections) == 1 {
-		return scanInOrder(ctx, sections, newPart, deliver)
+		return scanInOrder(ctx, sections, lines, newPart, deliver)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -146,44 +155,43 @@ func scanSections[P part](ctx context.Context, sections []section, newPart func(
 	// One more than there are processors: while one is waited for, all work.
 	ahead := make(chan *job, workers+1)
 	started := 0
-	before := int64(0)
 	for _, s := range sections {
 		for started < len(sections) && len(ahead) < cap(ahead) {
 			ahead <- start(sections[started])
 			started++
 		}
 		if s.from == 0 {
-			before = 0
+			lines = 0
 		}
 		j := <-ahead
 		for p := range j.parts {
-			if !deliver(p, before) {
-				return nil
+			if !deliver(p, lines) {
+				return lines, nil
 			}
 		}
 		if j.err != nil {
-			return j.err
+			return lines, j.err
 		}
-		before += j.lines
+		lines += j.lines
 	}
-	return nil
+	return lines, nil
 }
 
 // scanInOrder is scanSections without other goroutines.
-func scanInOrder[P part](ctx context.Context, sections []section, newPart func() P, deliver func(p P, linesBefore int64) bool) error {
-	before, more := int64(0), true
+func scanInOrder[P part](ctx context.Context, sections []section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
+	more := true
 	for _, s := range sections {
 		if s.from == 0 {
-			before = 0
+			lines = 0
 		}
-		lines, err := scanSection(ctx, s, newPart, func(p P) bool {
-			more = deliver(p, before)
+		n, err := scanSection(ctx, s, newPart, func(p P) bool {
+			more = deliver(p, lines)
 			return more
 		})
 		if err != nil || !more {
-			return err
+			return lines, err
 		}
-		before += lines
+		lines += n
 	}
-	return nil
+	return lines, nil
 }

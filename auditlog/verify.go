@@ -29,7 +29,7 @@ func (r *Reader) Verify(ctx context.Context, onDamage func(*DamageError)) (v Ver
 		}
 	}
 	newPart := func() *verifyPart { return new(verifyPart) }
-	err = scanSections(ctx, snapshot.sections(r.sectionSize), newPart, func(p *verifyPart, linesBefore int64) bool {
+	_, err = scanSections(ctx, snapshot.sections(r.sectionSize), 0, newPart, func(p *verifyPart, linesBefore int64) bool {
 		p.report(report, linesBefore)
 		v.Events += p.events
 		return true
