@@ -67,7 +67,7 @@ func (f *File) appendLast(ctx context.Context, found []Entry, n int, m *matcher)
 		}
 		var inWindow []*DamageError
 		scan := newFileScan(contentAt(c.path, src, start), Cursor{Offset: start}, func(d *DamageError) { inWindow = append(inWindow, d) })
-		scan.limit = end
+		scan.limit, scan.lines.limit = end, end
 		if found, err = lastOfScan(ctx, scan, found, n, m); err != nil {
 			return nil, err
 		}

@@ -27,6 +27,9 @@ type lineReader struct {
 	end    int   // of what was read
 	offset int64 // of the next line in the stream
 	err    error // of src; nothing more is read then
+	// limit is where lines stop to be asked for; behind it only the rest of
+	// one is read. 0 means no limit.
+	limit int64
 }
 
 // line is what lineReader.next returns. text is valid until the next call.
@@ -125,8 +128,14 @@ func (r *lineReader) fill() {
 	r.read(buf[r.end:])
 }
 
+// limitReadSize is what is read at a time behind the limit.
+const limitReadSize = 4096
+
 // read reads into p, which lies behind what is unread.
 func (r *lineReader) read(p []byte) {
+	if left := r.limit - r.offset - int64(r.end-r.start); r.limit > 0 && left < int64(len(p)) {
+		p = p[:min(int64(len(p)), max(left, 0)+limitReadSize)]
+	}
 	// A reader may return nothing without an error, but not for ever.
 	for range 100 {
 		n, err := r.src.Read(p)

@@ -53,6 +53,7 @@ func (s section) open(onDamage func(*DamageError)) (*fileScan, error) {
 		scan, err := s.file.openScan(Cursor{}, onDamage)
 		if err == nil {
 			scan.limit = min(scan.limit, s.to)
+			scan.lines.limit = scan.limit
 		}
 		return scan, err
 	}
@@ -61,7 +62,7 @@ func (s section) open(onDamage func(*DamageError)) (*fileScan, error) {
 	if err != nil {
 		return nil, err
 	}
-	scan.limit = s.to
+	scan.limit, scan.lines.limit = s.to, s.to
 	scan.lines.skipPartial(s.to)
 	if scan.lines.fault() != nil {
 		// The section that the line begins in tells of it too.
