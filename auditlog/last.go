@@ -94,9 +94,10 @@ func lastOfScan(ctx context.Context, scan *fileScan, found []Entry, n int, m *ma
 // lineStart returns where the line begins that the byte before offset belongs
 // to or ends; 0 is where the first one does.
 func lineStart(src io.ReaderAt, offset int64) (int64, error) {
-	buf := make([]byte, firstWindow)
-	for offset > 0 {
-		p := buf[:min(offset, firstWindow)]
+	buf := bufferPool.Get().(*[]byte)
+	defer bufferPool.Put(buf)
+	for size := int64(4 << 10); offset > 0; size = min(2*size, readSize) {
+		p := (*buf)[:min(offset, size)]
 		offset -= int64(len(p))
 		n, err := src.ReadAt(p, offset)
 		if err != nil && !errors.Is(err, io.EOF) {

@@ -20,12 +20,15 @@ const witnessSize = 512
 
 // advance moves p behind what was read of src.
 func (p *position) advance(src io.ReaderAt, offset, lines int64) error {
-	n := min(offset, witnessSize)
-	head, tail := make([]byte, n), make([]byte, n)
-	if _, err := src.ReadAt(head, 0); err != nil {
-		return err
+	head := p.head
+	if len(head) < witnessSize {
+		head = make([]byte, min(offset, witnessSize))
+		if _, err := src.ReadAt(head, 0); err != nil {
+			return err
+		}
 	}
-	if _, err := src.ReadAt(tail, offset-n); err != nil {
+	tail := make([]byte, len(head))
+	if _, err := src.ReadAt(tail, offset-int64(len(tail))); err != nil {
 		return err
 	}
 	*p = position{offset, lines, head, tail}
@@ -34,11 +37,22 @@ func (p *position) advance(src io.ReaderAt, offset, lines int64) error {
 
 // in reports whether src holds what lies before p.
 func (p *position) in(src io.ReaderAt) (bool, error) {
-	head, err := holds(io.NewSectionReader(src, 0, int64(len(p.head))), p.head)
+	head, err := holds(src, 0, p.head)
 	if err != nil || !head {
 		return false, err
 	}
-	return holds(io.NewSectionReader(src, p.offset-int64(len(p.tail)), int64(len(p.tail))), p.tail)
+	return holds(src, p.offset-int64(len(p.tail)), p.tail)
+}
+
+func holds(src io.ReaderAt, offset int64, want []byte) (bool, error) {
+	got := make([]byte, len(want))
+	if n, err := src.ReadAt(got, offset); n < len(got) {
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		return false, err
+	}
+	return bytes.Equal(got, want), nil
 }
 
 // find moves c from its beginning to p, and reports whether it holds what lies
@@ -72,15 +86,4 @@ func (p *position) find(c *content) (bool, error) {
 		return false, c.io.err // nil: it is shorter, or damaged before
 	}
 	return bytes.Equal(head, p.head) && bytes.Equal(tail, p.tail), nil
-}
-
-func holds(r io.Reader, want []byte) (bool, error) {
-	got := make([]byte, len(want))
-	if _, err := io.ReadFull(r, got); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return false, nil
-		}
-		return false, err
-	}
-	return bytes.Equal(got, want), nil
 }
