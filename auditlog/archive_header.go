@@ -93,51 +93,61 @@ func (s archiveSummary) write(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(s.encode(info.Size()), summaryOffset)
+	data, err := s.encode(info.Size())
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, summaryOffset)
 	return err
 }
 
+// encodedSummary is the data of the subfield, little-endian.
+type encodedSummary struct {
+	Version, Flags               uint8
+	_                            [2]uint8
+	Sum                          uint32 // CRC-32C of all this, with Sum as 0
+	Events, Damaged, Bytes       int64
+	OldestSeconds, NewestSeconds int64 // since 1970
+	OldestNanos, NewestNanos     int32
+	ArchiveBytes                 int64
+	Checksum                     uint32
+}
+
 // encode returns the data of the subfield in an archive of a number of bytes.
-func (s archiveSummary) encode(archiveBytes int64) []byte {
-	le := binary.LittleEndian
-	b := make([]byte, 0, summarySize)
-	var flags byte
-	if s.timed {
-		flags |= summaryTimed
+func (s archiveSummary) encode(archiveBytes int64) ([]byte, error) {
+	e := encodedSummary{
+		Version: summaryVersion,
+		Events:  s.events, Damaged: s.damaged, Bytes: s.bytes,
+		ArchiveBytes: archiveBytes, Checksum: s.checksum,
 	}
-	b = append(b, summaryVersion, flags, 0, 0)
-	b = le.AppendUint32(b, 0) // the checksum of all this
-	b = le.AppendUint64(b, uint64(s.events))
-	b = le.AppendUint64(b, uint64(s.damaged))
-	b = le.AppendUint64(b, uint64(s.bytes))
-	b = le.AppendUint64(b, uint64(s.oldest.Unix()))
-	b = le.AppendUint64(b, uint64(s.newest.Unix()))
-	b = le.AppendUint32(b, uint32(s.oldest.Nanosecond()))
-	b = le.AppendUint32(b, uint32(s.newest.Nanosecond()))
-	b = le.AppendUint64(b, uint64(archiveBytes))
-	b = le.AppendUint32(b, s.checksum)
-	le.PutUint32(b[4:], crc32.Checksum(b, castagnoli))
-	return b
+	if s.timed {
+		e.Flags = summaryTimed
+		e.OldestSeconds, e.OldestNanos = s.oldest.Unix(), int32(s.oldest.Nanosecond()) //nolint:gosec // below 10^9
+		e.NewestSeconds, e.NewestNanos = s.newest.Unix(), int32(s.newest.Nanosecond()) //nolint:gosec // below 10^9
+	}
+	b, err := binary.Append(nil, binary.LittleEndian, e)
+	if err != nil {
+		return nil, err
+	}
+	e.Sum = crc32.Checksum(b, castagnoli)
+	return binary.Append(b[:0], binary.LittleEndian, e)
 }
 
 // decodeSummary reverses encode. It reports false for what encode does not
 // write.
 func decodeSummary(b []byte) (s archiveSummary, archiveBytes int64, ok bool) {
-	if len(b) != summarySize || b[0] != summaryVersion {
+	var e encodedSummary
+	if n, err := binary.Decode(b, binary.LittleEndian, &e); err != nil || n != len(b) {
 		return s, 0, false
 	}
-	le := binary.LittleEndian
 	s = archiveSummary{
-		events:   int64(le.Uint64(b[8:])),
-		damaged:  int64(le.Uint64(b[16:])),
-		bytes:    int64(le.Uint64(b[24:])),
-		timed:    b[1]&summaryTimed != 0,
-		oldest:   time.Unix(int64(le.Uint64(b[32:])), int64(le.Uint32(b[48:]))).UTC(),
-		newest:   time.Unix(int64(le.Uint64(b[40:])), int64(le.Uint32(b[52:]))).UTC(),
-		checksum: le.Uint32(b[64:]),
+		events: e.Events, damaged: e.Damaged, bytes: e.Bytes, checksum: e.Checksum,
+		timed:  e.Flags&summaryTimed != 0,
+		oldest: time.Unix(e.OldestSeconds, int64(e.OldestNanos)).UTC(),
+		newest: time.Unix(e.NewestSeconds, int64(e.NewestNanos)).UTC(),
 	}
-	archiveBytes = int64(le.Uint64(b[56:]))
-	return s, archiveBytes, bytes.Equal(b, s.encode(archiveBytes))
+	again, err := s.encode(e.ArchiveBytes)
+	return s, e.ArchiveBytes, err == nil && bytes.Equal(b, again)
 }
 
 // gzipTrailer is the end of a gzip file: what it holds, uncompressed. Of a file

@@ -140,7 +140,11 @@ func TestSummaryIsBelievedOnlyIfItFits(t *testing.T) {
 
 func TestSummaryIsFoundAmongOtherFields(t *testing.T) {
 	s := archiveSummary{events: 1}
-	field := append([]byte{'o', 'a', summarySize, 0}, s.encode(100)...)
+	data, err := s.encode(100)
+	if err != nil || len(data) != summarySize {
+		t.Fatalf("got %d bytes, %v, want %d", len(data), err, summarySize)
+	}
+	field := append([]byte{'o', 'a', summarySize, 0}, data...)
 	header := func(extra []byte) []byte {
 		head := []byte{0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0}
 		return append(binary.LittleEndian.AppendUint16(head, uint16(len(extra))), extra...)

@@ -192,14 +192,17 @@ func TestAStoppedReadLeavesNobodyReading(t *testing.T) {
 	r := writeFiles(t, random, 5000)
 	r.sectionSize = 100
 	total := 0
-	for range r.Query(t.Context(), Filter{}) {
+	for _, err := range r.Query(t.Context(), Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		total++
 	}
 	for _, stop := range []int{1, 2, total / 2, total} {
 		synctest.Test(t, func(t *testing.T) { // fails if a goroutine stays behind
 			n := 0
-			for range r.Query(t.Context(), Filter{}) {
-				if n++; n == stop {
+			for _, err := range r.Query(t.Context(), Filter{}) {
+				if n++; n == stop || err != nil {
 					break
 				}
 			}

@@ -172,15 +172,15 @@ func TestSettleEnds(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	real := func() (*os.File, error) { return os.Open(path) }
+	other := func() (*os.File, error) { return os.Open(path) }
 	none := func() (*os.File, error) { return nil, fs.ErrNotExist }
 	still := func() ([]archive, error) { return nil, nil }
-	if _, _, err := settle(t.Context(), scriptedFolder{real, still}); err == nil {
+	if _, _, err := settle(t.Context(), scriptedFolder{other, still}); err == nil {
 		t.Error("an active file that is always another one is no error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := settle(ctx, scriptedFolder{real, still}); !errors.Is(err, context.Canceled) {
+	if _, _, err := settle(ctx, scriptedFolder{other, still}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	broken := errors.New("broken")

@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"slices"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -15,10 +16,8 @@ func parseTimeLiteral(lit []byte) (time.Time, bool) {
 	if t, ok := parseTime(text); ok {
 		return t, true
 	}
-	for _, c := range text {
-		if c == '\\' {
-			return parseTime(jsonline.AppendUnquoted(nil, lit))
-		}
+	if slices.Contains(text, '\\') {
+		return parseTime(jsonline.AppendUnquoted(nil, lit))
 	}
 	return time.Time{}, false
 }

@@ -297,14 +297,11 @@ func numberEnd(text []byte, i int) int {
 	if text[i] == '0' {
 		i++
 	} else {
-		for i++; i < len(text) && text[i]-'0' < 10; i++ {
-		}
+		i = skipDigits(text, i)
 	}
 	if i < len(text) && text[i] == '.' {
 		first := i + 1
-		for i = first; i < len(text) && text[i]-'0' < 10; i++ {
-		}
-		if i == first {
+		if i = skipDigits(text, first); i == first {
 			return -1
 		}
 	}
@@ -313,9 +310,7 @@ func numberEnd(text []byte, i int) int {
 			i++
 		}
 		first := i
-		for ; i < len(text) && text[i]-'0' < 10; i++ {
-		}
-		if i == first {
+		if i = skipDigits(text, first); i == first {
 			return -1
 		}
 	}

@@ -2,7 +2,9 @@ package jsonline_test
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,6 +82,44 @@ func TestScanOfChangedLinesIsThatOfTheSlowScan(t *testing.T) {
 			changed[i] = line[j]
 		}
 		checkScan(t, keys, changed)
+	}
+}
+
+// FuzzParseNumber holds the numbers that are read in one pass against strconv.
+func FuzzParseNumber(f *testing.F) {
+	for _, s := range []string{"0", "-0", "-0.0", "1", "-17", "0.0041", "-0.1", "123456789012345", "1234567890123456", "0.00000000000001", "9.9999999999999", "1e3", "1E-7", "9007199254740993", "1.7976931348623159e308"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, lit string) {
+		if jsonline.Check([]byte(lit)) != nil || jsonline.KindOf([]byte(lit)) != jsonline.NumberValue || strings.Trim(lit, " \t\r\n") != lit {
+			return
+		}
+		got := jsonline.ParseNumber([]byte(lit))
+		want := jsonline.Number{Kind: jsonline.OutOfRange}
+		if n, err := strconv.ParseInt(lit, 10, 64); err == nil && lit != "-0" {
+			want = jsonline.Number{Kind: jsonline.Int, Int: n}
+		} else if f, err := strconv.ParseFloat(lit, 64); err == nil {
+			want = jsonline.Number{Kind: jsonline.Float, Float: f}
+		}
+		if got.Kind != want.Kind || got.Int != want.Int || math.Float64bits(got.Float) != math.Float64bits(want.Float) {
+			t.Errorf("ParseNumber(%s) = %+v, want %+v", lit, got, want)
+		}
+	})
+}
+
+func TestUsualNumbersAreThoseOfStrconv(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200_000 {
+		digits := strconv.FormatInt(random.Int64N(int64(math.Pow10(1+random.IntN(17)))), 10)
+		if point := random.IntN(len(digits)); point > 0 {
+			digits = digits[:point] + "." + digits[point:]
+		} else {
+			digits = "0." + strings.Repeat("0", random.IntN(8)) + digits
+		}
+		want, err := strconv.ParseFloat(digits, 64)
+		if got := jsonline.ParseNumber([]byte(digits)); err != nil || got.Kind != jsonline.Float || got.Float != want {
+			t.Fatalf("ParseNumber(%s) = %+v, want %v", digits, got, want)
+		}
 	}
 }
 
