@@ -106,7 +106,11 @@ func (m *hourlyModel) step() string {
 		return "nothing"
 	case 9:
 		text := m.lines(2)
-		m.append(text[:1+m.random.IntN(len(text)-1)]) // perhaps torn; what comes next is glued to it
+		cut := len(text) - 1 // its line feed is missing
+		if m.random.IntN(2) == 0 {
+			cut = 1 + m.random.IntN(len(text)-1) // it is torn, and what comes next glued to it
+		}
+		m.append(text[:cut])
 		return "append a part"
 	case 10:
 		m.rotate()
@@ -219,7 +223,9 @@ func TestHourlySpendForgetsHoursThatPassed(t *testing.T) {
 		m := newHourlyModel(t, 1)
 		r := newReader(m.path, newReaderConfig(nil))
 		line := func(at time.Time) { m.append(fmt.Sprintf(`{"ts":%q,"cost":1}`+"\n", at.Format(time.RFC3339Nano))) }
-		line(time.Now().Add(500 * time.Hour)) // beyond the hours that have a bucket
+		for i := range 100 { // beyond the hours that have a bucket
+			line(time.Now().Add(time.Duration(450+i) * time.Hour))
+		}
 		for range 600 {
 			line(time.Now())
 			whole, err := newReader(m.path, newReaderConfig(nil)).Spend(t.Context(),
@@ -233,6 +239,30 @@ func TestHourlySpendForgetsHoursThatPassed(t *testing.T) {
 			time.Sleep(time.Hour)
 		}
 	})
+}
+
+func TestFolderIsNotTrustedJustAfterAChange(t *testing.T) {
+	r := newReader(filepath.Join(t.TempDir(), "audit.jsonl"), newReaderConfig(nil))
+	state := func() folderState {
+		s, err := r.folderState()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	now := time.Now()
+	if err := os.Chtimes(r.dir, now, now.Add(time.Minute)); err != nil { // a clock of its own
+		t.Fatal(err)
+	}
+	if s := state(); s.same(s) {
+		t.Errorf("a folder that was changed just now is settled: %+v", s)
+	}
+	if err := os.Chtimes(r.dir, now, now.Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(); !s.same(s) {
+		t.Errorf("a folder that was changed a minute ago is not settled: %+v", s)
+	}
 }
 
 func TestHourlySpendOfManyCallersAndWriters(t *testing.T) {

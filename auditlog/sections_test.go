@@ -144,7 +144,7 @@ func straightforward(t *testing.T, r *Reader, m *matcher) (all []string) {
 // size, on several processors and on one.
 func TestSectionsChangeNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for round := range 40 {
+	for round := range 20 {
 		r := writeFiles(t, random, 60)
 		filter := Filter{}
 		if round%3 == 0 {
@@ -155,7 +155,7 @@ func TestSectionsChangeNothing(t *testing.T) {
 		if diff := cmp.Diff(straight, want[:len(straight):len(straight)], cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("round %d: -straightforward +got:\n%s", round, diff)
 		}
-		for range 4 {
+		for range 3 {
 			r.sectionSize = 20 + random.Int64N(500)
 			got := observe(t, r, filter)
 			old := runtime.GOMAXPROCS(1)
@@ -180,7 +180,7 @@ func TestLineLongerThanManySectionsBelongsToOne(t *testing.T) {
 	}
 	r := newReader(path, newReaderConfig(nil))
 	want := straightforward(t, r, newMatcher(Filter{}))
-	r.sectionSize = 1000
+	r.sectionSize = 50_000
 	got := observe(t, r, Filter{})[:len(want)]
 	if diff := cmp.Diff(want, got); diff != "" || len(want) != 4 {
 		t.Errorf("-want +got:\n%.1000s", diff)
@@ -231,4 +231,62 @@ func TestACancelledReadIsAnError(t *testing.T) {
 			t.Errorf("cancelled at %d: got %v at %d, want the cause of the context", n*20, last, seen)
 		}
 	}
+}
+
+// TestCancellingAReaderThatWaitsIsAnError cancels while goroutines wait for
+// somebody to take what they have found.
+func TestCancellingAReaderThatWaitsIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	lines := []byte(strings.Repeat("{}\n", 10*maxMatches))
+	for _, name := range []string{"audit_20260213_143022.jsonl", "audit.jsonl"} {
+		if err := os.WriteFile(filepath.Join(dir, name), lines, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newReader(filepath.Join(dir, "audit.jsonl"), newReaderConfig(nil))
+	for _, at := range []int{1, 10*maxMatches + 1, 15 * maxMatches} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			cause, last, n := errors.New("enough"), error(nil), 0
+			for _, err := range r.Query(ctx, Filter{}) {
+				if n++; n == at {
+					synctest.Wait()
+					cancel(cause)
+					synctest.Wait()
+				}
+				last = err
+			}
+			if !errors.Is(last, cause) {
+				t.Errorf("cancelled at %d: got %v after %d events, want the cause", at, last, n)
+			}
+		})
+	}
+}
+
+// FuzzSections holds that no content and no section size makes a difference.
+func FuzzSections(f *testing.F) {
+	f.Add([]byte("{}\n{\"a\":1}\nbroken\n\n\r\n{}"), uint8(3))
+	f.Add([]byte("\n\n\n"), uint8(1))
+	f.Add([]byte("{\"long\":\"a line over many sections\"}\nx"), uint8(2))
+	path := filepath.Join(f.TempDir(), "audit.jsonl")
+	f.Fuzz(func(t *testing.T, content []byte, size uint8) {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := newReader(path, newReaderConfig(nil))
+		want := straightforward(t, r, newMatcher(Filter{}))
+		r.sectionSize = 1 + int64(size)
+		var got []string
+		filter := Filter{OnDamage: func(d *DamageError) { got = append(got, fmt.Sprintf("%+v", *d)) }}
+		for e, err := range r.Query(t.Context(), filter) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprintf("%s:%d:%d:%v %s", e.File, e.Line, e.Offset, e.Terminated, e.Raw))
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
 }

@@ -133,6 +133,86 @@ func checkSettle(t *testing.T, rename, create, compress, rotations int) {
 	}
 }
 
+// blinkingFolder misses the newest archive in every other listing, as one may
+// whose plain form gives way to its compressed one while the folder is listed.
+type blinkingFolder struct {
+	*Reader
+	misses int // the listing, 0 or 1, of each two
+	lists  int
+}
+
+func (f *blinkingFolder) listArchives() ([]archive, error) {
+	list, err := f.Reader.listArchives()
+	if f.lists%2 == f.misses {
+		list = list[:len(list)-1]
+	}
+	f.lists++
+	return list, err
+}
+
+func TestSettleSeesAnArchiveThatOneListingMisses(t *testing.T) {
+	for misses := range 2 {
+		dir := t.TempDir()
+		r := newReader(filepath.Join(dir, "audit.jsonl"), newReaderConfig(nil))
+		for _, name := range []string{"audit.jsonl", "audit_20260213_143022.jsonl", "audit_20260213_143023.jsonl.gz"} {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		archives, active, err := settle(t.Context(), &blinkingFolder{Reader: r, misses: misses})
+		if err != nil || len(archives) != 2 {
+			t.Errorf("listing %d misses one: got %v, %v, want two archives", misses, archives, err)
+		}
+		if err := closeFile(active); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// busyFolder rotates and compresses the active file whenever it was opened.
+type busyFolder struct {
+	*Reader
+	opened func()
+	opens  int
+}
+
+func (f *busyFolder) openActive() (*os.File, error) {
+	f.opens++
+	file, err := f.Reader.openActive()
+	f.opened()
+	return file, err
+}
+
+func TestSettleKeepsUpWithFilesThatAreCompressedAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	r := newReader(filepath.Join(dir, "audit.jsonl"), newReaderConfig(nil))
+	written := 0
+	begin := func() {
+		if err := os.WriteFile(r.path, fmt.Appendf(nil, "{\"n\":%d}\n", written), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		written++
+	}
+	begin()
+	f := &busyFolder{Reader: r, opened: func() {
+		name := archiveID{"20260213_143022", written}.plainName(r.stem)
+		if err := os.Rename(r.path, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		compressAll(t, dir)
+		begin()
+	}}
+	archives, active, err := settle(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer active.Close() //nolint:errcheck // read only
+	content, err := io.ReadAll(active)
+	if want := fmt.Sprintf("{\"n\":%d}\n", len(archives)); err != nil || string(content) != want || f.opens > 2 {
+		t.Errorf("got %d archives and %q after %d attempts, %v; want %q behind them, after 2", len(archives), content, f.opens, err, want)
+	}
+}
+
 // compressAll replaces the plain archives in dir by compressed ones.
 func compressAll(t *testing.T, dir string) {
 	t.Helper()
