@@ -106,9 +106,16 @@ func (c *compressor) write(plain vfs.File, size int64, path string) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	summary, err := summarize(path, plain, size)
+	if err != nil {
+		return err
+	}
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
 	z.Reset(f)
+	if z.Extra, err = summary.extra(); err != nil {
+		return err
+	}
 	if _, err := io.Copy(z, io.NewSectionReader(plain, 0, size)); err != nil {
 		return err
 	}

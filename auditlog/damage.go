@@ -31,7 +31,7 @@ func explain(line []byte, cause error) string {
 		return "NUL bytes, as a power loss leaves them"
 	case len(line) >= len(bom) && string(line[:len(bom)]) == bom:
 		return "byte order mark before the JSON object"
-	case cause == nil:
+	case cause == nil || isHopeless(line):
 		return "not a JSON object"
 	}
 	return cause.Error()

@@ -150,6 +150,6 @@ func ExampleReader_Verify() {
 	}
 	fmt.Println(found.Files, "file,", found.Events, "events")
 	// Output:
-	// audit.jsonl line 2 at byte 16: not a JSON object at byte 0
+	// audit.jsonl line 2 at byte 16: not a JSON object
 	// 1 file, 2 events
 }

@@ -27,6 +27,9 @@ type lineReader struct {
 	end    int   // of what was read
 	offset int64 // of the next line in the stream
 	err    error // of src; nothing more is read then
+	// limit is where lines stop to be asked for; behind it only the rest of
+	// one is read. 0 means no limit.
+	limit int64
 }
 
 // line is what lineReader.next returns. text is valid until the next call.
@@ -81,6 +84,23 @@ func (r *lineReader) next() (line, bool) {
 	}
 }
 
+// skipPartial passes over what is left of a line that began before, its line
+// feed included, but not beyond limit by more than it has already read.
+func (r *lineReader) skipPartial(limit int64) {
+	for {
+		unread := (*r.buf)[r.start:r.end]
+		if i := bytes.IndexByte(unread, '\n'); i >= 0 {
+			r.pass(i + 1)
+			return
+		}
+		r.pass(len(unread))
+		if r.err != nil || r.offset >= limit {
+			return
+		}
+		r.fill()
+	}
+}
+
 // fault returns the error that ended the stream, nil at its end.
 func (r *lineReader) fault() error {
 	if errors.Is(r.err, io.EOF) {
@@ -108,8 +128,14 @@ func (r *lineReader) fill() {
 	r.read(buf[r.end:])
 }
 
+// limitReadSize is what is read at a time behind the limit.
+const limitReadSize = 4096
+
 // read reads into p, which lies behind what is unread.
 func (r *lineReader) read(p []byte) {
+	if left := r.limit - r.offset - int64(r.end-r.start); r.limit > 0 && left < int64(len(p)) {
+		p = p[:min(int64(len(p)), max(left, 0)+limitReadSize)]
+	}
 	// A reader may return nothing without an error, but not for ever.
 	for range 100 {
 		n, err := r.src.Read(p)

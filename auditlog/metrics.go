@@ -20,23 +20,39 @@ type Accuracy struct {
 // AccuracyMetrics counts nav and validation_fail events since an instant,
 // inclusive; the zero time means all.
 func (r *Reader) AccuracyMetrics(ctx context.Context, since time.Time) (Accuracy, error) {
-	a := Accuracy{Percent: 100}
-	err := r.scan(ctx, Filter{Since: since}, func(s *fileScan) bool {
-		switch {
-		case isString(s.fields.event, EventNav):
-			a.Nav++
-		case isString(s.fields.event, EventValidationFail):
-			a.ValidationFails++
-		}
+	var count accuracyPart
+	m := newMatcher(Filter{Since: since})
+	newPart := func() *accuracyPart { return &accuracyPart{matcher: m} }
+	err := gather(ctx, r, m, newPart, func(p *accuracyPart, onDamage func(*DamageError), linesBefore int64) bool {
+		p.report(onDamage, linesBefore)
+		count.navs += p.navs
+		count.fails += p.fails
 		return true
 	})
 	if err != nil {
 		return Accuracy{}, err
 	}
+	a := Accuracy{Nav: count.navs, ValidationFails: count.fails, Percent: 100}
 	if a.Nav > 0 {
 		a.Percent = roundTo(100*float64(a.Nav-a.ValidationFails)/float64(a.Nav), 2)
 	}
 	return a, nil
+}
+
+type accuracyPart struct {
+	damageList
+	*matcher
+	navs, fails int64
+}
+
+func (p *accuracyPart) event(s *fileScan) {
+	switch {
+	case !p.matches(&s.fields):
+	case isString(s.fields[fieldEvent], EventNav):
+		p.navs++
+	case isString(s.fields[fieldEvent], EventValidationFail):
+		p.fails++
+	}
 }
 
 // Gates is the health of the gate: how often it was content with a compressed
@@ -78,8 +94,13 @@ const (
 // inclusive (the zero time means all), and returns the lastN latest ones.
 func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (Gates, error) {
 	g := gateCounter{last: latest{room: max(lastN, 0)}}
-	err := r.scan(ctx, Filter{Since: since}, func(s *fileScan) bool {
-		g.add(&s.fields)
+	m := newMatcher(Filter{Since: since})
+	newPart := func() *gatePart {
+		return &gatePart{matcher: m, gateCounter: gateCounter{last: latest{room: g.last.room}}}
+	}
+	err := gather(ctx, r, m, newPart, func(p *gatePart, onDamage func(*DamageError), linesBefore int64) bool {
+		p.report(onDamage, linesBefore)
+		g.merge(&p.gateCounter)
 		return true
 	})
 	if err != nil {
@@ -88,29 +109,51 @@ func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (G
 	return g.gates(), nil
 }
 
+type gatePart struct {
+	damageList
+	*matcher
+	gateCounter
+}
+
+func (p *gatePart) event(s *fileScan) {
+	if p.matches(&s.fields) {
+		p.add(&s.fields)
+	}
+}
+
 type gateCounter struct {
 	passes, escalations int64
-	confidence          float64 // sum over the passes
+	confidence          exactSum // over the passes
 	last                latest
 }
 
 func (g *gateCounter) add(f *fields) {
 	switch {
-	case isString(f.event, EventGateEscalate):
+	case isString(f[fieldEvent], EventGateEscalate):
 		g.escalations++
 		g.last.add(f, GateQuery{OutcomeEscalate, new("low_confidence")})
-	case !isString(f.event, EventGateCompress), isString(f.reason, "parse_fail"), isString(f.reason, "api_error"):
-	case isString(f.reason, "stale_cascade"):
+	case !isString(f[fieldEvent], EventGateCompress), isString(f[fieldReason], "parse_fail"), isString(f[fieldReason], "api_error"):
+	case isString(f[fieldReason], "stale_cascade"):
 		g.escalations++
 		g.last.add(f, GateQuery{OutcomeEscalate, new("stale_cache")})
 	default:
-		confidence, ok := finiteValue(f.confid)
+		confidence, ok := finiteValue(f[fieldConfidence])
 		if !ok || confidence < 0 || confidence > 100 {
 			return
 		}
 		g.passes++
-		g.confidence += confidence
+		g.confidence.add(confidence)
 		g.last.add(f, GateQuery{OutcomePass, nil})
+	}
+}
+
+// merge adds what a later part of the log holds.
+func (g *gateCounter) merge(later *gateCounter) {
+	g.passes += later.passes
+	g.escalations += later.escalations
+	g.confidence.merge(&later.confidence)
+	for _, e := range later.last.entries {
+		g.last.insert(e)
 	}
 }
 
@@ -122,7 +165,7 @@ func (g *gateCounter) gates() Gates {
 		gates.EscalatePercent = roundTo(100*float64(g.escalations)/float64(total), 1)
 	}
 	if g.passes > 0 {
-		gates.MeanConfidence = roundTo(g.confidence/float64(g.passes)/100, 2)
+		gates.MeanConfidence = roundTo(g.confidence.float()/float64(g.passes)/100, 2)
 	}
 	return gates
 }
@@ -141,12 +184,17 @@ type timedQuery struct {
 }
 
 func (l *latest) add(f *fields, query GateQuery) {
-	t, ok := parseTimeLiteral(f.ts)
+	t, ok := parseTimeLiteral(f[fieldTime])
 	if !ok {
 		t = time.Time{}.AddDate(-2, 0, 0) // before the year 0000
 	}
+	l.insert(timedQuery{t, query})
+}
+
+// insert puts e behind those that are not later.
+func (l *latest) insert(e timedQuery) {
 	at := len(l.entries)
-	for at > 0 && l.entries[at-1].time.After(t) {
+	for at > 0 && l.entries[at-1].time.After(e.time) {
 		at--
 	}
 	if len(l.entries) == l.room {
@@ -156,7 +204,7 @@ func (l *latest) add(f *fields, query GateQuery) {
 		at--
 		l.entries = slices.Delete(l.entries, 0, 1)
 	}
-	l.entries = slices.Insert(l.entries, at, timedQuery{t, query})
+	l.entries = slices.Insert(l.entries, at, e)
 }
 
 func (l *latest) queries() []GateQuery {

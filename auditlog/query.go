@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -31,11 +30,16 @@ type Filter struct {
 // written: archives first, then the active file. It sees the log as it is
 // when the iteration begins. Damage ends nothing; the errors are those of I/O
 // and of ctx, and each ends the sequence.
+//
+// It scans ahead of the iteration on all processors, as far as a few hundred
+// KiB of events for each. With a bound of time it leaves out archives that
+// cannot match and hold no damage, by what their headers say of them.
 func (r *Reader) Query(ctx context.Context, filter Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		more := true
-		err := r.scan(ctx, filter, func(s *fileScan) bool {
-			more = yield(s.Entry, nil)
+		m, more := newMatcher(filter), true
+		newPart := func() *matches { return &matches{matcher: m} }
+		err := gather(ctx, r, m, newPart, func(p *matches, onDamage func(*DamageError), linesBefore int64) bool {
+			more = p.yield(yield, onDamage, linesBefore)
 			return more
 		})
 		if err != nil && more {
@@ -44,83 +48,104 @@ func (r *Reader) Query(ctx context.Context, filter Filter) iter.Seq2[Entry, erro
 	}
 }
 
-// scan calls visit for each event that matches filter until it returns false.
-func (r *Reader) scan(ctx context.Context, filter Filter, visit func(*fileScan) bool) (err error) {
+// gather scans the log for parts that hold what matches m, and calls deliver
+// with each of them, in order, until it returns false. Parts tell onDamage of
+// damage, with linesBefore added to its line number.
+func gather[P partial](ctx context.Context, r *Reader, m *matcher, newPart func() P,
+	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
+) (err error) {
 	snapshot, err := r.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	m := newMatcher(filter)
-	more := true
-	for _, f := range snapshot.Files() {
-		err := f.scan(ctx, Cursor{}, filter.OnDamage, func(s *fileScan) bool {
-			if m.matches(&s.fields) {
-				more = visit(s)
-			}
-			return more
-		})
-		if err != nil || !more {
-			return err
-		}
+	onDamage := m.OnDamage
+	if onDamage == nil {
+		onDamage = damageLogger{r.cfg.logger}.report
 	}
-	return nil
+	sections := snapshot.sections(r.sectionSize)
+	for i := range sections {
+		sections[i].skip = m.excludes
+	}
+	_, err = scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
+		return deliver(p, onDamage, linesBefore)
+	})
+	return err
 }
 
-// LastEvents returns the last n events, oldest first; with an event name, the
-// last n of that name. Archives are opened only as far back as it takes.
-func (r *Reader) LastEvents(ctx context.Context, n int, event string) (_ []Entry, err error) {
-	snapshot, err := r.Snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	var newestFirst []Entry
-	m := newMatcher(Filter{Event: event})
-	for _, f := range slices.Backward(snapshot.Files()) {
-		last := ring{room: n - len(newestFirst)}
-		if last.room <= 0 {
-			break
-		}
-		err := f.scan(ctx, Cursor{}, nil, func(s *fileScan) bool {
-			if m.matches(&s.fields) {
-				last.add(s.Entry)
-			}
-			return true
-		})
-		if err != nil {
-			return nil, err
-		}
-		newestFirst = last.appendNewestFirst(newestFirst)
-	}
-	slices.Reverse(newestFirst)
-	return newestFirst, nil
+const (
+	// maxMatches and maxMatchBytes bound what Query finds ahead.
+	maxMatches    = 256
+	maxMatchBytes = 256 << 10
+)
+
+// matches is the part of a Query.
+type matches struct {
+	*matcher
+	entries []Entry // without Raw
+	ends    []int   // of the entries' lines in raw
+	raw     []byte
+	damage  []placedDamage
 }
 
-// ring keeps the last entries that were added to it. It uses the memory of
-// those that it lets go of again.
-type ring struct {
-	room    int
-	entries []Entry
-	oldest  int
+// placedDamage is damage before an entry.
+type placedDamage struct {
+	*DamageError
+	before int
 }
 
-func (r *ring) add(e Entry) {
-	if len(r.entries) < r.room {
-		r.entries = append(r.entries, e.Clone())
+func (p *matches) event(s *fileScan) {
+	if !p.matches(&s.fields) {
 		return
 	}
-	slot := &r.entries[r.oldest]
-	e.Raw = append(slot.Raw[:0], e.Raw...)
-	*slot = e
-	r.oldest = (r.oldest + 1) % len(r.entries)
+	p.raw = append(p.raw, s.Raw...)
+	p.ends = append(p.ends, len(p.raw))
+	p.entries = append(p.entries, s.Entry)
+	p.entries[len(p.entries)-1].Raw = nil
 }
 
-func (r *ring) appendNewestFirst(dst []Entry) []Entry {
-	for i := range r.entries {
-		dst = append(dst, r.entries[(r.oldest+len(r.entries)-1-i)%len(r.entries)])
+func (p *matches) damaged(d *DamageError) {
+	p.damage = append(p.damage, placedDamage{d, len(p.entries)})
+}
+
+func (p *matches) full() bool {
+	return len(p.entries)+len(p.damage) >= maxMatches || len(p.raw) >= maxMatchBytes
+}
+
+// yield reports false when the iteration is over.
+func (p *matches) yield(yield func(Entry, error) bool, onDamage func(*DamageError), linesBefore int64) bool {
+	damage, start := p.damage, 0
+	for i, e := range p.entries {
+		for ; len(damage) > 0 && damage[0].before <= i; damage = damage[1:] {
+			damage[0].Line += linesBefore
+			onDamage(damage[0].DamageError)
+		}
+		e.Line += linesBefore
+		e.Raw = p.raw[start:p.ends[i]:p.ends[i]]
+		start = p.ends[i]
+		if !yield(e, nil) {
+			return false
+		}
 	}
-	return dst
+	for _, d := range damage {
+		d.Line += linesBefore
+		onDamage(d.DamageError)
+	}
+	return true
+}
+
+// damageList is the damage of a part that holds no events.
+type damageList []*DamageError
+
+func (l *damageList) damaged(d *DamageError) { *l = append(*l, d) }
+
+func (l *damageList) full() bool { return len(*l) >= maxMatches }
+
+func (l *damageList) report(onDamage func(*DamageError), linesBefore int64) {
+	for _, d := range *l {
+		d.Line += linesBefore
+		onDamage(d)
+	}
 }
 
 // matcher is a Filter made ready for many lines.
@@ -139,17 +164,24 @@ func newMatcher(filter Filter) *matcher {
 }
 
 func (m *matcher) matches(f *fields) bool {
-	if m.Event != "" && !isString(f.event, m.Event) ||
-		m.Session != "" && !isString(f.session, m.Session) ||
-		m.Model != "" && !isString(f.model, m.Model) ||
-		m.TraceID != "" && !bytes.EqualFold(f.traceID, m.traceID) {
+	if m.Event != "" && !isString(f[fieldEvent], m.Event) ||
+		m.Session != "" && !isString(f[fieldSession], m.Session) ||
+		m.Model != "" && !isString(f[fieldModel], m.Model) ||
+		m.TraceID != "" && !bytes.EqualFold(f[fieldTraceID], m.traceID) {
 		return false
 	}
 	if !m.timed {
 		return true
 	}
-	t, ok := parseTimeLiteral(f.ts)
+	t, ok := parseTimeLiteral(f[fieldTime])
 	return ok && (m.Since.IsZero() || !t.Before(m.Since)) && (m.Until.IsZero() || t.Before(m.Until))
+}
+
+// excludes reports whether no event of an archive matches, and no damage of it
+// is to be told of.
+func (m *matcher) excludes(archive archiveSummary) bool {
+	return m.timed && archive.damaged == 0 &&
+		(!archive.timed || !m.Since.IsZero() && archive.newest.Before(m.Since) || !m.Until.IsZero() && !archive.oldest.Before(m.Until))
 }
 
 func isString(value []byte, s string) bool {

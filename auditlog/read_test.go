@@ -217,8 +217,8 @@ func TestLastLineWithoutLineFeed(t *testing.T) {
 func TestDamageIsLoggedWhenNobodyAsks(t *testing.T) {
 	var b bytes.Buffer
 	r := putLog(t, map[string]string{activeName: "x\n"}, auditlog.WithLogger(slog.New(slog.NewTextHandler(&b, nil))))
-	for range r.Query(t.Context(), auditlog.Filter{}) {
-		t.Error("found an event")
+	for _, err := range r.Query(t.Context(), auditlog.Filter{}) {
+		t.Error("found an event", err)
 	}
 	for _, want := range []string{"level=WARN", "audit.jsonl", "line=1", "offset=0", "reason="} {
 		if !strings.Contains(b.String(), want) {
@@ -579,11 +579,12 @@ func TestFilterMatchesAllItsParts(t *testing.T) {
 }
 
 func TestLastEventsAreTheLastOnesOldestFirst(t *testing.T) {
-	line := func(from, to int) (s string) {
+	line := func(from, to int) string {
+		var b strings.Builder
 		for n := from; n < to; n++ {
-			s += fmt.Sprintf("{\"n\":%d,\"event\":%q}\n", n, []string{"even", "odd"}[n%2])
+			fmt.Fprintf(&b, "{\"n\":%d,\"event\":%q}\n", n, []string{"even", "odd"}[n%2])
 		}
-		return s
+		return b.String()
 	}
 	r := putLog(t, map[string]string{
 		"audit_20260101_000000.jsonl.gz": line(0, 5), "audit_20260102_000000.jsonl": line(5, 10), activeName: line(10, 15) + "broken\n",

@@ -17,6 +17,8 @@ import (
 type Reader struct {
 	path, dir, stem string
 	cfg             readerConfig
+	sectionSize     int64 // bytes that a goroutine reads at a time
+	hourly          *hourlySpend
 }
 
 // NewReader returns a reader of the log at path, which is that of the active
@@ -34,7 +36,11 @@ func NewReader(path string, opts ...ReaderOption) (*Reader, error) {
 // newReader takes an absolute path.
 func newReader(path string, cfg readerConfig) *Reader {
 	dir, base := filepath.Split(path)
-	return &Reader{path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg}
+	return &Reader{
+		path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg,
+		sectionSize: sectionSize,
+		hourly:      &hourlySpend{turn: make(chan struct{}, 1)},
+	}
 }
 
 // Entry is one event as it stands in a file.
@@ -42,7 +48,8 @@ type Entry struct {
 	// File is the path of the file, of an archive perhaps.
 	File string
 	// Line is the number of the line in the file, from 1, and Offset that of
-	// its first byte, from 0, in the uncompressed file.
+	// its first byte, from 0, in the uncompressed file. Line is 0 where the
+	// lines before it were not read: see LastEvents.
 	Line, Offset int64
 	// Raw is the line, a JSON object, without its LF or CRLF. It is valid until
 	// the next iteration: keep an Entry by its Clone.
@@ -65,7 +72,7 @@ func (e Entry) Time() (time.Time, bool) {
 	if f.scan(e.Raw) != nil {
 		return time.Time{}, false
 	}
-	return parseTimeLiteral(f.ts)
+	return parseTimeLiteral(f[fieldTime])
 }
 
 // damageLogger is where damage is told of when the caller does not ask for it.

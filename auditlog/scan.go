@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
@@ -20,53 +21,29 @@ type Cursor struct {
 
 // fields are the raw values of the keys that readers look at, nil where the
 // line does not have them.
-type fields struct {
-	ts, event, session, model, traceID  []byte
-	cost, input, output, reason, confid []byte
-}
+type fields [fieldCount][]byte
+
+const (
+	fieldTime = iota
+	fieldEvent
+	fieldSession
+	fieldModel
+	fieldTraceID
+	fieldCost
+	fieldInput
+	fieldOutput
+	fieldReason
+	fieldConfidence
+	fieldCount
+)
+
+// fieldKeys are in the order of the constants.
+var fieldKeys = jsonline.NewKeys(keyTime, keyEvent, keySession, keyModel, keyTraceID,
+	keyCost, keyInput, keyOutput, keyReason, keyConfidence)
 
 // scan fills f from a line and checks that the line is a JSON object. Of a key
 // that occurs more than once the last value counts.
-func (f *fields) scan(text []byte) error {
-	*f = fields{}
-	return jsonline.EachMember(text, f.member)
-}
-
-func (f *fields) member(key, value []byte) bool {
-	if !f.set(key, value) && bytes.IndexByte(key, '\\') >= 0 {
-		f.set(jsonline.AppendString(nil, jsonline.Unquote(key)), value)
-	}
-	return true
-}
-
-// set takes key as a literal with its quotes.
-func (f *fields) set(key, value []byte) bool {
-	switch string(key) {
-	case `"` + keyTime + `"`:
-		f.ts = value
-	case `"` + keyEvent + `"`:
-		f.event = value
-	case `"` + keySession + `"`:
-		f.session = value
-	case `"` + keyModel + `"`:
-		f.model = value
-	case `"` + keyTraceID + `"`:
-		f.traceID = value
-	case `"` + keyCost + `"`:
-		f.cost = value
-	case `"` + keyInput + `"`:
-		f.input = value
-	case `"` + keyOutput + `"`:
-		f.output = value
-	case `"` + keyReason + `"`:
-		f.reason = value
-	case `"` + keyConfidence + `"`:
-		f.confid = value
-	default:
-		return false
-	}
-	return true
-}
+func (f *fields) scan(text []byte) error { return fieldKeys.Scan(text, f[:]) }
 
 // ctxInterval is the number of lines after which a scan looks at its context.
 const ctxInterval = 256
@@ -77,13 +54,12 @@ type fileScan struct {
 	Entry  // the current event
 	fields fields
 
-	file     *File
 	content  *content
 	lines    *lineReader
 	onDamage func(*DamageError)
-	member   func(key, value []byte) bool // s.fields.member, made once
-	number   int64                        // of the last line read
-	seen     int                          // lines read
+	limit    int64 // lines that begin at it or behind it are not read
+	number   int64 // of the last line read
+	seen     int   // lines read
 }
 
 // openScan begins a scan of f behind from. Close it.
@@ -95,16 +71,25 @@ func (f *File) openScan(from Cursor, onDamage func(*DamageError)) (*fileScan, er
 	if onDamage == nil {
 		onDamage = f.logger.report
 	}
+	s := newFileScan(c, from, onDamage)
+	if f.active != nil {
+		s.limit = f.size
+	}
+	return s, nil
+}
+
+// newFileScan begins a scan of c, which stands at from. Closing the scan
+// closes c.
+func newFileScan(c *content, from Cursor, onDamage func(*DamageError)) *fileScan {
 	s := &fileScan{
-		file:     f,
 		content:  c,
 		lines:    newLineReader(c, from.Offset),
 		onDamage: onDamage,
+		limit:    math.MaxInt64,
 		number:   from.Line,
 	}
 	s.File = c.path
-	s.member = s.fields.member
-	return s, nil
+	return s
 }
 
 func (s *fileScan) Close() error {
@@ -124,7 +109,7 @@ func (s *fileScan) next(ctx context.Context) (bool, error) {
 				return false, fmt.Errorf("auditlog: read %s: %w", s.File, err)
 			}
 		}
-		if s.file.active != nil && s.lines.offset >= s.file.size {
+		if s.lines.offset >= s.limit {
 			return false, nil
 		}
 		l, ok := s.lines.next()
@@ -148,8 +133,7 @@ func (s *fileScan) take(l line) bool {
 	text := bytes.TrimSuffix(l.text, []byte{'\r'})
 	var err error
 	if int64(len(l.text)) == l.length {
-		s.fields = fields{}
-		if err = jsonline.EachMember(text, s.member); err == nil {
+		if err = s.fields.scan(text); err == nil {
 			s.Line, s.Offset, s.Raw, s.Terminated = s.number, l.offset, text, l.terminated
 			return true
 		}
@@ -217,12 +201,16 @@ func (f *File) Lines(ctx context.Context, from Cursor, onDamage func(*DamageErro
 }
 
 // scan calls visit for every event of f until it returns false.
-func (f *File) scan(ctx context.Context, from Cursor, onDamage func(*DamageError), visit func(*fileScan) bool) (err error) {
+func (f *File) scan(ctx context.Context, from Cursor, onDamage func(*DamageError), visit func(*fileScan) bool) error {
 	s, err := f.openScan(from, onDamage)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	return errors.Join(s.all(ctx, visit), s.Close())
+}
+
+// all calls visit for every event that is left until it returns false.
+func (s *fileScan) all(ctx context.Context, visit func(*fileScan) bool) error {
 	for {
 		ok, err := s.next(ctx)
 		if !ok || !visit(s) {

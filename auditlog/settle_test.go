@@ -8,28 +8,60 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/gzip"
 )
 
+// steppedFolder does something before each step of settle.
+type steppedFolder struct {
+	*Reader
+	before func()
+}
+
+func (f steppedFolder) openActive() (*os.File, error) {
+	f.before()
+	return f.Reader.openActive()
+}
+
+func (f steppedFolder) listArchives() ([]archive, error) {
+	f.before()
+	return f.Reader.listArchives()
+}
+
+func (f steppedFolder) isActive(file *os.File) (bool, error) {
+	f.before()
+	return f.Reader.isActive(file)
+}
+
+func (f steppedFolder) isArchive(a archive, file *os.File, deep bool) (bool, error) {
+	f.before()
+	return f.Reader.isArchive(a, file, deep)
+}
+
 // TestSettleSeesEveryEventOnceWhereverRotationsFall takes a snapshot while
-// rotations go on beside it, each of their steps before or behind each of its
-// own.
+// rotations and compressions go on beside it, each of their steps before or
+// behind each of its own.
 func TestSettleSeesEveryEventOnceWhereverRotationsFall(t *testing.T) {
-	const steps = 12 // of settle; each rotation has two
+	const steps = 8
 	for rename := range steps {
 		for create := rename; create < steps; create++ {
-			for rotations := 1; rotations <= 3; rotations++ {
-				t.Run(fmt.Sprint(rename, create, rotations), func(t *testing.T) {
-					checkSettle(t, rename, create, rotations)
-				})
+			for compress := rename; compress <= steps; compress++ {
+				for rotations := 1; rotations <= 3; rotations++ {
+					t.Run(fmt.Sprint(rename, create, compress, rotations), func(t *testing.T) {
+						checkSettle(t, rename, create, compress, rotations)
+					})
+				}
 			}
 		}
 	}
 }
 
 // checkSettle rotates before the rename-th step of settle, makes the new file
-// before the create-th, and goes on with further rotations at once.
-func checkSettle(t *testing.T, rename, create, rotations int) {
+// before the create-th and goes on with further rotations at once, and
+// compresses what was rotated before the compress-th.
+func checkSettle(t *testing.T, rename, create, compress, rotations int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	r := newReader(path, newReaderConfig(nil))
@@ -51,9 +83,10 @@ func checkSettle(t *testing.T, rename, create, rotations int) {
 	begin()
 	rotate()
 	begin()
+	atLeast := written
 
 	step := 0
-	next := func() {
+	archives, active, err := settle(t.Context(), steppedFolder{r, func() {
 		if step == rename {
 			rotate()
 		}
@@ -64,18 +97,11 @@ func checkSettle(t *testing.T, rename, create, rotations int) {
 				begin()
 			}
 		}
+		if step == compress {
+			compressAll(t, r.dir)
+		}
 		step++
-	}
-	list := func() ([]archive, error) {
-		next()
-		return r.listArchives()
-	}
-	open := func() (*os.File, error) {
-		next()
-		return openRegular(path)
-	}
-	atLeast := written
-	archives, active, err := settle(t.Context(), list, open)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,32 +128,151 @@ func checkSettle(t *testing.T, rename, create, rotations int) {
 	if n < atLeast {
 		t.Errorf("got %d events, want the %d that were there before", n, atLeast)
 	}
+	if step > 40 {
+		t.Errorf("it took %d steps", step)
+	}
 }
+
+// blinkingFolder misses the newest archive in every other listing, as one may
+// whose plain form gives way to its compressed one while the folder is listed.
+type blinkingFolder struct {
+	*Reader
+	misses int // the listing, 0 or 1, of each two
+	lists  int
+}
+
+func (f *blinkingFolder) listArchives() ([]archive, error) {
+	list, err := f.Reader.listArchives()
+	if f.lists%2 == f.misses {
+		list = list[:len(list)-1]
+	}
+	f.lists++
+	return list, err
+}
+
+func TestSettleSeesAnArchiveThatOneListingMisses(t *testing.T) {
+	for misses := range 2 {
+		dir := t.TempDir()
+		r := newReader(filepath.Join(dir, "audit.jsonl"), newReaderConfig(nil))
+		for _, name := range []string{"audit.jsonl", "audit_20260213_143022.jsonl", "audit_20260213_143023.jsonl.gz"} {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		archives, active, err := settle(t.Context(), &blinkingFolder{Reader: r, misses: misses})
+		if err != nil || len(archives) != 2 {
+			t.Errorf("listing %d misses one: got %v, %v, want two archives", misses, archives, err)
+		}
+		if err := closeFile(active); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// busyFolder rotates and compresses the active file whenever it was opened.
+type busyFolder struct {
+	*Reader
+	opened func()
+	opens  int
+}
+
+func (f *busyFolder) openActive() (*os.File, error) {
+	f.opens++
+	file, err := f.Reader.openActive()
+	f.opened()
+	return file, err
+}
+
+func TestSettleKeepsUpWithFilesThatAreCompressedAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	r := newReader(filepath.Join(dir, "audit.jsonl"), newReaderConfig(nil))
+	written := 0
+	begin := func() {
+		if err := os.WriteFile(r.path, fmt.Appendf(nil, "{\"n\":%d}\n", written), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		written++
+	}
+	begin()
+	f := &busyFolder{Reader: r, opened: func() {
+		name := archiveID{"20260213_143022", written}.plainName(r.stem)
+		if err := os.Rename(r.path, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		compressAll(t, dir)
+		begin()
+	}}
+	archives, active, err := settle(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer active.Close() //nolint:errcheck // read only
+	content, err := io.ReadAll(active)
+	if want := fmt.Sprintf("{\"n\":%d}\n", len(archives)); err != nil || string(content) != want || f.opens > 2 {
+		t.Errorf("got %d archives and %q after %d attempts, %v; want %q behind them, after 2", len(archives), content, f.opens, err, want)
+	}
+}
+
+// compressAll replaces the plain archives in dir by compressed ones.
+func compressAll(t *testing.T, dir string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "audit_*.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Close(), os.WriteFile(name+".gz", []byte(b.String()), 0o600), os.Remove(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// scriptedFolder answers as its functions say.
+type scriptedFolder struct {
+	open func() (*os.File, error)
+	list func() ([]archive, error)
+}
+
+func (f scriptedFolder) openActive() (*os.File, error)                   { return f.open() }
+func (f scriptedFolder) listArchives() ([]archive, error)                { return f.list() }
+func (f scriptedFolder) isActive(*os.File) (bool, error)                 { return false, nil }
+func (f scriptedFolder) isArchive(archive, *os.File, bool) (bool, error) { return false, nil }
 
 func TestSettleEnds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	n := 0
-	everChanging := func() ([]archive, error) {
-		n++
-		return []archive{{id: archiveID{n: n}}}, nil
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
+	other := func() (*os.File, error) { return os.Open(path) }
 	none := func() (*os.File, error) { return nil, fs.ErrNotExist }
-	if _, _, err := settle(t.Context(), everChanging, none); err == nil {
-		t.Error("archives that keep changing are no error")
+	still := func() ([]archive, error) { return nil, nil }
+	if _, _, err := settle(t.Context(), scriptedFolder{other, still}); err == nil {
+		t.Error("an active file that is always another one is no error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := settle(ctx, everChanging, none); !errors.Is(err, context.Canceled) {
+	if _, _, err := settle(ctx, scriptedFolder{other, still}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	broken := errors.New("broken")
 	failing := func() ([]archive, error) { return nil, broken }
-	if _, _, err := settle(t.Context(), failing, none); !errors.Is(err, broken) {
+	if _, _, err := settle(t.Context(), scriptedFolder{none, failing}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the listing", err)
 	}
-	still := func() ([]archive, error) { return nil, nil }
 	noOpen := func() (*os.File, error) { return nil, broken }
-	if _, _, err := settle(t.Context(), still, noOpen); !errors.Is(err, broken) {
+	if _, _, err := settle(t.Context(), scriptedFolder{noOpen, still}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of opening %s", err, path)
+	}
+	if _, _, err := settle(t.Context(), scriptedFolder{none, still}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 }

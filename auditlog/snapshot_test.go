@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -173,6 +174,67 @@ func TestArchiveIsReadInTheFormItHasTaken(t *testing.T) {
 		for _, err := range s.Files()[0].Lines(t.Context(), auditlog.Cursor{}, nil) {
 			if !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("removed: got %v, want fs.ErrNotExist", err)
+			}
+		}
+	}
+}
+
+// TestReadersKeepUpWithFastRotation reads while eight writers, each with a Log
+// of its own as processes have, rotate as fast as they can.
+func TestReadersKeepUpWithFastRotation(t *testing.T) {
+	const writers, events = 8, 150
+	path := filepath.Join(t.TempDir(), activeName)
+	var appended [writers]atomic.Int64
+	var writing sync.WaitGroup
+	for w := range writers {
+		log := audittest.Open(t, path, auditlog.WithMaxFileSize(1000), auditlog.WithSyncLines(events+1))
+		writing.Go(func() {
+			for n := range events {
+				if err := log.Append(t.Context(), numbered(fmt.Sprint("w", w), n)); err != nil {
+					t.Error(err)
+					return
+				}
+				appended[w].Store(int64(n + 1))
+			}
+		})
+	}
+	defer writing.Wait() // before the logs are closed
+	done := make(chan struct{})
+	go func() { writing.Wait(); close(done) }()
+	r, err := auditlog.NewReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reads, finished := 0, false; !finished; reads++ {
+		select {
+		case <-done:
+			finished = true
+		default:
+		}
+		var atLeast, found [writers]int64
+		for w := range writers {
+			atLeast[w] = appended[w].Load()
+		}
+		for entry, err := range r.Query(t.Context(), auditlog.Filter{}) {
+			if err != nil {
+				t.Fatalf("read %d: %v", reads, err)
+			}
+			e, err := entry.Event()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var w int
+			if _, err := fmt.Sscanf(e.SessionID, "w%d", &w); err != nil {
+				t.Fatalf("%q: %v", e.SessionID, err)
+			}
+			if e.Attributes["n"] != found[w] {
+				t.Fatalf("read %d: got event %v of writer %d, want %d", reads, e.Attributes["n"], w, found[w])
+			}
+			found[w]++
+		}
+		for w := range writers {
+			if found[w] < atLeast[w] {
+				t.Fatalf("read %d: got %d events of writer %d, want the %d that were there before it", reads, found[w], w, atLeast[w])
 			}
 		}
 	}

@@ -55,26 +55,26 @@ const (
 
 // Spend sums the cost and tokens of the events that match filter. Cost is a
 // JSON number in the line: 1 and 1.0 are the same, the string "1" is no cost.
+// Costs are added without rounding; what is returned is the float64 next to
+// their true sum, and the largest one where that is beyond float64.
 func (r *Reader) Spend(ctx context.Context, filter Filter, by GroupBy) (Spend, error) {
-	key, err := by.key()
-	if err != nil {
-		return Spend{}, err
+	if by < ByNothing || by > ByDay {
+		return Spend{}, fmt.Errorf("auditlog: group spend by %d: no such GroupBy", by)
 	}
 	var total sum
 	groups := make(map[string]*sum)
-	var scratch []byte
-	err = r.scan(ctx, filter, func(s *fileScan) bool {
-		total.add(&s.fields)
-		if key == nil {
-			return true
+	m := newMatcher(filter)
+	newPart := func() *spendPart { return &spendPart{matcher: m, key: by.key()} }
+	err := gather(ctx, r, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
+		p.report(onDamage, linesBefore)
+		total.merge(&p.total)
+		for key, group := range p.groups {
+			if groups[key] == nil {
+				groups[key] = group
+			} else {
+				groups[key].merge(group)
+			}
 		}
-		scratch = key(scratch[:0], &s.fields)
-		group := groups[string(scratch)]
-		if group == nil {
-			group = new(sum)
-			groups[string(scratch)] = group
-		}
-		group.add(&s.fields)
 		return true
 	})
 	if err != nil {
@@ -95,35 +95,52 @@ func (r *Reader) Spend(ctx context.Context, filter Filter, by GroupBy) (Spend, e
 	return spend, nil
 }
 
-// HourlySpend sums what was spent since the start of the hour that was hours
-// hours ago, in UTC: at 14:30, one hour means since 13:00. hours is 1 or more.
-func (r *Reader) HourlySpend(ctx context.Context, hours int) (Totals, error) {
-	const maxHours = 1 << 20 // a time.Duration holds twice as many
-	if hours < 1 || hours > maxHours {
-		return Totals{}, fmt.Errorf("auditlog: sum the last %d hours: want from 1 to %d", hours, maxHours)
+// spendPart is the part of a Spend.
+type spendPart struct {
+	damageList
+	*matcher
+	key    func(dst []byte, f *fields) []byte // nil for no groups
+	total  sum
+	groups map[string]*sum
+	text   []byte // of the last key
+}
+
+func (p *spendPart) event(s *fileScan) {
+	if !p.matches(&s.fields) {
+		return
 	}
-	since := time.Now().UTC().Truncate(time.Hour).Add(-time.Duration(hours) * time.Hour)
-	spend, err := r.Spend(ctx, Filter{Since: since}, ByNothing)
-	return spend.Total, err
+	a := amountsOf(&s.fields)
+	p.total.add(a)
+	if p.key == nil {
+		return
+	}
+	p.text = p.key(p.text[:0], &s.fields)
+	group := p.groups[string(p.text)]
+	if group == nil {
+		if p.groups == nil {
+			p.groups = make(map[string]*sum)
+		}
+		group = new(sum)
+		p.groups[string(p.text)] = group
+	}
+	group.add(a)
 }
 
 // key returns what appends an event's group, nil for no groups.
-func (by GroupBy) key() (func(dst []byte, f *fields) []byte, error) {
+func (by GroupBy) key() func(dst []byte, f *fields) []byte {
 	switch by {
-	case ByNothing:
-		return nil, nil
 	case ByEvent:
-		return func(dst []byte, f *fields) []byte { return appendText(dst, f.event) }, nil
+		return func(dst []byte, f *fields) []byte { return appendText(dst, f[fieldEvent]) }
 	case ByModel:
-		return func(dst []byte, f *fields) []byte { return appendText(dst, f.model) }, nil
+		return func(dst []byte, f *fields) []byte { return appendText(dst, f[fieldModel]) }
 	case BySession:
-		return func(dst []byte, f *fields) []byte { return appendText(dst, f.session) }, nil
+		return func(dst []byte, f *fields) []byte { return appendText(dst, f[fieldSession]) }
 	case ByHour:
-		return timeKey(time.Hour, "2006-01-02T15:00:00Z"), nil
+		return timeKey(time.Hour, "2006-01-02T15:00:00Z")
 	case ByDay:
-		return timeKey(24*time.Hour, time.DateOnly), nil
+		return timeKey(24*time.Hour, time.DateOnly)
 	}
-	return nil, fmt.Errorf("auditlog: group spend by %d: no such GroupBy", by)
+	return nil
 }
 
 func appendText(dst, value []byte) []byte {
@@ -139,7 +156,7 @@ func timeKey(period time.Duration, layout string) func(dst []byte, f *fields) []
 	var start time.Time
 	var text []byte
 	return func(dst []byte, f *fields) []byte {
-		t, ok := parseTimeLiteral(f.ts)
+		t, ok := parseTimeLiteral(f[fieldTime])
 		if !ok {
 			return dst
 		}
@@ -150,36 +167,48 @@ func timeKey(period time.Duration, layout string) func(dst []byte, f *fields) []
 	}
 }
 
-// sum adds up events. Its cost is compensated (Neumaier), so that a million
-// small costs do not lose digits and 0.1 ten times is 1.
+// amounts are what sums need of an event.
+type amounts struct {
+	cost             float64
+	input, output    int64
+	priced, unpriced bool
+}
+
+func amountsOf(f *fields) amounts {
+	var a amounts
+	var hasInput, hasOutput bool
+	a.input, hasInput = wholeValue(f[fieldInput], jsonline.MaxExactInt-1)
+	a.output, hasOutput = wholeValue(f[fieldOutput], jsonline.MaxExactInt-1)
+	a.cost, a.priced = finiteValue(f[fieldCost])
+	a.unpriced = !a.priced && (hasInput || hasOutput)
+	return a
+}
+
+// sum adds up events, in any order and in parts.
 type sum struct {
-	Totals
-	lost float64
+	events, unpriced int64
+	input, output    int64
+	cost             exactSum
 }
 
-func (s *sum) add(f *fields) {
-	s.Events++
-	input, hasInput := wholeValue(f.input, jsonline.MaxExactInt-1)
-	output, hasOutput := wholeValue(f.output, jsonline.MaxExactInt-1)
-	s.InputTokens = addTokens(s.InputTokens, input)
-	s.OutputTokens = addTokens(s.OutputTokens, output)
-	cost, priced := finiteValue(f.cost)
+func (s *sum) add(a amounts) {
+	s.events++
+	s.input = addTokens(s.input, a.input)
+	s.output = addTokens(s.output, a.output)
 	switch {
-	case priced:
-		s.addCost(cost)
-	case hasInput || hasOutput:
-		s.Unpriced++
+	case a.priced:
+		s.cost.add(a.cost)
+	case a.unpriced:
+		s.unpriced++
 	}
 }
 
-func (s *sum) addCost(cost float64) {
-	next := s.Cost + cost
-	if math.Abs(s.Cost) >= math.Abs(cost) {
-		s.lost += s.Cost - next + cost
-	} else {
-		s.lost += cost - next + s.Cost
-	}
-	s.Cost = next
+func (s *sum) merge(other *sum) {
+	s.events += other.events
+	s.unpriced += other.unpriced
+	s.input = addTokens(s.input, other.input)
+	s.output = addTokens(s.output, other.output)
+	s.cost.merge(&other.cost)
 }
 
 // addTokens stops at the largest number instead of turning negative.
@@ -191,12 +220,5 @@ func addTokens(a, b int64) int64 {
 }
 
 func (s *sum) totals() Totals {
-	t := s.Totals
-	if c := t.Cost + s.lost; !math.IsNaN(c) && !math.IsInf(c, 0) {
-		t.Cost = c
-	} else {
-		// Beyond float64, which JSON could not say.
-		t.Cost = math.Copysign(math.MaxFloat64, t.Cost)
-	}
-	return t
+	return Totals{Events: s.events, Unpriced: s.unpriced, Cost: s.cost.float(), InputTokens: s.input, OutputTokens: s.output}
 }

@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"slices"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -15,10 +16,8 @@ func parseTimeLiteral(lit []byte) (time.Time, bool) {
 	if t, ok := parseTime(text); ok {
 		return t, true
 	}
-	for _, c := range text {
-		if c == '\\' {
-			return parseTime(jsonline.AppendUnquoted(nil, lit))
-		}
+	if slices.Contains(text, '\\') {
+		return parseTime(jsonline.AppendUnquoted(nil, lit))
 	}
 	return time.Time{}, false
 }
@@ -51,11 +50,42 @@ func parseTime(s []byte) (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	if day > 28 && t.Add(-time.Duration(hour)*time.Hour-time.Duration(minute)*time.Minute-time.Duration(second)*time.Second).Day() != day {
+	if day > 28 && day > daysIn(year, month) {
 		return time.Time{}, false // 30 February
 	}
-	return t.Add(-offset), true
+	seconds := unixDay(year, month, day)*86400 + int64(hour*3600+minute*60+second-offset)
+	return time.Unix(seconds, int64(nanos)).UTC(), true
+}
+
+func daysIn(year, month int) int {
+	switch month {
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
+}
+
+// unixDay counts the days from 1970 to a day of the Gregorian calendar. Years
+// are counted from March on, so that a leap day is the last of its year, and
+// months then follow a line; see https://howardhinnant.github.io/date_algorithms.html.
+func unixDay(year, month, day int) int64 {
+	const unixEpoch = 719468 // of the days since 1 March of the year 0
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	era := year / 400
+	if year < 0 {
+		era = -1
+	}
+	yearOfEra := year - era*400
+	dayOfYear := (153*(month-3)+2)/5 + day - 1
+	return int64(era*146097 + yearOfEra*365 + yearOfEra/4 - yearOfEra/100 + dayOfYear - unixEpoch)
 }
 
 func number(digits []byte) (n int, ok bool) {
@@ -82,7 +112,8 @@ func decimals(s []byte) (nanos int, rest []byte, ok bool) {
 	return nanos, s[i:], i > 1
 }
 
-func zone(s []byte) (offset time.Duration, ok bool) {
+// zone returns the seconds east of UTC.
+func zone(s []byte) (offset int, ok bool) {
 	if len(s) == 1 && (s[0] == 'Z' || s[0] == 'z') {
 		return 0, true
 	}
@@ -94,7 +125,7 @@ func zone(s []byte) (offset time.Duration, ok bool) {
 	if !ok0 || !ok1 || hours > 23 || minutes > 59 {
 		return 0, false
 	}
-	offset = time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+	offset = hours*3600 + minutes*60
 	if s[0] == '-' {
 		offset = -offset
 	}

@@ -21,22 +21,28 @@ func (r *Reader) Verify(ctx context.Context, onDamage func(*DamageError)) (v Ver
 		return Verification{}, err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	v = Verification{Damaged: []*DamageError{}}
+	v = Verification{Files: int64(len(snapshot.Files())), Damaged: []*DamageError{}}
 	report := func(d *DamageError) {
 		v.Damaged = append(v.Damaged, d)
 		if onDamage != nil {
 			onDamage(d)
 		}
 	}
-	for _, f := range snapshot.Files() {
-		v.Files++
-		err := f.scan(ctx, Cursor{}, report, func(*fileScan) bool {
-			v.Events++
-			return true
-		})
-		if err != nil {
-			return Verification{}, err
-		}
+	newPart := func() *verifyPart { return new(verifyPart) }
+	_, err = scanSections(ctx, snapshot.sections(r.sectionSize), 0, newPart, func(p *verifyPart, linesBefore int64) bool {
+		p.report(report, linesBefore)
+		v.Events += p.events
+		return true
+	})
+	if err != nil {
+		return Verification{}, err
 	}
 	return v, nil
 }
+
+type verifyPart struct {
+	damageList
+	events int64
+}
+
+func (p *verifyPart) event(*fileScan) { p.events++ }

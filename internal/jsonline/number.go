@@ -67,6 +67,9 @@ type Number struct {
 
 // ParseNumber reads the JSON number lit, which must have passed the scanner.
 func ParseNumber(lit []byte) Number {
+	if n, ok := parseUsual(lit); ok {
+		return n
+	}
 	integer := true
 	for _, c := range lit {
 		if c == '.' || c == 'e' || c == 'E' {
@@ -85,6 +88,49 @@ func ParseNumber(lit []byte) Number {
 		return Number{Kind: OutOfRange}
 	}
 	return Number{Kind: Float, Float: f}
+}
+
+// exactPowers are the powers of ten that a float64 holds exactly.
+var exactPowers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// parseUsual reads the numbers that audit lines are made of in one pass: those
+// of at most 15 digits and without exponent. Both the digits and the power of
+// ten are then exact as float64, so their quotient is the number next to the
+// true one (Clinger, How to read floating point numbers accurately).
+func parseUsual(lit []byte) (Number, bool) {
+	digits := lit
+	negative := len(digits) > 0 && digits[0] == '-'
+	if negative {
+		digits = digits[1:]
+	}
+	if len(digits) == 0 || len(digits) > len(exactPowers) {
+		return Number{}, false
+	}
+	var n int64
+	point := -1
+	for i, c := range digits {
+		switch {
+		case c-'0' < 10:
+			n = n*10 + int64(c-'0')
+		case c == '.':
+			point = i
+		default:
+			return Number{}, false
+		}
+	}
+	switch {
+	case point < 0 && negative && n == 0:
+		return Number{}, false // -0 has no int64 that keeps its sign
+	case point < 0 && negative:
+		return Number{Kind: Int, Int: -n}, true
+	case point < 0:
+		return Number{Kind: Int, Int: n}, true
+	}
+	f := float64(n) / exactPowers[len(digits)-1-point]
+	if negative {
+		f = -f
+	}
+	return Number{Kind: Float, Float: f}, true
 }
 
 // parseInt spares the conversion to string for the numbers that audit lines

@@ -1,0 +1,361 @@
+package auditlog
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// hourlyModel does to a log what writers, other programs and their
+// administrators do.
+type hourlyModel struct {
+	t      *testing.T
+	random *rand.Rand
+	dir    string
+	path   string
+	next   archiveID
+	n      int
+}
+
+func newHourlyModel(t *testing.T, seed uint64) *hourlyModel {
+	dir := t.TempDir()
+	return &hourlyModel{t: t, random: rand.New(rand.NewPCG(seed, 1)), dir: dir, path: filepath.Join(dir, "audit.jsonl"), next: archiveID{"20260213_143022", 0}}
+}
+
+func (m *hourlyModel) must(err error) {
+	m.t.Helper()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// lines returns random lines, stamped around now, long ago and in the future.
+func (m *hourlyModel) lines(n int) string {
+	var b strings.Builder
+	for range n {
+		m.n++
+		t := time.Now().Add(-time.Duration(m.random.Int64N(int64(6 * time.Hour))))
+		switch m.random.IntN(12) {
+		case 0:
+			t = t.AddDate(m.random.IntN(200)-100, 0, 0)
+		case 1:
+			t = t.Add(time.Duration(m.random.IntN(100)) * time.Hour)
+		case 2:
+			b.WriteString("broken\n\n")
+		case 3:
+			fmt.Fprintf(&b, `{"n":%d,"cost":1}`+"\n", m.n) // without a time
+		}
+		fmt.Fprintf(&b, `{"ts":%q,"n":%d,"cost":%v,"input_t":%d}`+"\n", t.Format(time.RFC3339Nano), m.n, m.random.ExpFloat64(), m.random.IntN(100))
+		if m.random.IntN(20) == 0 {
+			fmt.Fprintf(&b, `{"x":%q}`+"\n", strings.Repeat("x", m.random.IntN(3000)))
+		}
+	}
+	return b.String()
+}
+
+func (m *hourlyModel) append(text string) {
+	f, err := os.OpenFile(m.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	m.must(err)
+	_, err = f.WriteString(text)
+	m.must(errors.Join(err, f.Close()))
+}
+
+func (m *hourlyModel) archives() []string {
+	names, err := filepath.Glob(filepath.Join(m.dir, "audit_*"))
+	m.must(err)
+	return names
+}
+
+// rotate makes an archive of the active file, in one of its forms.
+func (m *hourlyModel) rotate() {
+	content, err := os.ReadFile(m.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	m.must(err)
+	m.next.n++
+	plain := filepath.Join(m.dir, m.next.plainName("audit"))
+	m.must(os.Rename(m.path, plain))
+	switch m.random.IntN(3) {
+	case 0:
+		m.compress(plain, writeArchive(m.t, string(content)))
+	case 1:
+		m.compress(plain, gzipped(m.t, content)) // another writer's
+	}
+}
+
+func (m *hourlyModel) compress(plain string, archive []byte) {
+	m.must(os.WriteFile(plain+".gz", archive, 0o600))
+	m.must(os.Remove(plain))
+}
+
+// step does one thing and returns its name.
+func (m *hourlyModel) step() string {
+	switch m.random.IntN(16) {
+	default:
+		m.append(m.lines(1 + m.random.IntN(30)))
+		return "append"
+	case 8:
+		return "nothing"
+	case 9:
+		text := m.lines(2)
+		cut := len(text) - 1 // its line feed is missing
+		if m.random.IntN(2) == 0 {
+			cut = 1 + m.random.IntN(len(text)-1) // it is torn, and what comes next glued to it
+		}
+		m.append(text[:cut])
+		return "append a part"
+	case 10:
+		m.rotate()
+		return "rotate, and no new file yet"
+	case 11:
+		for range 1 + m.random.IntN(3) {
+			m.rotate()
+			m.append(m.lines(m.random.IntN(10)))
+		}
+		return "rotate"
+	case 12:
+		if info, err := os.Stat(m.path); err == nil {
+			m.must(os.Truncate(m.path, m.random.Int64N(info.Size()+1)))
+		}
+		m.append(m.lines(m.random.IntN(5)))
+		return "truncate"
+	case 13:
+		other := filepath.Join(m.dir, "other")
+		m.must(os.WriteFile(other, []byte(m.lines(m.random.IntN(30))), 0o600))
+		m.must(os.Rename(other, m.path))
+		if m.random.IntN(2) == 0 {
+			m.rotate()
+		}
+		return "replace"
+	case 14:
+		if names := m.archives(); len(names) > 0 {
+			m.must(os.Remove(names[m.random.IntN(len(names))]))
+		}
+		return "remove an archive"
+	case 15:
+		for _, name := range m.archives() {
+			if strings.HasSuffix(name, lineSuffix) {
+				content, err := os.ReadFile(name)
+				m.must(err)
+				m.compress(name, gzipped(m.t, content))
+				break
+			}
+		}
+		return "compress"
+	}
+}
+
+// TestHourlySpendIsThatOfAWholeRead asks a Reader that remembers, after each of
+// many things that happen to a log, and wants what one says that reads all.
+func TestHourlySpendIsThatOfAWholeRead(t *testing.T) {
+	for seed := range uint64(12) {
+		m := newHourlyModel(t, seed)
+		m.append(m.lines(50))
+		r := newReader(m.path, newReaderConfig(nil))
+		r.sectionSize = 700
+		var steps []string
+		for range 60 {
+			steps = append(steps, m.step())
+			hours := 1 + m.random.IntN(5)
+			if m.random.IntN(10) == 0 {
+				hours = 1 << m.random.IntN(20)
+			}
+			got, err := r.HourlySpend(t.Context(), hours)
+			since := time.Now().UTC().Truncate(time.Hour).Add(-time.Duration(hours) * time.Hour)
+			want, wantErr := newReader(m.path, newReaderConfig(nil)).Spend(t.Context(), Filter{Since: since}, ByNothing)
+			if (err == nil) != (wantErr == nil) || got != want.Total {
+				t.Fatalf("seed %d, %q: %d hours: got\n%+v, %v, want\n%+v, %v", seed, steps, hours, got, err, want.Total, wantErr)
+			}
+		}
+	}
+}
+
+// TestHourlySpendReadsOnlyWhatIsNew changes what was read before, which a
+// second read would notice.
+func TestHourlySpendReadsOnlyWhatIsNew(t *testing.T) {
+	for _, rotate := range []string{"", "plain", "compressed"} {
+		m := newHourlyModel(t, 1)
+		line := func(cost int) string {
+			return fmt.Sprintf(`{"ts":%q,"cost":%d}`+"\n", time.Now().Format(time.RFC3339Nano), cost)
+		}
+		m.append(strings.Repeat(line(1), 100))
+		r := newReader(m.path, newReaderConfig(nil))
+		if got, err := r.HourlySpend(t.Context(), 1); err != nil || got.Cost != 100 {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		content, err := os.ReadFile(m.path)
+		m.must(err)
+		f, err := os.OpenFile(m.path, os.O_WRONLY, 0)
+		m.must(err)
+		_, err = f.WriteAt([]byte(strings.Repeat("x", 500)), int64(len(content)/2))
+		m.must(errors.Join(err, f.Close()))
+		m.append(line(7))
+		if rotate != "" {
+			content, err := os.ReadFile(m.path)
+			m.must(err)
+			plain := filepath.Join(m.dir, m.next.plainName("audit"))
+			m.must(os.Rename(m.path, plain))
+			if rotate == "compressed" {
+				m.compress(plain, gzipped(t, content))
+			}
+			m.append(line(10))
+			if got, err := r.HourlySpend(t.Context(), 1); err != nil || got.Cost != 117 {
+				t.Errorf("rotated, %s: got %+v, %v, want a cost of 117", rotate, got, err)
+			}
+			continue
+		}
+		if got, err := r.HourlySpend(t.Context(), 1); err != nil || got.Cost != 107 {
+			t.Errorf("got %+v, %v, want a cost of 107", got, err)
+		}
+	}
+}
+
+func TestHourlySpendForgetsHoursThatPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newHourlyModel(t, 1)
+		r := newReader(m.path, newReaderConfig(nil))
+		line := func(at time.Time) { m.append(fmt.Sprintf(`{"ts":%q,"cost":1}`+"\n", at.Format(time.RFC3339Nano))) }
+		for i := range 100 { // beyond the hours that have a bucket
+			line(time.Now().Add(time.Duration(450+i) * time.Hour))
+		}
+		for range 600 {
+			line(time.Now())
+			whole, err := newReader(m.path, newReaderConfig(nil)).Spend(t.Context(),
+				Filter{Since: time.Now().Truncate(time.Hour).Add(-time.Hour)}, ByNothing)
+			if got, err2 := r.HourlySpend(t.Context(), 1); err != nil || err2 != nil || got != whole.Total || got.Cost < 1 {
+				t.Fatalf("at %v: got %+v, %v, want %+v, %v", time.Now(), got, err2, whole.Total, err)
+			}
+			if n := len(r.hourly.active.buckets); n > horizonHours+4 {
+				t.Fatalf("%d hours are remembered", n)
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
+func TestFolderIsNotTrustedJustAfterAChange(t *testing.T) {
+	r := newReader(filepath.Join(t.TempDir(), "audit.jsonl"), newReaderConfig(nil))
+	state := func() folderState {
+		s, err := r.folderState()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	now := time.Now()
+	if err := os.Chtimes(r.dir, now, now.Add(time.Minute)); err != nil { // a clock of its own
+		t.Fatal(err)
+	}
+	if s := state(); s.same(s) {
+		t.Errorf("a folder that was changed just now is settled: %+v", s)
+	}
+	if err := os.Chtimes(r.dir, now, now.Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(); !s.same(s) {
+		t.Errorf("a folder that was changed a minute ago is not settled: %+v", s)
+	}
+}
+
+func TestHourlySpendOfManyCallersAndWriters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	reading, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reading.Close() //nolint:errcheck // closed for its goroutines only
+	const writers, events = 4, 200
+	var writing, asking sync.WaitGroup
+	done := make(chan struct{})
+	for range 2 {
+		asking.Go(func() {
+			last := 0.0
+			for {
+				got, err := reading.HourlySpend(t.Context(), 1)
+				if err != nil || got.Cost < last {
+					t.Errorf("got %+v, %v after a cost of %v", got, err, last)
+					return
+				}
+				last = got.Cost
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range writers {
+		writing.Go(func() {
+			// A Log of its own is what another process would have.
+			log, err := Open(path, WithMaxFileSize(5000), WithSyncLines(1000))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range events {
+				if err := log.Append(t.Context(), Event{Name: "nav", Cost: new(1.0)}); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := log.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writing.Wait()
+	close(done)
+	asking.Wait()
+	if got, err := reading.HourlySpend(t.Context(), 1); err != nil || got.Cost != writers*events {
+		t.Errorf("got %+v, %v, want a cost of %d", got, err, writers*events)
+	}
+}
+
+func BenchmarkHourlySpend(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "audit.jsonl")
+	line := fmt.Sprintf(`{"ts":%q,"event":"llm.call","cost":0.0041,"input_t":1500,"output_t":250,"x":%q}`+"\n",
+		time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), strings.Repeat("x", 220))
+	if err := os.WriteFile(path, []byte(strings.Repeat(line, 1000)), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	log, err := Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer log.Close() //nolint:errcheck // a benchmark
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Dir(path), old, old); err != nil {
+		b.Fatal(err)
+	}
+	for _, lines := range []int{0, 1, 1000} {
+		b.Run(fmt.Sprintf("new=%d", lines), func(b *testing.B) {
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close() //nolint:errcheck // a benchmark
+			more := strings.Repeat(line, lines)
+			b.ReportAllocs()
+			for b.Loop() {
+				if lines > 0 {
+					b.StopTimer()
+					if _, err := f.WriteString(more); err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+				}
+				if _, err := log.HourlySpend(b.Context(), 24); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,198 @@
+package auditlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+)
+
+// sectionSize is the part of an active file that a goroutine reads at a time.
+const sectionSize = 1 << 20
+
+// section is what one goroutine reads of a log: an archive, which can be
+// uncompressed from the beginning only, or the lines of the active file that
+// begin from one offset up to another.
+type section struct {
+	file     *File
+	from, to int64
+	// skip, if not nil, reports whether nothing of a file that holds what its
+	// header says is asked for.
+	skip func(archiveSummary) bool
+}
+
+// sections splits the files of s, in their order.
+func (s *Snapshot) sections(size int64) []section {
+	var list []section
+	for _, f := range s.files {
+		if f.active == nil || f.size <= size {
+			list = append(list, section{file: f, to: math.MaxInt64})
+			continue
+		}
+		list = append(list, f.sections(0, f.size, size)...)
+	}
+	return list
+}
+
+// sections splits the lines of the active file that begin from one offset up
+// to another.
+func (f *File) sections(from, to, size int64) []section {
+	var list []section
+	for ; from < to; from += size {
+		list = append(list, section{file: f, from: from, to: min(from+size, to)})
+	}
+	return list
+}
+
+// open begins a scan of the section. The numbers of its lines count from the
+// first line that begins in the section.
+func (s section) open(onDamage func(*DamageError)) (*fileScan, error) {
+	if s.from == 0 {
+		scan, err := s.file.openScan(Cursor{}, onDamage)
+		if err == nil {
+			scan.limit = min(scan.limit, s.to)
+			scan.lines.limit = scan.limit
+		}
+		return scan, err
+	}
+	// The byte before tells whether a line begins at the section's first.
+	scan, err := s.file.openScan(Cursor{Offset: s.from - 1}, onDamage)
+	if err != nil {
+		return nil, err
+	}
+	scan.limit, scan.lines.limit = s.to, s.to
+	scan.lines.skipPartial(s.to)
+	if scan.lines.fault() != nil {
+		// The section that the line begins in tells of it too.
+		return nil, errors.Join(fmt.Errorf("auditlog: read %s: %w", scan.File, scan.lines.fault()), scan.Close())
+	}
+	return scan, nil
+}
+
+// partial is what a goroutine gathers while it scans a section.
+type partial interface {
+	// event takes the current event of s; what it keeps of it is a copy.
+	event(s *fileScan)
+	// damaged takes damage, whose line number counts from the section's first.
+	damaged(d *DamageError)
+	// full reports whether to hand the part over and go on with a new one:
+	// parts that wait are held in memory.
+	full() bool
+}
+
+// scanSection fills parts and gives them to flush until it returns false. It returns
+// the number of lines read.
+func scanSection[P partial](ctx context.Context, s section, newPart func() P, flush func(P) bool) (lines int64, err error) {
+	p, more := newPart(), true
+	handOver := func() {
+		if p.full() && more {
+			more = flush(p)
+			p = newPart()
+		}
+	}
+	scan, err := s.open(func(d *DamageError) {
+		p.damaged(d)
+		handOver()
+	})
+	if err != nil {
+		return 0, err
+	}
+	if s.skip != nil && scan.content.compressed() {
+		summary, ok, err := readSummary(scan.content.file)
+		if err != nil || ok && s.skip(summary) {
+			return 0, errors.Join(err, scan.Close())
+		}
+	}
+	err = scan.all(ctx, func(s *fileScan) bool {
+		p.event(s)
+		handOver()
+		return more
+	})
+	if more {
+		flush(p)
+	}
+	return scan.number, errors.Join(err, scan.Close())
+}
+
+// scanSections scans sections on all processors and calls deliver with their
+// parts, in order, until it returns false. linesBefore is the number of lines
+// in the file before the section; before the first one there are lines. It
+// returns how many there are in the last file, up to the end of its section. It
+// holds a constant number of parts: those who scan ahead wait for deliver.
+func scanSections[P partial](ctx context.Context, sections []section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
+	workers := runtime.GOMAXPROCS(0)
+	if workers == 1 || len(sections) == 1 {
+		return scanInOrder(ctx, sections, lines, newPart, deliver)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	type job struct {
+		parts chan P // closed at the end; then lines and err are set
+		lines int64
+		err   error
+	}
+	start := func(s section) *job {
+		j := &job{parts: make(chan P, 1)}
+		running.Go(func() {
+			defer close(j.parts)
+			j.lines, j.err = scanSection(ctx, s, newPart, func(p P) bool {
+				select {
+				case j.parts <- p:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			})
+			if err := context.Cause(ctx); err != nil && j.err == nil {
+				j.err = fmt.Errorf("auditlog: read %s: %w", s.file.path, err) // a part was perhaps not taken
+			}
+		})
+		return j
+	}
+	// One more than there are processors: while one is waited for, all work.
+	ahead := make(chan *job, workers+1)
+	started := 0
+	for _, s := range sections {
+		for started < len(sections) && len(ahead) < cap(ahead) {
+			ahead <- start(sections[started])
+			started++
+		}
+		if s.from == 0 {
+			lines = 0
+		}
+		j := <-ahead
+		for p := range j.parts {
+			if !deliver(p, lines) {
+				return lines, nil
+			}
+		}
+		if j.err != nil {
+			return lines, j.err
+		}
+		lines += j.lines
+	}
+	return lines, nil
+}
+
+// scanInOrder is scanSections without other goroutines.
+func scanInOrder[P partial](ctx context.Context, sections []section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
+	more := true
+	for _, s := range sections {
+		if s.from == 0 {
+			lines = 0
+		}
+		n, err := scanSection(ctx, s, newPart, func(p P) bool {
+			more = deliver(p, lines)
+			return more
+		})
+		if err != nil || !more {
+			return lines, err
+		}
+		lines += n
+	}
+	return lines, nil
+}

@@ -1,0 +1,307 @@
+package auditlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Snapshot is the list of a log's files at one moment. Writers and rotations
+// go on beside it without changing what is read through it: no event is
+// missing and none is there twice. Close it after use. It is safe for
+// concurrent use.
+type Snapshot struct {
+	files  []*File
+	active *os.File // nil without an active file
+}
+
+// Files returns the files in the order in which they were written: archives,
+// oldest first, then the active file.
+func (s *Snapshot) Files() []*File { return s.files }
+
+// Close releases the active file; nothing can be read through s after it.
+// Further calls do nothing.
+func (s *Snapshot) Close() error {
+	if s.active == nil {
+		return nil
+	}
+	if err := s.active.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("auditlog: %w", err)
+	}
+	return nil
+}
+
+// Snapshot returns the files of the log as they are now. Without an active
+// file and archives the error is fs.ErrNotExist.
+func (r *Reader) Snapshot(ctx context.Context) (*Snapshot, error) {
+	s, err := r.snapshot(ctx)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("auditlog: no log at %s: check the path, or append a first event: %w", r.path, fs.ErrNotExist)
+	case err != nil:
+		return nil, fmt.Errorf("auditlog: read the log %s: %w", r.path, err)
+	}
+	return s, nil
+}
+
+func (r *Reader) snapshot(ctx context.Context) (*Snapshot, error) {
+	if r.cfg.activeOnly {
+		active, err := openRegular(r.path)
+		if err != nil {
+			return nil, err
+		}
+		return r.newSnapshot(nil, active)
+	}
+	archives, active, err := settle(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return r.newSnapshot(archives, active)
+}
+
+// folder is what settle looks at: a [Reader], and in tests one beside which
+// files are rotated at each step.
+type folder interface {
+	// openActive returns fs.ErrNotExist if there is none, as between the steps
+	// of a rotation.
+	openActive() (*os.File, error)
+	// listArchives returns the archives, oldest first.
+	listArchives() ([]archive, error)
+	// isActive reports whether the path of the active file leads to f.
+	isActive(f *os.File) (bool, error)
+	// isArchive reports whether a is what was the active file f. With deep it
+	// also recognises a compressed one, by its content.
+	isArchive(a archive, f *os.File, deep bool) (bool, error)
+}
+
+// maxSettling bounds the attempts. Even while files rotate all the time, the
+// first or the second one succeeds; what keeps settle trying is somebody who
+// replaces the active file again and again.
+const maxSettling = 1000
+
+// settle returns the active file and the archives written before it. It does
+// not need the folder to be at rest:
+//
+//	open the active file
+//	list the archives, twice
+//	is the open file still the active one?
+//
+// An archive that was made before the file was opened is in one of the lists
+// at least: a list can only miss it while its plain form gives way to its
+// compressed one, and that happens once. If the open file is still the active
+// one, no archive was made since. Else the file is an archive itself by now:
+// it, and what follows it, is left out of the list and read through the open
+// file as it was.
+func settle(ctx context.Context, dir folder) ([]archive, *os.File, error) {
+	var known []archive // made before the active file was opened
+	for range maxSettling {
+		if err := context.Cause(ctx); err != nil {
+			return nil, nil, err
+		}
+		archives, active, settled, err := trySettle(dir, known)
+		if err != nil || settled {
+			return archives, active, err
+		}
+		known = archives
+	}
+	return nil, nil, errors.New("its active file keeps being replaced; try again")
+}
+
+func trySettle(dir folder, known []archive) (archives []archive, active *os.File, settled bool, err error) {
+	active, err = dir.openActive()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, false, err
+	}
+	defer func() {
+		if err != nil || !settled {
+			err = errors.Join(err, closeFile(active))
+			active = nil
+		}
+	}()
+	first, err := dir.listArchives()
+	if err != nil {
+		return nil, active, false, err
+	}
+	second, err := dir.listArchives()
+	if err != nil {
+		return nil, active, false, err
+	}
+	archives = union(first, second)
+	if active == nil {
+		// Which of the archives are younger than this attempt, nobody knows.
+		// Without an active file none is, if none was added.
+		if !sameArchives(first, second) {
+			return archives, nil, false, nil
+		}
+		if appeared, err := dir.openActive(); !errors.Is(err, fs.ErrNotExist) {
+			return archives, nil, false, errors.Join(err, closeFile(appeared))
+		}
+		if len(archives) == 0 {
+			return nil, nil, false, fs.ErrNotExist
+		}
+		return archives, nil, true, nil
+	}
+	if still, err := dir.isActive(active); err != nil || still {
+		return archives, active, still, err
+	}
+	for i, a := range slices.Backward(archives) {
+		if _, old := slices.BinarySearchFunc(known, a.id, archive.compareID); old {
+			break
+		}
+		// Two files may hold the same content, so it is compared only where an
+		// attempt before this one leaves few that it can be.
+		if is, err := dir.isArchive(a, active, known != nil); err != nil {
+			return nil, active, false, err
+		} else if is {
+			return archives[:i], active, true, nil
+		}
+	}
+	return archives, active, false, nil
+}
+
+func closeFile(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
+
+func (r *Reader) newSnapshot(archives []archive, active *os.File) (*Snapshot, error) {
+	s := &Snapshot{active: active, files: make([]*File, 0, len(archives)+1)}
+	logger := damageLogger{r.cfg.logger}
+	for _, a := range archives {
+		plain := filepath.Join(r.dir, a.id.plainName(r.stem))
+		f := &File{path: plain, other: plain + ".gz", id: a.id, logger: logger}
+		if !a.plain {
+			f.path, f.other = f.other, f.path
+		}
+		s.files = append(s.files, f)
+	}
+	if active != nil {
+		info, err := active.Stat()
+		if err != nil {
+			return nil, errors.Join(err, active.Close())
+		}
+		s.files = append(s.files, &File{path: r.path, logger: logger, active: active, size: info.Size()})
+	}
+	return s, nil
+}
+
+// archive is an archive in the log's folder.
+type archive struct {
+	id archiveID
+	// plain tells that it is there uncompressed, perhaps compressed as well:
+	// the plain form is removed only when the other one is verified.
+	plain bool
+}
+
+// compare orders archives as they were written, the plain form first.
+func (a archive) compare(b archive) int {
+	switch c := a.id.compare(b.id); {
+	case c != 0 || a.plain == b.plain:
+		return c
+	case a.plain:
+		return -1
+	}
+	return 1
+}
+
+func (a archive) compareID(id archiveID) int { return a.id.compare(id) }
+
+// listArchives returns the archives, oldest first.
+func (r *Reader) listArchives() ([]archive, error) {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	var list []archive
+	for _, e := range entries {
+		id, compressed, ok := parseArchive(r.stem, e.Name())
+		if !ok || !e.Type().IsRegular() && e.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+		list = append(list, archive{id, !compressed})
+	}
+	slices.SortFunc(list, archive.compare)
+	return slices.CompactFunc(list, func(a, b archive) bool { return a.id == b.id }), nil
+}
+
+// sameArchives ignores the forms: compression does not move events.
+func sameArchives(a, b []archive) bool {
+	return slices.EqualFunc(a, b, func(a, b archive) bool { return a.id == b.id })
+}
+
+// union returns the archives of both lists, in order.
+func union(a, b []archive) []archive {
+	if sameArchives(a, b) {
+		return b
+	}
+	both := slices.Concat(a, b)
+	slices.SortStableFunc(both, archive.compare)
+	return slices.CompactFunc(both, func(a, b archive) bool { return a.id == b.id })
+}
+
+func (r *Reader) openActive() (*os.File, error) { return openRegular(r.path) }
+
+func (r *Reader) isActive(f *os.File) (bool, error) {
+	at, err := os.Stat(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	open, err := f.Stat()
+	return err == nil && os.SameFile(at, open), err
+}
+
+func (r *Reader) isArchive(a archive, f *os.File, deep bool) (bool, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	plain := filepath.Join(r.dir, a.id.plainName(r.stem))
+	at, err := os.Stat(plain)
+	if err == nil {
+		return os.SameFile(at, info), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) || !deep {
+		return false, ignoreNotExist(err)
+	}
+	return isCompressed(plain+".gz", f, info.Size())
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// isCompressed reports whether the gzip file at path holds the content of f, by
+// size and checksum.
+func isCompressed(path string, f *os.File, size int64) (_ bool, err error) {
+	z, err := openRegular(path)
+	if err != nil {
+		return false, ignoreNotExist(err)
+	}
+	defer func() { err = errors.Join(err, z.Close()) }()
+	trailer, err := readTrailer(z)
+	if err != nil || trailer.size != uint32(size) { //nolint:gosec // modulo 2^32, as RFC 1952 says
+		return false, err
+	}
+	sum := crc32.NewIEEE()
+	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, size)); err != nil {
+		return false, err
+	}
+	return sum.Sum32() == trailer.checksum, nil
+}
