@@ -20,6 +20,9 @@ type Filter struct {
 	// session_id, model and trace_id, the last one whatever its case. Empty
 	// means any.
 	Event, Session, Model, TraceID string
+	// NoDedup makes Spend count every event, also where two of them tell of one
+	// call of a model: see [Reader.Spend]. Other reads never leave events out.
+	NoDedup bool
 	// OnDamage is called for each damaged line, in order, from the goroutine
 	// that reads. nil means that damage is logged as warnings, by the logger of
 	// WithLogger.
@@ -59,6 +62,13 @@ func gather[P partial](ctx context.Context, r *Reader, m *matcher, newPart func(
 		return err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	return gatherFrom(ctx, r, snapshot, m, newPart, deliver)
+}
+
+// gatherFrom is gather from a snapshot.
+func gatherFrom[P partial](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
+	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
+) error {
 	onDamage := m.OnDamage
 	if onDamage == nil {
 		onDamage = damageLogger{r.cfg.logger}.report
@@ -67,7 +77,7 @@ func gather[P partial](ctx context.Context, r *Reader, m *matcher, newPart func(
 	for i := range sections {
 		sections[i].skip = m.excludes
 	}
-	_, err = scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
+	_, err := scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
 		return deliver(p, onDamage, linesBefore)
 	})
 	return err

@@ -34,12 +34,13 @@ const (
 	fieldOutput
 	fieldReason
 	fieldConfidence
+	fieldSpanMade
 	fieldCount
 )
 
 // fieldKeys are in the order of the constants.
 var fieldKeys = jsonline.NewKeys(keyTime, keyEvent, keySession, keyModel, keyTraceID,
-	keyCost, keyInput, keyOutput, keyReason, keyConfidence)
+	keyCost, keyInput, keyOutput, keyReason, keyConfidence, keySpanMade)
 
 // scan fills f from a line and checks that the line is a JSON object. Of a key
 // that occurs more than once the last value counts.

@@ -3,6 +3,7 @@ package auditlog
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -57,32 +58,37 @@ const (
 // JSON number in the line: 1 and 1.0 are the same, the string "1" is no cost.
 // Costs are added without rounding; what is returned is the float64 next to
 // their true sum, and the largest one where that is beyond float64.
-func (r *Reader) Spend(ctx context.Context, filter Filter, by GroupBy) (Spend, error) {
+//
+// A call of a model that the log holds twice is counted once: an event that a
+// span processor made of a span and a log record of the same response or request
+// id, or of the same span if it has one of each; and the two records that Gemini CLI emits for a
+// response. What counts is the one with a cost, else the log record. Pairs are
+// looked for among the last 4,096 events with usage that match the filter, whose
+// NoDedup turns that off. [Reader.HourlySpend] counts every event.
+func (r *Reader) Spend(ctx context.Context, filter Filter, by GroupBy) (spend Spend, err error) {
 	if by < ByNothing || by > ByDay {
 		return Spend{}, fmt.Errorf("auditlog: group spend by %d: no such GroupBy", by)
 	}
-	var total sum
-	groups := make(map[string]*sum)
-	m := newMatcher(filter)
-	newPart := func() *spendPart { return &spendPart{matcher: m, key: by.key()} }
-	err := gather(ctx, r, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
-		p.report(onDamage, linesBefore)
-		total.merge(&p.total)
-		for key, group := range p.groups {
-			if groups[key] == nil {
-				groups[key] = group
-			} else {
-				groups[key].merge(group)
-			}
-		}
-		return true
-	})
+	snapshot, err := r.Snapshot(ctx)
 	if err != nil {
 		return Spend{}, err
 	}
-	spend := Spend{Total: total.totals(), Groups: make([]Group, 0, len(groups))}
-	for key, group := range groups {
-		spend.Groups = append(spend.Groups, Group{Key: key, Totals: group.totals()})
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	s := spender{by: by, groups: make(map[string]*sum)}
+	m := newMatcher(filter)
+	if err := s.scan(ctx, r, snapshot, m); err != nil {
+		return Spend{}, err
+	}
+	if s.doubled && !filter.NoDedup {
+		if err := s.dedup(ctx, r, snapshot, m); err != nil {
+			return Spend{}, err
+		}
+	}
+	spend = Spend{Total: s.total.totals(), Groups: make([]Group, 0, len(s.groups))}
+	for key, group := range s.groups {
+		if group.events > 0 {
+			spend.Groups = append(spend.Groups, Group{Key: key, Totals: group.totals()})
+		}
 	}
 	slices.SortFunc(spend.Groups, func(a, b Group) int {
 		if by != ByHour && by != ByDay {
@@ -95,14 +101,67 @@ func (r *Reader) Spend(ctx context.Context, filter Filter, by GroupBy) (Spend, e
 	return spend, nil
 }
 
+// spender adds up a Spend.
+type spender struct {
+	by     GroupBy
+	total  sum
+	groups map[string]*sum
+	// doubled tells that there are events which may tell of a call that
+	// another one tells of too. Most logs have none, and need no second scan.
+	doubled bool
+}
+
+func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
+	newPart := func() *spendPart { return &spendPart{matcher: m, key: s.by.key()} }
+	return gatherFrom(ctx, r, snapshot, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
+		p.report(onDamage, linesBefore)
+		s.doubled = s.doubled || p.doubled
+		s.total.merge(&p.total)
+		for key, group := range p.groups {
+			if s.groups[key] == nil {
+				s.groups[key] = group
+			} else {
+				s.groups[key].merge(group)
+			}
+		}
+		return true
+	})
+}
+
+// dedup takes one of each two events that tell of one call out of the sums.
+func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
+	d := newDeduper(func(a, b, merged *call) {
+		for _, c := range []*call{a, b} {
+			s.total.remove(c.amounts)
+			if group := s.groups[c.group]; group != nil {
+				group.remove(c.amounts)
+			}
+		}
+		s.total.add(merged.amounts)
+		if group := s.groups[merged.group]; group != nil {
+			group.add(merged.amounts)
+		}
+	})
+	newPart := func() *callPart { return &callPart{matcher: m, key: s.by.key()} }
+	err := gatherFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
+		for _, c := range p.calls {
+			d.add(c)
+		}
+		return true
+	})
+	d.end()
+	return err
+}
+
 // spendPart is the part of a Spend.
 type spendPart struct {
 	damageList
 	*matcher
-	key    func(dst []byte, f *fields) []byte // nil for no groups
-	total  sum
-	groups map[string]*sum
-	text   []byte // of the last key
+	key     func(dst []byte, f *fields) []byte // nil for no groups
+	total   sum
+	groups  map[string]*sum
+	doubled bool
+	text    []byte // of the last key
 }
 
 func (p *spendPart) event(s *fileScan) {
@@ -111,6 +170,7 @@ func (p *spendPart) event(s *fileScan) {
 	}
 	a := amountsOf(&s.fields)
 	p.total.add(a)
+	p.doubled = p.doubled || s.fields[fieldSpanMade] != nil || isString(s.fields[fieldEvent], eventGeminiResponse)
 	if p.key == nil {
 		return
 	}
@@ -200,6 +260,19 @@ func (s *sum) add(a amounts) {
 		s.cost.add(a.cost)
 	case a.unpriced:
 		s.unpriced++
+	}
+}
+
+// remove takes back what add added.
+func (s *sum) remove(a amounts) {
+	s.events--
+	s.input -= a.input
+	s.output -= a.output
+	switch {
+	case a.priced:
+		s.cost.add(-a.cost)
+	case a.unpriced:
+		s.unpriced--
 	}
 }
 

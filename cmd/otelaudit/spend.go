@@ -27,6 +27,10 @@ func (a *app) spend() *cobra.Command {
 Nothing is computed from price lists: an event with tokens and without a cost counts
 as unpriced, and its price is missing from the sum. Hours and days are those of UTC.
 
+A call of a model that the log holds twice is counted once: as an event made of a span
+and as a log record, with the same response, request or span id, or as the two records
+that Gemini CLI emits for a response. --no-dedup counts every event.
+
 ` + timeHelp,
 		Example: `  otelaudit spend
   otelaudit spend --since 7d --by model
@@ -37,13 +41,14 @@ as unpriced, and its price is missing from the sum. Hours and days are those of 
 	// A time.Duration holds twice as many hours.
 	hours := &number{least: 1, most: 1 << 20}
 	cmd.Flags().Var(hours, "hours", "only events since the start of the hour that was N hours ago (at 14:30, 1 means since 13:00)")
+	noDedup := cmd.Flags().Bool("no-dedup", false, "count every event, also where two tell of one call")
 	by := choiceFlag(cmd, "by", "", "group the sums", "event", "model", "session", "hour", "day")
 	format := formatFlag(cmd, "table", "json")
 	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
 		if err := checkPeriod(since, until); err != nil {
 			return err
 		}
-		filter := auditlog.Filter{Since: since.time, Until: until.time}
+		filter := auditlog.Filter{Since: since.time, Until: until.time, NoDedup: *noDedup}
 		if hours.value > 0 {
 			if !since.time.IsZero() {
 				return usagef("--hours and --since both say where to begin; leave one out")

@@ -1,0 +1,136 @@
+package auditlog_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+)
+
+// call returns a line with usage; more are further members, each with a comma
+// before it.
+func call(event string, more ...string) string {
+	return fmt.Sprintf(`{"event":%q,"input_t":10,"output_t":1%s}`, event, strings.Join(more, "")) + "\n"
+}
+
+const (
+	spanMade = `,"otelaudit.span.name":"chat gpt-4o"`
+	priced   = `,"cost":0.5`
+)
+
+func member(key, value string) string { return fmt.Sprintf(",%q:%q", key, value) }
+
+// TestACallThatIsThereTwiceIsCountedOnce has a row per rule, and per way in
+// which two calls only look like one.
+func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
+	response, span := member("gen_ai.response.id", "r-1"), member("span_id", "eee19b7ec3c1b174")
+	for name, test := range map[string]struct {
+		lines  []string
+		events int64
+		cost   float64
+	}{
+		"span and log of one response":         {[]string{call("llm", response, priced), call("chat", response, spanMade)}, 1, 0.5},
+		"the span first, and it has the price": {[]string{call("chat", response, spanMade, priced), call("llm", response)}, 1, 0.5},
+		"both with a price":                    {[]string{call("chat", response, spanMade, `,"cost":0.25`), call("llm", response, priced)}, 1, 0.5},
+		"of one request":                       {[]string{call("llm", member("request_id", "q")), call("chat", member("request_id", "q"), spanMade)}, 1, 0},
+		"one id of two":                        {[]string{call("llm", response, member("request_id", "a")), call("chat", response, member("request_id", "b"), spanMade)}, 1, 0},
+		"an id with escapes":                   {[]string{call("llm", `,"request_id":"\u0061"`), call("chat", member("request_id", "a"), spanMade)}, 1, 0},
+		"one span, one of each":                {[]string{call("llm", span, priced), call("chat", span, spanMade)}, 1, 0.5},
+		"one span, two logs":                   {[]string{call("llm", span, priced), call("llm", span, priced), call("chat", span, spanMade)}, 3, 1},
+		"one span, two logs of two responses":  {[]string{call("llm", span, member("request_id", "a")), call("llm", span, member("request_id", "b")), call("chat", span, spanMade, member("request_id", "b"))}, 2, 0},
+		"two logs of one response":             {[]string{call("llm", response, priced), call("llm", response, priced)}, 2, 1},
+		"two spans of one response":            {[]string{call("chat", response, spanMade), call("chat", response, spanMade)}, 2, 0},
+		"other responses":                      {[]string{call("llm", response), call("chat", member("gen_ai.response.id", "r-2"), spanMade)}, 2, 0},
+		"nothing in common":                    {[]string{call("llm"), call("chat", spanMade)}, 2, 0},
+		"an id that is no text":                {[]string{call("llm", `,"request_id":1`), call("chat", `,"request_id":1`, spanMade)}, 2, 0},
+		"without usage":                        {[]string{`{"event":"llm","gen_ai.response.id":"r-1"}` + "\n", call("chat", response, spanMade)}, 2, 0},
+		"Gemini CLI": {[]string{
+			call("gemini_cli.api_response", response), call("gen_ai.client.inference.operation.details", response),
+		}, 1, 0},
+		"Gemini CLI, two responses": {[]string{
+			call("gemini_cli.api_response", response), call("gen_ai.client.inference.operation.details", member("gen_ai.response.id", "r-2")),
+		}, 2, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := putLog(t, map[string]string{activeName: strings.Join(test.lines, "")})
+			for _, by := range []auditlog.GroupBy{auditlog.ByNothing, auditlog.ByEvent} {
+				got, err := r.Spend(t.Context(), auditlog.Filter{}, by)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.Total.Events != test.events || got.Total.Cost != test.cost {
+					t.Errorf("got %+v, want %d events and cost %v", got.Total, test.events, test.cost)
+				}
+				var sum auditlog.Totals
+				for _, g := range got.Groups {
+					sum.Events += g.Events
+					sum.Cost += g.Cost
+					sum.Unpriced += g.Unpriced
+					sum.InputTokens += g.InputTokens
+					sum.OutputTokens += g.OutputTokens
+				}
+				if diff := cmp.Diff(got.Total, sum); by != auditlog.ByNothing && diff != "" {
+					t.Errorf("the groups do not add up to the total (-total +groups):\n%s", diff)
+				}
+			}
+			all, err := r.Spend(t.Context(), auditlog.Filter{NoDedup: true}, auditlog.ByNothing)
+			if err != nil || all.Total.Events != int64(len(test.lines)) {
+				t.Errorf("NoDedup: got %+v, %v, want %d events", all.Total, err, len(test.lines))
+			}
+		})
+	}
+}
+
+// TestTheHalfThatCountsKnowsWhatTheOtherOneKnew merges the two.
+func TestTheHalfThatCountsKnowsWhatTheOtherOneKnew(t *testing.T) {
+	r := putLog(t, map[string]string{activeName: `{"event":"llm","cost":0.5,"request_id":"q"}` + "\n" + call("chat", spanMade, member("request_id", "q"))})
+	got, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.ByEvent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := auditlog.Totals{Events: 1, Cost: 0.5, InputTokens: 10, OutputTokens: 1}
+	if diff := cmp.Diff(auditlog.Spend{Total: want, Groups: []auditlog.Group{{Key: "llm", Totals: want}}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestPairsAreFoundAcrossFilesAndWithinTheWindow has many calls, each there
+// twice, at some distance.
+func TestPairsAreFoundAcrossFilesAndWithinTheWindow(t *testing.T) {
+	const calls = 10_000
+	for distance, want := range map[int]int64{1: calls, 2000: calls, 5000: 2 * calls} {
+		files := map[string]string{}
+		var content strings.Builder
+		line := func(n int) {
+			for _, m := range []struct {
+				at  int
+				put func(id string) string
+			}{
+				{n, func(id string) string { return call("llm", priced, member("request_id", id)) }},
+				{n - distance, func(id string) string { return call("chat", spanMade, member("request_id", id)) }},
+			} {
+				if m.at >= 0 && m.at < calls {
+					content.WriteString(m.put(fmt.Sprint("q-", m.at)))
+				}
+			}
+		}
+		for n := range calls + distance {
+			line(n)
+			if n == calls/2 {
+				files[archiveName] = content.String()
+				content.Reset()
+			}
+		}
+		files[activeName] = content.String()
+		got, err := putLog(t, files).Spend(t.Context(), auditlog.Filter{}, auditlog.ByNothing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Total.Events != want || got.Total.Cost != calls*0.5 {
+			t.Errorf("distance %d: got %+v, want %d events", distance, got.Total, want)
+		}
+	}
+}
