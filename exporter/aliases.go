@@ -26,13 +26,13 @@ type source struct {
 var aliases = map[otelline.Field][]source{
 	otelline.Session: {
 		{key: "session_id"},
-		{key: "session.id"}, // OpenTelemetry semantic conventions
+		{key: "session.id"},                   // OpenTelemetry semantic conventions
+		{key: "copilot_chat.chat_session_id"}, // its gen_ai.conversation.id is the request's
 		{key: "gen_ai.conversation.id"},
 		{key: "conversation.id"}, // Codex
 		{key: "cursor.conversation.id"},
 		{key: "langfuse.session.id"},
 		{key: "copilot_chat.session_id"},
-		{key: "copilot_chat.chat_session_id"},
 		{key: "ai.telemetry.metadata.sessionId"},             // Vercel AI SDK
 		{key: "traceloop.association.properties.session_id"}, // OpenLLMetry
 		{key: "pi.session.id"},                               //
