@@ -26,17 +26,18 @@ type source struct {
 var aliases = map[otelline.Field][]source{
 	otelline.Session: {
 		{key: "session_id"},
-		{key: "session.id"}, // OpenTelemetry semantic conventions
+		{key: "session.id"},                   // OpenTelemetry semantic conventions
+		{key: "copilot_chat.chat_session_id"}, // its gen_ai.conversation.id is the request's
 		{key: "gen_ai.conversation.id"},
 		{key: "conversation.id"}, // Codex
 		{key: "cursor.conversation.id"},
 		{key: "langfuse.session.id"},
 		{key: "copilot_chat.session_id"},
-		{key: "copilot_chat.chat_session_id"},
 		{key: "ai.telemetry.metadata.sessionId"},             // Vercel AI SDK
 		{key: "traceloop.association.properties.session_id"}, // OpenLLMetry
 		{key: "pi.session.id"},                               //
 		{key: "task_id", when: (*reading).isTask},            // Cline
+		{key: "ulid", when: (*reading).isTask},               // Cline
 		{key: "github.copilot.interaction_id"},               //
 	},
 	otelline.Cost: {
@@ -55,6 +56,7 @@ var aliases = map[otelline.Field][]source{
 		{key: "gen_ai.usage.total_cost"},
 		{key: "llm.usage.total_cost"},
 		{key: "cost.total_usd"},
+		{key: "totalCost", when: (*reading).isTask}, // Cline, of one request
 	},
 	otelline.Model: {
 		{key: "model"},
@@ -63,6 +65,7 @@ var aliases = map[otelline.Field][]source{
 		{key: "llm.response.model_name"},
 		{key: "llm.model_name"}, // OpenInference
 		{key: "llm.request.model_name", requested: true},
+		{key: "embedding.model_name"}, // OpenInference
 		{key: "langfuse.observation.model.name"},
 		{key: "ai.response.model"}, // Vercel AI SDK
 		{key: "ai.model.id"},
@@ -82,8 +85,11 @@ var aliases = map[otelline.Field][]source{
 		{key: "ai.usage.inputTokens"},
 		{key: "ai.usage.promptTokens"},
 		{key: "gen_ai.usage.details.input_tokens"},
-		{key: "tokens_in"}, // Cline
+		{key: "tokens_in"}, // Cline's documentation
+		{key: "tokensIn"},  // Cline
 		{key: "prompt_tokens"},
+		{key: "ai.usage.tokens"}, // Vercel AI SDK, of embeddings
+		{key: "langfuse.observation.usage_details", number: usageDetails("input", "prompt_tokens", "input_tokens")},
 	},
 	otelline.OutputTokens: {
 		{key: "output_t"},
@@ -97,7 +103,9 @@ var aliases = map[otelline.Field][]source{
 		{key: "ai.usage.completionTokens"},
 		{key: "gen_ai.usage.details.output_tokens"},
 		{key: "tokens_out"},
+		{key: "tokensOut"},
 		{key: "completion_tokens"},
+		{key: "langfuse.observation.usage_details", number: usageDetails("output", "completion_tokens", "output_tokens")},
 	},
 	otelline.Files: {
 		{key: "files"},
@@ -131,11 +139,12 @@ var aliases = map[otelline.Field][]source{
 
 // Keys that the sources and the name of the event look at besides.
 const (
-	keyCurrency       = "gen_ai.usage.cost.currency"
-	keyCompletionCost = "llm.cost.completion"
-	keyDecider        = "source"
-	keyEventName      = "event.name"
-	keyEventTime      = "event.timestamp"
-	keyOperation      = "gen_ai.operation.name"
-	keySpanKind       = "openinference.span.kind"
+	keyCurrency         = "gen_ai.usage.cost.currency"
+	keyCompletionCost   = "llm.cost.completion"
+	keyDecider          = "source"
+	keyEventName        = "event.name"
+	keyEventNameLiteLLM = "event_name"
+	keyEventTime        = "event.timestamp"
+	keyOperation        = "gen_ai.operation.name"
+	keySpanKind         = "openinference.span.kind"
 )

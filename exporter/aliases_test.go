@@ -68,12 +68,15 @@ var special = map[string]struct {
 	beside []attribute.KeyValue
 	event  string
 }{
-	"cost_usd_micros":                   {value: attribute.Int64Value(500_000)},
-	"llm.cost.prompt":                   {value: attribute.Float64Value(0.25), beside: []attribute.KeyValue{attribute.String("llm.cost.completion", "0.25")}},
-	"langfuse.observation.cost_details": {value: attribute.StringValue(`{"input":0.25,"output":0.25}`)},
-	"decision":                          {value: attribute.StringValue("r"), beside: []attribute.KeyValue{attribute.String("source", "x")}},
-	"task_id":                           {value: attribute.StringValue("s"), event: "task.tokens"},
-	"duration":                          {value: attribute.Float64Value(4.5), event: "x.api_response"},
+	"cost_usd_micros":                    {value: attribute.Int64Value(500_000)},
+	"llm.cost.prompt":                    {value: attribute.Float64Value(0.25), beside: []attribute.KeyValue{attribute.String("llm.cost.completion", "0.25")}},
+	"langfuse.observation.cost_details":  {value: attribute.StringValue(`{"input":0.25,"output":0.25}`)},
+	"langfuse.observation.usage_details": {value: attribute.StringValue(`{"input":5,"output":5}`)},
+	"totalCost":                          {value: attribute.Float64Value(0.5), event: "task.tokens"},
+	"ulid":                               {value: attribute.StringValue("s"), event: "task.tokens"},
+	"decision":                           {value: attribute.StringValue("r"), beside: []attribute.KeyValue{attribute.String("source", "x")}},
+	"task_id":                            {value: attribute.StringValue("s"), event: "task.tokens"},
+	"duration":                           {value: attribute.Float64Value(4.5), event: "x.api_response"},
 }
 
 // TestEachSourceGivesItsField looks at each source alone, and with the one in
@@ -230,6 +233,18 @@ func TestEventNamesAreToldFromProse(t *testing.T) {
 	} {
 		if got := isEventName(s); got != want {
 			t.Errorf("isEventName(%q) is %v, want %v", s, got, want)
+		}
+	}
+}
+
+func TestAnEventNameOfTracingIsASourceLocation(t *testing.T) {
+	for s, want := range map[string]bool{
+		"event otel/src/events/session_telemetry.rs:925": true, `event src\main.rs:1`: true,
+		"event": false, "event ": false, "event 5": false, "event x:": false, "event :5": false, "event x:5a": false,
+		"nav": false, "main.rs:925": false,
+	} {
+		if got := isSourceLocation(s); got != want {
+			t.Errorf("isSourceLocation(%q) is %v, want %v", s, got, want)
 		}
 	}
 }

@@ -1,10 +1,13 @@
 package exporter
 
 import (
+	"cmp"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+
+	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
 const (
@@ -24,19 +27,22 @@ func (r *reading) name(record *sdklog.Record) string {
 			}
 		}
 	}
-	if name := record.EventName(); name != "" {
-		return name
+	declared := record.EventName()
+	if declared != "" && !isSourceLocation(declared) {
+		return declared
 	}
 	var body string
 	if b := record.Body(); b.Type() == attribute.STRING && isEventName(b.AsString()) {
 		body = b.AsString()
 	}
-	if v, ok := r.attrs.Get(r.table.eventName); ok {
-		if name, ok := textOf(v); ok {
-			if strings.HasSuffix(body, "."+name) {
-				return body
+	for _, id := range [...]otelline.KeyID{r.table.eventName, r.table.eventNameLiteLLM} {
+		if v, ok := r.attrs.Get(id); ok {
+			if name, ok := textOf(v); ok {
+				if strings.HasSuffix(body, "."+name) {
+					return body
+				}
+				return name
 			}
-			return name
 		}
 	}
 	if body != "" && len(body) <= maxBodyName {
@@ -52,7 +58,19 @@ func (r *reading) name(record *sdklog.Record) string {
 			return name
 		}
 	}
-	return eventOther
+	return cmp.Or(declared, eventOther)
+}
+
+// isSourceLocation reports whether an EventName is what Rust's tracing makes
+// of an event without a name, "event otel/src/events.rs:925": every record of
+// Codex has one, and its name in event.name.
+func isSourceLocation(name string) bool {
+	place, ok := strings.CutPrefix(name, "event ")
+	colon := strings.LastIndexByte(place, ':')
+	if !ok || colon <= 0 || colon+1 == len(place) {
+		return false
+	}
+	return strings.Trim(place[colon+1:], "0123456789") == ""
 }
 
 // isEventName reports whether s looks like claude_code.api_request: it matches

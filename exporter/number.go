@@ -55,8 +55,10 @@ func notNegative(n float64) (float64, bool) {
 // count returns a whole number below 2^53.
 func count(v value) (float64, bool) {
 	n, ok := amount(v)
-	return n, ok && n == math.Trunc(n) && n < jsonline.MaxExactInt
+	return n, ok && isCount(n)
 }
+
+func isCount(n float64) bool { return n == math.Trunc(n) && n < jsonline.MaxExactInt }
 
 // percent returns a whole number up to 100. A float64 of 1 is not taken: it is
 // more likely the top of a scale from 0 to 1.
@@ -110,6 +112,27 @@ func costDetails(_ *reading, v value) (float64, bool) {
 		sum += n
 	}
 	return finite(sum, true)
+}
+
+// usageDetails reads a JSON object of token counts by kind, of which Langfuse
+// takes what the client of the model calls them: the first of keys that is there.
+func usageDetails(keys ...string) func(*reading, value) (float64, bool) {
+	return func(_ *reading, v value) (float64, bool) {
+		text, ok := textOf(v)
+		if !ok {
+			return 0, false
+		}
+		var details map[string]json.RawMessage // some kinds are objects themselves
+		if json.Unmarshal([]byte(text), &details) != nil {
+			return 0, false
+		}
+		for _, key := range keys {
+			if n, ok := parseAmount(string(details[key])); ok && isCount(n) {
+				return n, true
+			}
+		}
+		return 0, false
+	}
 }
 
 func finite(n float64, ok bool) (float64, bool) { return n, ok && !math.IsInf(n, 0) }

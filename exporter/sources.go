@@ -16,7 +16,7 @@ type sourceTable struct {
 	fields [otelline.NumFields]fieldSources
 	events []otelline.KeyID // of the caller, in front of the rules for names
 	// Further keys that are looked at.
-	currency, completionCost, decider, eventName, eventTime, operation, spanKind otelline.KeyID
+	currency, completionCost, decider, eventName, eventNameLiteLLM, eventTime, operation, spanKind otelline.KeyID
 }
 
 type fieldSources struct {
@@ -56,7 +56,7 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 			fields[f] = append(fields[f], list...)
 		}
 	}
-	keys := []string{keyCurrency, keyCompletionCost, keyDecider, keyEventName, keyEventTime, keyOperation, keySpanKind}
+	keys := []string{keyCurrency, keyCompletionCost, keyDecider, keyEventName, keyEventNameLiteLLM, keyEventTime, keyOperation, keySpanKind}
 	keys = append(keys, events...)
 	for _, list := range fields {
 		for _, s := range list {
@@ -76,7 +76,7 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 		t.events = append(t.events, t.keys.ID(key))
 	}
 	t.currency, t.completionCost, t.decider = t.keys.ID(keyCurrency), t.keys.ID(keyCompletionCost), t.keys.ID(keyDecider)
-	t.eventName, t.eventTime = t.keys.ID(keyEventName), t.keys.ID(keyEventTime)
+	t.eventName, t.eventNameLiteLLM, t.eventTime = t.keys.ID(keyEventName), t.keys.ID(keyEventNameLiteLLM), t.keys.ID(keyEventTime)
 	t.operation, t.spanKind = t.keys.ID(keyOperation), t.keys.ID(keySpanKind)
 	return t, nil
 }
