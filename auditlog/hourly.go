@@ -28,15 +28,14 @@ func (r *Reader) HourlySpend(ctx context.Context, hours int) (Totals, error) {
 	if hours < 1 || hours > maxHours {
 		return Totals{}, fmt.Errorf("auditlog: sum the last %d hours: want from 1 to %d", hours, maxHours)
 	}
-	h := r.hourly
 	select {
-	case h.turn <- struct{}{}:
-		defer func() { <-h.turn }()
+	case r.hourlyTurn <- struct{}{}:
+		defer func() { <-r.hourlyTurn }()
 	case <-ctx.Done():
 		return Totals{}, fmt.Errorf("auditlog: sum the last %d hours: %w", hours, context.Cause(ctx))
 	}
 	now := hourOf(time.Now())
-	return h.since(ctx, r, now, now-int64(hours))
+	return r.hourly.since(ctx, r, now, now-int64(hours))
 }
 
 // hourOf counts hours from 1970 on.
@@ -51,13 +50,11 @@ func hourOf(t time.Time) int64 {
 
 // hourlySpend is what HourlySpend remembers of a log. It holds no file open: a
 // Reader has no Close, and an open file keeps Windows from rotating it. The
-// zero value, but for turn, has read nothing.
+// zero value has read nothing. It is used by who holds the Reader's hourlyTurn.
 //
 // Each step of reading changes it only when it is done, so that an error
 // leaves it as a log that was read less far.
 type hourlySpend struct {
-	turn chan struct{} // held by who uses the fields
-
 	bounds   hourBounds
 	widest   int64       // number of hours that somebody asked for
 	archives []archiveID // that were read, oldest first
@@ -116,7 +113,6 @@ func (h *hourlySpend) hasLater() bool {
 // forget makes the next update read everything.
 func (h *hourlySpend) forget(now int64) {
 	*h = hourlySpend{
-		turn:   h.turn,
 		widest: h.widest,
 		bounds: hourBounds{first: now - h.widest, last: now + horizonHours},
 	}

@@ -34,8 +34,8 @@ type Filter struct {
 // when the iteration begins. Damage ends nothing; the errors are those of I/O
 // and of ctx, and each ends the sequence.
 //
-// It scans ahead of the iteration on all processors, as far as a few hundred
-// KiB of events for each. With a bound of time it leaves out archives that
+// It scans ahead of the iteration on all processors, by a few MiB of the log
+// for each. With a bound of time it leaves out archives that
 // cannot match and hold no damage, by what their headers say of them.
 func (r *Reader) Query(ctx context.Context, filter Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {

@@ -18,7 +18,8 @@ type Reader struct {
 	path, dir, stem string
 	cfg             readerConfig
 	sectionSize     int64 // bytes that a goroutine reads at a time
-	hourly          *hourlySpend
+	hourly          hourlySpend
+	hourlyTurn      chan struct{} // held by who uses hourly
 }
 
 // NewReader returns a reader of the log at path, which is that of the active
@@ -39,7 +40,7 @@ func newReader(path string, cfg readerConfig) *Reader {
 	return &Reader{
 		path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg,
 		sectionSize: sectionSize,
-		hourly:      &hourlySpend{turn: make(chan struct{}, 1)},
+		hourlyTurn:  make(chan struct{}, 1),
 	}
 }
 

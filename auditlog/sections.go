@@ -12,6 +12,11 @@ import (
 // sectionSize is the part of an active file that a goroutine reads at a time.
 const sectionSize = 1 << 20
 
+// sectionsAhead is how many sections for each processor are read ahead of the
+// one that is delivered: enough that a goroutine which the system put aside, on a
+// busy machine, does not make the others wait.
+const sectionsAhead = 8
+
 // section is what one goroutine reads of a log: an archive, which can be
 // uncompressed from the beginning only, or the lines of the active file that
 // begin from one offset up to another.
@@ -153,8 +158,7 @@ func scanSections[P partial](ctx context.Context, sections []section, lines int6
 		})
 		return j
 	}
-	// One more than there are processors: while one is waited for, all work.
-	ahead := make(chan *job, workers+1)
+	ahead := make(chan *job, sectionsAhead*workers)
 	started := 0
 	for _, s := range sections {
 		for started < len(sections) && len(ahead) < cap(ahead) {
