@@ -201,7 +201,7 @@ func (l *Log) lackingIn(name string, chunks []chunk) (lacking []chunk, err error
 //	fsync(folder)
 //	chmod(removed file)        other processes that have it open know then
 func (l *Log) restore(size int64) error {
-	f, newSize, err := l.rebuild(size, reasonRemoved, map[string]any{"restored_length": size})
+	f, info, err := l.rebuild(size, reasonRemoved, map[string]any{"restored_length": size})
 	if err != nil {
 		return fmt.Errorf("bring back the removed file: %w", err)
 	}
@@ -220,15 +220,15 @@ func (l *Log) restore(size int64) error {
 	l.log.Warn("auditlog: the active file was removed; its content is back",
 		slog.String("path", l.path), slog.String("archive", asArchive), slog.Int64("length", size))
 	err = l.file.Chmod(compressedMode)
-	return errors.Join(err, l.takeOver(f, newSize, asArchive))
+	return errors.Join(err, l.takeOver(f, info, asArchive))
 }
 
 // takeOver goes on with f, which holds all that was written and is synced, in
 // place of the active file; with an archive's path, f is only kept.
-func (l *Log) takeOver(f vfs.File, size int64, asArchive string) error {
+func (l *Log) takeOver(f vfs.File, info vfs.Info, asArchive string) error {
 	old := l.file
-	l.use(f)
-	l.locked, l.size, l.end = true, size, size
+	l.useAs(f, info)
+	l.locked, l.size, l.end = true, info.Size, info.Size
 	err := l.fs.SyncDir(l.dir)
 	l.cadence.repaired(err)
 	if err != nil {
