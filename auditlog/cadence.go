@@ -94,6 +94,13 @@ func (c *cadence) covers(lines int64) {
 	c.log.counts.synced.Store(c.synced - c.doubted)
 }
 
+// syncedLines returns how many lines are on disk.
+func (c *cadence) syncedLines() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.synced
+}
+
 // errOwed stands for a failure while lines wait to be written to the next
 // file.
 var errOwed = errors.New("lines of a lost file are not written again yet")
@@ -286,7 +293,10 @@ func (c *cadence) run(r *round) {
 	}
 	f, named, covers := c.file, c.named, c.written
 	c.mu.Unlock()
-	err := f.Sync()
+	var err error
+	if f != nil { // it is nil after Close, when there is nothing left to sync
+		err = f.Sync()
+	}
 	if err == nil && !named {
 		err = c.log.fs.SyncDir(c.log.dir)
 	}

@@ -126,7 +126,7 @@ func (l *Log) owe(look bool) error {
 	return nil
 }
 
-// lacking returns the chunks that a repaired file lacks. Repairs keep lines at
+// lacking returns the chunks that no repaired file holds. Repairs keep lines at
 // their offsets, and rotations do too.
 func (l *Log) lacking() ([]chunk, error) {
 	lacking := slices.Clone(l.unsynced.chunks)
@@ -147,7 +147,8 @@ func (l *Log) lacking() ([]chunk, error) {
 		}
 		lacking, err = l.lackingIn(name, lacking)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			// Lines that cannot be read there had better be in two places.
+			l.log.Error("auditlog: look for lines", slog.String("file", name), slog.Any("error", err))
 		}
 	}
 	return lacking, nil
