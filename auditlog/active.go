@@ -121,16 +121,17 @@ func (l *Log) leave() {
 	l.locked = false
 }
 
-// look tells of l.file, and whether the path leads to it.
+// look tells of the file at the path if it is l.file, and else of l.file.
 func (l *Log) look() (info vfs.Info, here bool, err error) {
-	if info, err = l.file.Stat(); err != nil {
+	at, err := l.fs.Stat(l.path)
+	switch {
+	case err == nil && at.Same(l.id):
+		return at, true, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return info, false, err
 	}
-	at, err := l.fs.Stat(l.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return info, false, nil
-	}
-	return info, err == nil && at.Same(info), err
+	info, err = l.file.Stat()
+	return info, false, err
 }
 
 // openFile opens the active file, and makes it if it is not there. Its name is
@@ -147,14 +148,23 @@ func (l *Log) openFile() error {
 		if err != nil {
 			return err
 		}
-		l.use(f)
-		return nil
+		return l.use(f)
 	}
 }
 
-// use makes f the active file.
-func (l *Log) use(f vfs.File) {
-	l.file, l.end, l.locked, l.evidence = f, -1, false, false
+// use makes f the active file. With an error f is closed.
+func (l *Log) use(f vfs.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	l.useAs(f, info)
+	return nil
+}
+
+// useAs is use for a file of which info tells.
+func (l *Log) useAs(f vfs.File, info vfs.Info) {
+	l.file, l.id, l.end, l.locked, l.evidence = f, info, -1, false, false
 	l.opened = time.Now()
 	l.cadence.use(f)
 }

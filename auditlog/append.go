@@ -113,31 +113,10 @@ const lockLimit = 10 * time.Second
 // leadLater waits for the lock in place of those that have lines, and serves
 // them. It has the turn.
 func (l *Log) leadLater() {
-	impatient := time.AfterFunc(lockLimit, nil)
-	impatient.Stop()
-	var mu sync.Mutex
-	over := false
-	expire := func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if over {
-			return
-		}
-		for _, r := range l.turns.expired(time.Now().Add(-lockLimit + time.Second)) {
-			r.err = ErrLocked
-			r.wake <- served
-		}
-		impatient.Reset(time.Second)
-	}
-	mu.Lock()
-	impatient = time.AfterFunc(lockLimit, expire)
-	mu.Unlock()
-
+	entered := make(chan struct{})
+	go l.expire(entered)
 	_, err := l.enter(true)
-	mu.Lock()
-	over = true
-	impatient.Stop()
-	mu.Unlock()
+	close(entered)
 
 	batch := l.turns.collect(nil)
 	if err != nil {
@@ -151,5 +130,23 @@ func (l *Log) leadLater() {
 	l.turns.release()
 	for _, r := range batch {
 		r.wake <- served
+	}
+}
+
+// expire sends those away that wait for too long, until entered is closed.
+func (l *Log) expire(entered <-chan struct{}) {
+	late := time.NewTimer(lockLimit)
+	defer late.Stop()
+	for {
+		select {
+		case <-entered:
+			return
+		case <-late.C:
+		}
+		for _, r := range l.turns.expired(time.Now().Add(-lockLimit)) {
+			r.err = ErrLocked
+			r.wake <- served
+		}
+		late.Reset(time.Second)
 	}
 }

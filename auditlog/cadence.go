@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type cadence struct {
 	written int64
 	synced  int64
 	round   *round
+	crowd   int         // how many waited for the round before
 	failure error       // nothing is known to be durable of what is unsynced
 	failing atomic.Bool // failure != nil, for a look at it before each write
 	// Of the lines up to doubtful some may not be on disk, and nothing can be
@@ -48,7 +50,10 @@ type cadence struct {
 }
 
 // round is one fsync in progress.
-type round struct{ done chan struct{} }
+type round struct {
+	done    chan struct{}
+	waiting int // how many wait for it, besides who began it
+}
 
 func (c *cadence) init(l *Log) {
 	c.lines, c.interval, c.log = int64(l.cfg.syncLines), l.cfg.syncInterval, l
@@ -89,6 +94,13 @@ func (c *cadence) fail(err error) {
 func (c *cadence) covers(lines int64) {
 	c.synced = max(c.synced, lines)
 	c.log.counts.synced.Store(c.synced - c.doubted)
+}
+
+// syncedLines returns how many lines are on disk.
+func (c *cadence) syncedLines() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.synced
 }
 
 // errOwed stands for a failure while lines wait to be written to the next
@@ -221,6 +233,9 @@ func (c *cadence) repair(ctx context.Context, haveTurn bool) error {
 			return errors.Join(c.failed(), err)
 		}
 		defer c.log.turns.release()
+		if c.log.closed {
+			return errors.Join(c.failed(), ErrClosed)
+		}
 	}
 	if c.failed() == nil {
 		return nil
@@ -246,16 +261,16 @@ func (c *cadence) rounds(ctx context.Context, last int64) (failed bool, err erro
 		}
 		r := c.round
 		if r != nil {
+			r.waiting++
 			c.mu.Unlock()
 		} else {
 			r = &round{done: make(chan struct{})}
 			c.round = r
-			f, named, covers := c.file, c.named, c.written
 			c.mu.Unlock()
 			if ctx.Done() == nil {
-				c.run(r, f, named, covers) // no need for a goroutine: nobody can call us off
+				c.run(r) // no need for a goroutine: nobody can call us off
 			} else {
-				go c.run(r, f, named, covers)
+				go c.run(r)
 			}
 		}
 		select {
@@ -267,9 +282,23 @@ func (c *cadence) rounds(ctx context.Context, last int64) (failed bool, err erro
 }
 
 // run does the fsync of a round, and that of the folder if the file's name is
-// not durable yet. covers is the number of lines that were written before it.
-func (c *cadence) run(r *round, f vfs.File, named bool, covers int64) {
-	err := c.observers.sync(f.Sync)
+// not durable yet.
+func (c *cadence) run(r *round) {
+	c.mu.Lock()
+	if c.crowd > 0 {
+		// Those who waited for the round before are awake now and about to
+		// append again. Behind their writes, one fsync covers all of them;
+		// before, it would cover the line of the first.
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+	}
+	f, named, covers := c.file, c.named, c.written
+	c.mu.Unlock()
+	var err error
+	if f != nil { // it is nil after Close, when there is nothing left to sync
+		err = c.observers.sync(f.Sync)
+	}
 	if err == nil && !named {
 		err = c.log.fs.SyncDir(c.log.dir)
 	}
@@ -283,7 +312,7 @@ func (c *cadence) run(r *round, f vfs.File, named bool, covers int64) {
 			c.covers(covers)
 		}
 	}
-	c.round = nil
+	c.round, c.crowd = nil, r.waiting
 	close(r.done)
 }
 

@@ -18,8 +18,14 @@
 //     appends share one fsync.
 //   - Rotation at 10 MiB ([WithMaxFileSize]) loses, doubles and reorders
 //     nothing, wherever it is interrupted.
-//   - Several processes may append to one path.
-//   - A failed event is not half-written, and no error is swallowed.
+//   - Several processes may append to one path, and rotate it. [WithSoleOwner]
+//     keeps others out instead.
+//   - A failed event is not half-written, and no error is swallowed. A full or
+//     failing disk makes [Log.Append] return errors, and the Log recovers by
+//     itself, also from a failed fsync.
+//   - The active file may be moved, removed or truncated by somebody else while
+//     it is written to: that is noticed within a second, a removed one is
+//     brought back, and what a truncated one lost is reported.
 //   - Damage is local: a torn or corrupted line costs that line, is counted
 //     and reported with file, line and byte offset, and is never glued to the
 //     next.

@@ -126,7 +126,7 @@ func (l *Log) owe(look bool) error {
 	return nil
 }
 
-// lacking returns the chunks that a repaired file lacks. Repairs keep lines at
+// lacking returns the chunks that no repaired file holds. Repairs keep lines at
 // their offsets, and rotations do too.
 func (l *Log) lacking() ([]chunk, error) {
 	lacking := slices.Clone(l.unsynced.chunks)
@@ -147,7 +147,8 @@ func (l *Log) lacking() ([]chunk, error) {
 		}
 		lacking, err = l.lackingIn(name, lacking)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			// Lines that cannot be read there had better be in two places.
+			l.log.Error("auditlog: look for lines", slog.String("file", name), slog.Any("error", err))
 		}
 	}
 	return lacking, nil
@@ -201,7 +202,7 @@ func (l *Log) lackingIn(name string, chunks []chunk) (lacking []chunk, err error
 //	fsync(folder)
 //	chmod(removed file)        other processes that have it open know then
 func (l *Log) restore(size int64) error {
-	f, newSize, err := l.rebuild(size, reasonRemoved, map[string]any{"restored_length": size})
+	f, info, err := l.rebuild(size, reasonRemoved, map[string]any{"restored_length": size})
 	if err != nil {
 		return fmt.Errorf("bring back the removed file: %w", err)
 	}
@@ -220,15 +221,15 @@ func (l *Log) restore(size int64) error {
 	l.log.Warn("auditlog: the active file was removed; its content is back",
 		slog.String("path", l.path), slog.String("archive", asArchive), slog.Int64("length", size))
 	err = l.file.Chmod(compressedMode)
-	return errors.Join(err, l.takeOver(f, newSize, asArchive))
+	return errors.Join(err, l.takeOver(f, info, asArchive))
 }
 
 // takeOver goes on with f, which holds all that was written and is synced, in
 // place of the active file; with an archive's path, f is only kept.
-func (l *Log) takeOver(f vfs.File, size int64, asArchive string) error {
+func (l *Log) takeOver(f vfs.File, info vfs.Info, asArchive string) error {
 	old := l.file
-	l.use(f)
-	l.locked, l.size, l.end = true, size, size
+	l.useAs(f, info)
+	l.locked, l.size, l.end = true, info.Size, info.Size
 	err := l.fs.SyncDir(l.dir)
 	l.cadence.repaired(err)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,9 +281,9 @@ func TestFileGrowsBeyondItsLimitWhenItCannotBeRotated(t *testing.T) {
 					if err := s.sync(); err != nil { // the name of the first file is durable
 						t.Fatal(err)
 					}
-					failing := true
+					var possible atomic.Bool
 					s.fs.Fault = func(_ int, o, _ string) memfs.Fault {
-						if failing && o == op {
+						if !possible.Load() && o == op {
 							return memfs.Refused
 						}
 						return memfs.None
@@ -298,7 +299,7 @@ func TestFileGrowsBeyondItsLimitWhenItCannotBeRotated(t *testing.T) {
 					if got := s.log.Stats(); got.Rotated != 0 || got.RotationsFailed == 0 {
 						t.Errorf("Stats() = %+v, want failed rotations", got)
 					}
-					failing = false
+					possible.Store(true)
 					time.Sleep(time.Second)
 					s.finish()
 					if got := s.log.Stats().Rotated; got != 1 {

@@ -44,7 +44,8 @@ type Log struct {
 // writer is what the goroutine that has the turn writes with.
 type writer struct {
 	file   vfs.File // the active file; nil when it has to be opened
-	locked bool     // against other processes
+	id     vfs.Info // of file; only what identifies it is current
+	locked bool     // file is, against other processes
 	size   int64    // of file, while it is locked
 	// end is the size of file after our last write, which ended in a line
 	// feed; -1 when unknown.

@@ -108,7 +108,7 @@ func (l *Log) rewrite(size int64, cause error) error {
 	if suspect != "" {
 		what["suspect"] = filepath.Base(suspect)
 	}
-	f, newSize, err := l.rebuild(size, cause.Error(), what)
+	f, info, err := l.rebuild(size, cause.Error(), what)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (l *Log) rewrite(size int64, cause error) error {
 		return errors.Join(err, f.Close(), l.removeIfThere(temp))
 	}
 	l.counts.recovered.Add(1)
-	err = l.takeOver(f, newSize, "")
+	err = l.takeOver(f, info, "")
 	l.evidence = err != nil
 	return err
 }
@@ -153,15 +153,15 @@ const rebuildBlock = 4096
 // rebuild makes a temporary file of the active file's first size bytes: what
 // an fsync covered read back, and what this Log wrote since from memory. What
 // others wrote since is read back as far as that is possible. An event that
-// tells what happened stands at its end. It is synced and locked.
-func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.File, newSize int64, err error) {
+// tells what happened stands at its end. It is synced and locked; info tells of it.
+func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.File, info vfs.Info, err error) {
 	temp := l.path + repairSuffix
 	if err := l.removeIfThere(temp); err != nil {
-		return nil, 0, err
+		return nil, info, err
 	}
 	f, err := l.fs.Open(temp, vfs.Create)
 	if err != nil {
-		return nil, 0, err
+		return nil, info, err
 	}
 	defer func() {
 		if err != nil {
@@ -171,31 +171,32 @@ func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.Fil
 	from := l.unsynced.from(size)
 	synced := io.NewSectionReader(l.file, 0, from)
 	if _, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{synced}, make([]byte, 256<<10)); err != nil {
-		return nil, 0, fmt.Errorf("copy the synced part: %w", err)
+		return nil, info, fmt.Errorf("copy the synced part: %w", err)
 	}
 	tail := l.unsyncedTail(from, size)
 	if len(tail) > 0 && tail[len(tail)-1] != '\n' {
 		tail = append(tail, '\n')
 	} else if len(tail) == 0 && from > 0 {
 		if start, err := lastLineStart(l.file, from); err != nil {
-			return nil, 0, err
+			return nil, info, err
 		} else if start != from {
 			tail = append(tail, '\n')
 		}
 	}
 	if tail, err = l.recoveredEvent(tail, reason, what); err != nil {
-		return nil, 0, err
+		return nil, info, err
 	}
 	if _, err := f.Write(tail); err != nil {
-		return nil, 0, err
+		return nil, info, err
 	}
 	if err := f.Sync(); err != nil {
-		return nil, 0, err
+		return nil, info, err
 	}
 	if free, err := f.Lock(false); err != nil || !free {
-		return nil, 0, errors.Join(err, errBusy(free))
+		return nil, info, errors.Join(err, errBusy(free))
 	}
-	return f, from + int64(len(tail)), nil
+	info, err = f.Stat()
+	return f, info, err
 }
 
 // unsyncedTail returns the bytes of the active file from from to size.

@@ -66,7 +66,7 @@ func (l *Log) rotate() error {
 	if l.file == nil {
 		return nil // a repair found it gone
 	}
-	next, err := l.makeNext()
+	next, nextInfo, err := l.makeNext()
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (l *Log) rotate() error {
 	old := l.file
 	switch err = l.rename(next, l.path+nextSuffix, l.path, false); {
 	case err == nil:
-		l.use(next)
+		l.useAs(next, nextInfo)
 		l.locked, l.size, l.end = true, 0, 0
 	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
 		// Another process found no file at the path and made one; it may have
@@ -99,19 +99,22 @@ func (l *Log) rotate() error {
 }
 
 // makeNext makes the file that is to follow the active one, locked.
-func (l *Log) makeNext() (vfs.File, error) {
+func (l *Log) makeNext() (_ vfs.File, info vfs.Info, err error) {
 	name := l.path + nextSuffix
 	if err := l.removeIfThere(name); err != nil {
-		return nil, err
+		return nil, info, err
 	}
 	f, err := l.fs.Open(name, vfs.Create)
 	if err != nil {
-		return nil, err
+		return nil, info, err
 	}
-	if free, err := f.Lock(false); err != nil || !free {
-		return nil, errors.Join(err, errBusy(free), f.Close(), l.removeIfThere(name))
+	free, err := f.Lock(false)
+	if err == nil && free {
+		if info, err = f.Stat(); err == nil {
+			return f, info, nil
+		}
 	}
-	return f, nil
+	return nil, info, errors.Join(err, errBusy(free), f.Close(), l.removeIfThere(name))
 }
 
 // archiveActive gives the active file its archive's name, durably, or leaves

@@ -1,9 +1,7 @@
 package auditlog
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -82,7 +80,7 @@ func lastLineStart(f vfs.File, size int64) (int64, error) {
 	buf := make([]byte, 4096)
 	for end := size; end > 0; {
 		n := min(end, int64(len(buf)))
-		if _, err := f.ReadAt(buf[:n], end-n); err != nil && !errors.Is(err, io.EOF) {
+		if got, err := f.ReadAt(buf[:n], end-n); int64(got) < n {
 			return 0, err
 		}
 		for i := n - 1; i >= 0; i-- {

@@ -134,13 +134,13 @@ func (t *turns) collect(batch []*request) []*request {
 	return batch
 }
 
-// expired is collect for requests that began to wait before then.
+// expired is collect for requests that wait since then or longer.
 func (t *turns) expired(then time.Time) (batch []*request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept := t.waiting[:0]
 	for _, r := range t.waiting {
-		if r.lines != nil && r.since.Before(then) {
+		if r.lines != nil && !r.since.After(then) {
 			batch = append(batch, r)
 		} else {
 			kept = append(kept, r)

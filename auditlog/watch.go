@@ -60,6 +60,7 @@ func (l *Log) lookAroundNow() error {
 		}
 		return l.repair()
 	}
+	l.unsynced.forget(l.cadence.syncedLines()) // an idle log holds no memory
 	if l.file == nil {
 		return nil // nothing of ours is in danger
 	}

@@ -3,6 +3,7 @@ package auditlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 )
@@ -62,9 +63,8 @@ const retryInterval = time.Second
 // one write, and returns how many are in the file.
 func (l *Log) writeFit(batch []*request) (int, error) {
 	l.parts = l.parts[:0]
-	start := l.unsynced.size()
-	if err := l.putAhead(); err != nil {
-		l.unsynced.cut(start)
+	start, err := l.putAhead()
+	if err != nil {
 		return 0, err
 	}
 	ahead := l.unsynced.size() - start
@@ -102,16 +102,30 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 }
 
 // putAhead puts what must precede the next line: what ends a torn one, lines
-// that were lost with an earlier file, and events that tell of such things.
-func (l *Log) putAhead() error {
+// that were lost with an earlier file, and events that tell of such things. It
+// returns where in unsynced that begins; with an error it has put nothing.
+func (l *Log) putAhead() (start int, err error) {
 	mend, err := l.mend()
-	if err != nil {
-		return err
+	for errors.Is(err, io.EOF) {
+		// Somebody who takes no lock truncated it since it was looked at.
+		info, statErr := l.file.Stat()
+		if statErr != nil || info.Size >= l.size {
+			return 0, errors.Join(err, statErr)
+		}
+		l.size = info.Size
+		if err := l.noticeTruncation(); err != nil {
+			return 0, err
+		}
+		mend, err = l.mend()
 	}
+	if err != nil {
+		return 0, err
+	}
+	start = l.unsynced.size()
 	l.unsynced.put(mend)
 	l.unsynced.put(l.owed)
 	l.unsynced.put(l.notes)
-	return nil
+	return start, nil
 }
 
 // writeOut writes what unsynced holds from start on: ahead bytes that belong to
@@ -220,14 +234,13 @@ func (l *Log) writeNotes() error {
 // flushAhead is writeNotes for who has entered.
 func (l *Log) flushAhead() error {
 	l.parts = l.parts[:0]
-	start := l.unsynced.size()
-	if err := l.putAhead(); err != nil {
-		l.unsynced.cut(start)
+	start, err := l.putAhead()
+	if err != nil {
 		return err
 	}
 	if l.unsynced.size() == start {
 		return nil
 	}
-	_, err := l.writeOut(start, l.unsynced.size()-start)
+	_, err = l.writeOut(start, l.unsynced.size()-start)
 	return err
 }

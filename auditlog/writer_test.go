@@ -531,3 +531,27 @@ func TestSessionOfTheProcessIsTheDefault(t *testing.T) {
 		}
 	}
 }
+
+// TestArchivesKeepTheirOrderWhenTheClockRunsBackwards: the newest archive is
+// from the future.
+func TestArchivesKeepTheirOrderWhenTheClockRunsBackwards(t *testing.T) {
+	dir := t.TempDir()
+	line := `{"ts":"2026-01-02T03:04:05.000Z","event":"nav","session_id":"s","n":0}` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "audit_29990102_030405_99.jsonl"), []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := audittest.Open(t, filepath.Join(dir, "audit.jsonl"))
+	for n := 1; n < 4; n++ {
+		if err := log.Append(t.Context(), numbered("w", n)); err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, entry := range entries(t, log.Reader) {
+		if e, err := entry.Event(); err != nil || e.Attributes["n"] != int64(n) {
+			t.Errorf("event %d is %v (%v)", n, e.Attributes["n"], err)
+		}
+	}
+}

@@ -149,7 +149,7 @@ func (f osFile) Unlock() error { return f.flock(unix.LOCK_UN) }
 
 func (f osFile) flock(how int) error {
 	for {
-		err := unix.Flock(int(f.Fd()), how)
+		err := flock(f.Fd(), how)
 		switch {
 		case err == nil:
 			return nil
