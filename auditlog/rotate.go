@@ -50,7 +50,7 @@ func (l *Log) rotateNow() error {
 //	open(next, O_EXCL), flock  what may fail for want of anything comes first
 //	rename(active, archive)    not replacing anything
 //	fsync(folder)              the archive is durable under its name
-//	rename(next, active)       unless another process made one meanwhile
+//	rename(next, active)       unless another process made one meanwhile; lstat
 //
 // and later, with the first sync of a line in it, fsync of the new file and of
 // the folder, and in the background what compressor.compress says.
@@ -75,13 +75,18 @@ func (l *Log) rotate() error {
 		return errors.Join(err, next.Close(), l.removeIfThere(l.path+nextSuffix))
 	}
 	old := l.file
-	switch err = l.rename(next, l.path+nextSuffix, l.path, false); {
+	err = l.rename(next, l.path+nextSuffix, l.path, false)
+	if err == nil {
+		err = l.isAtPath(nextInfo)
+	}
+	switch {
 	case err == nil:
 		l.useAs(next, nextInfo)
 		l.locked, l.size, l.end = true, 0, 0
 	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
 		// Another process found no file at the path and made one; it may have
-		// taken ours for a dead one's.
+		// filled it too, taken our next one for a dead process's, and put its
+		// own in that place, which is what was renamed then.
 		l.file, l.locked = nil, false
 		err = errors.Join(next.Close(), l.removeIfThere(l.path+nextSuffix))
 	default:
@@ -95,6 +100,16 @@ func (l *Log) rotate() error {
 	l.counts.rotated.Add(1)
 	l.rotateAgain = time.Time{}
 	l.compressor.start(archive)
+	return err
+}
+
+// isAtPath returns fs.ErrExist if the path leads to another file than the one
+// that info tells of.
+func (l *Log) isAtPath(info vfs.Info) error {
+	at, err := l.fs.Stat(l.path)
+	if err == nil && !at.Same(info) {
+		return fs.ErrExist
+	}
 	return err
 }
 
