@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // process is a running writer.
@@ -119,6 +120,30 @@ func (p *process) finish(t *testing.T) {
 	if err := p.wait(); err != nil {
 		t.Errorf("%s: %v: %s", p.name, err, p.stderr.String())
 	}
+}
+
+// finishAll lets the writer do all of its job, and fails the test if it does
+// not end well or never does.
+func (p *process) finishAll(t *testing.T) {
+	t.Helper()
+	stuck := time.AfterFunc(stuckAfter, func() {
+		t.Errorf("%s is still not done after %v; it was told %q", p.name, stuckAfter, last(p.ledger.said()))
+		_ = p.stdin.Close() // it stops, or is killed at the end of the test
+	})
+	defer stuck.Stop()
+	if err := p.wait(); err != nil {
+		t.Errorf("%s: %v: %s", p.name, err, p.stderr.String())
+	}
+}
+
+// stuckAfter is far more than any job takes.
+const stuckAfter = time.Minute
+
+func last(said []string) string {
+	if len(said) == 0 {
+		return ""
+	}
+	return said[len(said)-1]
 }
 
 func (p *process) wait() error {

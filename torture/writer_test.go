@@ -45,8 +45,9 @@ type job struct {
 	SyncLines   int   // 0: the default
 	SyncEvery   int   // call Sync after that many appends; 0: never
 	Seed        uint64
-	// Retry makes the writer append again what an error says is not in the
-	// file, until it is. Without it a goroutine ends at the first error.
+	// Retry makes the writer open the log until it can, and append again what
+	// an error says is not in the file. Without it a goroutine ends at the
+	// first error.
 	Retry bool
 }
 
@@ -80,6 +81,14 @@ func writerMain(spec string) int {
 		opts = append(opts, auditlog.WithSyncLines(j.SyncLines))
 	}
 	log, err := auditlog.Open(j.Path, opts...)
+	for err != nil && j.Retry {
+		select {
+		case <-stop:
+			return fail(err)
+		case <-time.After(retryInterval):
+			log, err = auditlog.Open(j.Path, opts...)
+		}
+	}
 	if err != nil {
 		return fail(err)
 	}

@@ -1,0 +1,78 @@
+package torture
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestFailingSystemCallsLoseNothing makes one kind of system call after the
+// other fail, again and again, in a writer that appends again what was refused.
+// At the end every event is there, once.
+func TestFailingSystemCallsLoseNothing(t *testing.T) {
+	needStrace(t)
+	injections := []struct {
+		call   string
+		active bool // only on the active file: the others are the pipe's and the runtime's
+		errors []string
+	}{
+		{"write", true, []string{"ENOSPC", "EIO", "EINTR"}},
+		{"fsync", false, []string{"EIO", "ENOSPC"}},
+		{"renameat2", false, []string{"EIO", "ENOSPC"}},
+		{"unlinkat", false, []string{"EACCES", "EIO"}},
+		{"flock", false, []string{"ENOLCK", "EINTR"}},
+		{"fstat", false, []string{"EIO"}},
+		{"getdents64", false, []string{"EIO"}},
+	}
+	done := 0
+	var total result
+	for _, in := range injections {
+		for _, e := range in.errors {
+			// From the first call of a thread on, and from later ones.
+			for _, when := range []string{"1+7", "2+5", "3+11"}[:max(1, runs(30)/10)] {
+				t.Run(in.call+"/"+e+"/"+when, func(t *testing.T) {
+					total.add(failCalls(t, in.call, e, when, in.active))
+					done++
+				})
+			}
+		}
+	}
+	counts.add(t, done, total)
+}
+
+func failCalls(t *testing.T, call, errno, when string, active bool) result {
+	t.Helper()
+	dir, l := t.TempDir(), newLedger()
+	path := filepath.Join(dir, activeName)
+	trace := filepath.Join(t.TempDir(), "strace")
+	under := []string{"strace", "-f", "-qq", "-o", trace, "-e", "trace=" + call,
+		"-e", fmt.Sprintf("inject=%s:error=%s:when=%s", call, errno, when)}
+	if active {
+		under = append(under, "-P", path)
+	}
+	j := job{Path: path, Name: "w", Goroutines: 2, Events: 300, Batch: 3, Padding: 200, MaxFileSize: 8 << 10, SyncEvery: 20, Seed: 1, Retry: true}
+	startUnder(t, l, j, under...).finishAll(t)
+	if text, err := os.ReadFile(trace); err != nil || !bytes.Contains(text, []byte("(INJECTED)")) {
+		t.Errorf("no %s failed: %v", call, err)
+	}
+	r := l.check(t, dir, terms{promised: inFile})
+	if want := j.Goroutines * j.Events; r.found != want || r.promised != want {
+		t.Errorf("%d events found, %d promised, want %d", r.found, r.promised, want)
+	}
+	settle(t, dir)
+	return r
+}
+
+// needStrace skips the test where strace is missing or may not trace.
+func needStrace(t *testing.T) {
+	t.Helper()
+	needCommand(t, "strace", "strace")
+	out, err := exec.CommandContext(t.Context(), "strace", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true").CombinedOutput()
+	if err != nil {
+		t.Skipf("strace cannot inject errors here: %v: %s", err, strings.TrimSpace(string(out)))
+	}
+}
