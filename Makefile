@@ -2,7 +2,7 @@
 # make, git and, for the race detector, a C compiler. The other tools are pinned
 # in tools/go.mod and built by the go command.
 
-MODULES := . examples tools
+MODULES := . benchmarks examples tools
 BUILD := $(CURDIR)/build
 TOOL := go tool -modfile="$(CURDIR)/tools/go.mod"
 LINT := $(TOOL) golangci-lint
@@ -61,6 +61,10 @@ test: require-cc ## all tests of all modules with the race detector
 			--jsonfile "$(BUILD)/test/module-$$module.json" \
 			-- -race $(TESTFLAGS) ./... || failed=1; \
 	done; exit $$failed
+
+.PHONY: torture
+torture: ## all the runs of torture/, as root: kills, power cuts, full disks, failing system calls
+	cd torture && go test -count 1 -timeout 60m -full
 
 .PHONY: require-cc
 require-cc:

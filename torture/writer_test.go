@@ -122,8 +122,7 @@ type writer struct {
 	stop   <-chan struct{}
 	random *rand.Rand
 
-	next   int // number of the next event
-	synced int // events before it are on disk
+	next int // number of the next event
 }
 
 func (w *writer) run() {

@@ -31,12 +31,11 @@ func main() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	if err := write(*peer, *path, *name); err != nil {
-		fmt.Fprintln(os.Stderr, "peerwriter:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "peerwriter:", write(*peer, *path, *name))
+	os.Exit(1)
 }
 
+// write writes until it cannot.
 func write(peer, path, name string) error {
 	w, sync, err := open(peer, path)
 	if err != nil {
