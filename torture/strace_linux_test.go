@@ -67,6 +67,48 @@ func failCalls(t *testing.T, call, errno, when string, active bool) result {
 	return r
 }
 
+// TestAFailingFsyncCostsNobodyALine lets the fsyncs of one process fail. It
+// builds the file anew under the others, which go on with what they have open.
+func TestAFailingFsyncCostsNobodyALine(t *testing.T) {
+	needStrace(t)
+	times, repairs := runs(30), 0
+	var total result
+	for n := range times {
+		t.Run(fmt.Sprint("log", n), func(t *testing.T) {
+			dir, l := t.TempDir(), newLedger()
+			j := job{
+				Path: filepath.Join(dir, activeName), Goroutines: 2, Events: 400, Batch: 3, Padding: 200,
+				MaxFileSize: int64(8<<10) << (n % 5), Seed: uint64(n), Retry: true,
+			}
+			under := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", fmt.Sprintf("inject=fsync:error=EIO:when=%d+%d", 2+n%3, 7+n%5)}
+			var writers []*process
+			for i := range 3 {
+				j.Name = fmt.Sprint("w", i)
+				writers = append(writers, startUnder(t, l, j, under...))
+				under = nil
+			}
+			for _, w := range writers {
+				w.finishAll(t)
+			}
+			r := l.check(t, dir, terms{promised: inFile})
+			if want := len(writers) * j.Goroutines * j.Events; r.found != want || r.promised != want {
+				t.Errorf("%d events found, %d promised, want %d", r.found, r.promised, want)
+			}
+			settle(t, dir)
+			total.add(r)
+			suspects, err := filepath.Glob(filepath.Join(dir, "*.suspect"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			repairs += len(suspects)
+		})
+	}
+	if repairs == 0 {
+		t.Error("no file was repaired: do the fsyncs still fail?")
+	}
+	counts.add(t, times, total)
+}
+
 // needStrace skips the test where strace is missing or may not trace.
 func needStrace(t *testing.T) {
 	t.Helper()
