@@ -23,16 +23,17 @@ type quantiles struct{ p999, most []float64 }
 
 // latency: how long a call takes while archives are compressed beside it.
 func latency(dir string) ([]row, error) {
-	off := auditlog.WithoutCadenceSync()
+	off, sole := auditlog.WithoutCadenceSync(), auditlog.WithSoleOwner()
 	kinds := []struct {
 		name  string
 		write func(path string, times []time.Duration) error
 	}{
-		{"rotating", func(path string, times []time.Duration) error { return timeOurs(path, times, off) }},
-		{"without rotation", func(path string, times []time.Duration) error {
-			return timeOurs(path, times, off, auditlog.WithMaxFileSize(never))
+		{"sole owner", func(path string, times []time.Duration) error { return timeOurs(path, times, off, sole) }},
+		{"ours without rotation", func(path string, times []time.Duration) error {
+			return timeOurs(path, times, off, sole, auditlog.WithMaxFileSize(never))
 		}},
-		{"lumberjack", timeLumberjack},
+		{"zerolog+lumberjack with Compress", timeLumberjack},
+		{"shared", func(path string, times []time.Duration) error { return timeOurs(path, times, off) }},
 	}
 	found := make([]quantiles, len(kinds))
 	times := make([]time.Duration, latencyLines)
@@ -56,11 +57,15 @@ func latency(dir string) ([]row, error) {
 	text := func(q quantiles) string {
 		return fmt.Sprintf("%.0f µs (most: %.1f ms)", median(q.p999)/1e3, median(q.most)/1e6)
 	}
-	const what = "p99.9 of Append while 10 MiB archives are compressed"
-	by := func(i int) string { return fmt.Sprintf("%.2f ×", median(found[0].p999)/median(found[i].p999)) }
+	versus := func(what string, ours, theirs int) row {
+		by := median(found[ours].p999) / median(found[theirs].p999)
+		return row{what, text(found[ours]), kinds[theirs].name + ": " + text(found[theirs]), fmt.Sprintf("%.2f ×", by), ""}
+	}
+	const what = "p99.9 of Append while 10 MiB archives are compressed, "
 	return []row{
-		{what, text(found[0]), "ours without rotation: " + text(found[1]), by(1), ""},
-		{what, text(found[0]), "zerolog+lumberjack with Compress: " + text(found[2]), by(2), ""},
+		versus(what+"sole owner", 0, 1),
+		versus(what+"sole owner", 0, 2),
+		versus(what+"shared", 3, 2),
 	}, nil
 }
 
