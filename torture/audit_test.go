@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/otelaudit/otelaudit/auditlog"
@@ -172,13 +173,21 @@ func (r result) String() string {
 		r.promised, r.found, r.lost, r.doubled, r.disordered, r.torn)
 }
 
-func (r *result) add(o result) {
-	r.promised += o.promised
-	r.found += o.found
-	r.lost += o.lost
-	r.doubled += o.doubled
-	r.disordered += o.disordered
-	r.torn += o.torn
+// sum is that of the results of parallel runs.
+type sum struct {
+	mu sync.Mutex
+	result
+}
+
+func (s *sum) add(o result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.promised += o.promised
+	s.found += o.found
+	s.lost += o.lost
+	s.doubled += o.doubled
+	s.disordered += o.disordered
+	s.torn += o.torn
 }
 
 // terms are what a test demands of a log.

@@ -28,6 +28,7 @@ func meddle(t *testing.T, times int, test func(t *testing.T, m *meddling, times 
 	t.Helper()
 	for name, writers := range map[string]int{"sole owner": 1, "shared": 3} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			m := &meddling{dir: t.TempDir(), ledger: newLedger()}
 			m.path = filepath.Join(m.dir, activeName)
 			for n := range writers {
@@ -87,6 +88,7 @@ func (m *meddling) finish(t *testing.T) {
 // TestAMovedFileKeepsItsLines renames the active file under its writers, as
 // somebody does who rotates by hand.
 func TestAMovedFileKeepsItsLines(t *testing.T) {
+	t.Parallel() // most of it is waiting for somebody to notice
 	meddle(t, runs(50), func(t *testing.T, m *meddling, times int) result {
 		for n := range times {
 			if err := os.Rename(m.path, filepath.Join(m.dir, fmt.Sprintf("moved-%03d", n))); err != nil {
@@ -109,6 +111,7 @@ func TestAMovedFileKeepsItsLines(t *testing.T) {
 
 // TestARemovedFileComesBack removes the active file under its writers.
 func TestARemovedFileComesBack(t *testing.T) {
+	t.Parallel() // most of it is waiting for somebody to notice
 	meddle(t, runs(50), func(t *testing.T, m *meddling, times int) result {
 		for range times {
 			if err := os.Remove(m.path); err != nil {
@@ -125,6 +128,7 @@ func TestARemovedFileComesBack(t *testing.T) {
 // TestATruncationIsToldInTheLog empties the active file under its writers. The
 // events before are gone; how many bytes they were stands in the log.
 func TestATruncationIsToldInTheLog(t *testing.T) {
+	t.Parallel() // most of it is waiting for somebody to notice
 	meddle(t, runs(50), func(t *testing.T, m *meddling, times int) result {
 		for range times {
 			if err := os.Truncate(m.path, 0); err != nil {

@@ -14,13 +14,13 @@ func TestAFullDiskLosesNothingAndIsRecoveredFrom(t *testing.T) {
 	needRoot(t)
 	needCommand(t, "mount", "mount")
 	disks := runs(20)
-	var total result
+	var total sum
 	for n := range disks {
 		t.Run(fmt.Sprint("disk", n), func(t *testing.T) {
 			total.add(fillDisk(t, 0))
 		})
 	}
-	counts.add(t, disks, total)
+	counts.add(t, disks, total.result)
 }
 
 // TestAFullDiskCostsNoEventWhereTornOnesCannotBeCutBack is the same where half

@@ -29,11 +29,11 @@ func TestPowerCutsTakeArchivesFromOthers(t *testing.T) {
 			t.Run(peer+"/"+fs, func(t *testing.T) {
 				disk := newImage(t, fs)
 				cuts := runs(20)
-				var total result
+				var total sum
 				for n := range cuts {
 					total.add(cutPeer(t, disk, writer, peer, n))
 				}
-				counts.add(t, cuts, total)
+				counts.add(t, cuts, total.result)
 				lost += total.lost
 			})
 		}

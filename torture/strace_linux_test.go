@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -29,19 +31,22 @@ func TestFailingSystemCallsLoseNothing(t *testing.T) {
 		{"getdents64", false, []string{"EIO"}},
 	}
 	done := 0
-	var total result
-	for _, in := range injections {
-		for _, e := range in.errors {
-			// From the first call of a thread on, and from later ones.
-			for _, when := range []string{"1+7", "2+5", "3+11"}[:max(1, runs(30)/10)] {
-				t.Run(in.call+"/"+e+"/"+when, func(t *testing.T) {
-					total.add(failCalls(t, in.call, e, when, in.active))
+	var total sum
+	t.Run("call", func(t *testing.T) {
+		for _, in := range injections {
+			for _, e := range in.errors {
+				// From the first call of a thread on, and from later ones.
+				for _, when := range []string{"1+7", "2+5", "3+11"}[:max(1, runs(30)/10)] {
 					done++
-				})
+					t.Run(in.call+"/"+e+"/"+when, func(t *testing.T) {
+						t.Parallel()
+						total.add(failCalls(t, in.call, e, when, in.active))
+					})
+				}
 			}
 		}
-	}
-	counts.add(t, done, total)
+	})
+	counts.add(t, done, total.result)
 }
 
 func failCalls(t *testing.T, call, errno, when string, active bool) result {
@@ -71,42 +76,46 @@ func failCalls(t *testing.T, call, errno, when string, active bool) result {
 // builds the file anew under the others, which go on with what they have open.
 func TestAFailingFsyncCostsNobodyALine(t *testing.T) {
 	needStrace(t)
-	times, repairs := runs(30), 0
-	var total result
-	for n := range times {
-		t.Run(fmt.Sprint("log", n), func(t *testing.T) {
-			dir, l := t.TempDir(), newLedger()
-			j := job{
-				Path: filepath.Join(dir, activeName), Goroutines: 2, Events: 400, Batch: 3, Padding: 200,
-				MaxFileSize: int64(8<<10) << (n % 5), Seed: uint64(n), Retry: true,
-			}
-			under := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", fmt.Sprintf("inject=fsync:error=EIO:when=%d+%d", 2+n%3, 7+n%5)}
-			var writers []*process
-			for i := range 3 {
-				j.Name = fmt.Sprint("w", i)
-				writers = append(writers, startUnder(t, l, j, under...))
-				under = nil
-			}
-			for _, w := range writers {
-				w.finishAll(t)
-			}
-			r := l.check(t, dir, terms{promised: inFile})
-			if want := len(writers) * j.Goroutines * j.Events; r.found != want || r.promised != want {
-				t.Errorf("%d events found, %d promised, want %d", r.found, r.promised, want)
-			}
-			settle(t, dir)
-			total.add(r)
-			suspects, err := filepath.Glob(filepath.Join(dir, "*.suspect"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			repairs += len(suspects)
-		})
-	}
-	if repairs == 0 {
+	times := runs(30)
+	var repairs atomic.Int64
+	var total sum
+	t.Run("log", func(t *testing.T) {
+		for n := range times {
+			t.Run(strconv.Itoa(n), func(t *testing.T) {
+				t.Parallel()
+				dir, l := t.TempDir(), newLedger()
+				j := job{
+					Path: filepath.Join(dir, activeName), Goroutines: 2, Events: 400, Batch: 3, Padding: 200,
+					MaxFileSize: int64(8<<10) << (n % 5), Seed: uint64(n), Retry: true,
+				}
+				under := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", fmt.Sprintf("inject=fsync:error=EIO:when=%d+%d", 2+n%3, 7+n%5)}
+				var writers []*process
+				for i := range 3 {
+					j.Name = fmt.Sprint("w", i)
+					writers = append(writers, startUnder(t, l, j, under...))
+					under = nil
+				}
+				for _, w := range writers {
+					w.finishAll(t)
+				}
+				r := l.check(t, dir, terms{promised: inFile})
+				if want := len(writers) * j.Goroutines * j.Events; r.found != want || r.promised != want {
+					t.Errorf("%d events found, %d promised, want %d", r.found, r.promised, want)
+				}
+				settle(t, dir)
+				total.add(r)
+				suspects, err := filepath.Glob(filepath.Join(dir, "*.suspect"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				repairs.Add(int64(len(suspects)))
+			})
+		}
+	})
+	if repairs.Load() == 0 {
 		t.Error("no file was repaired: do the fsyncs still fail?")
 	}
-	counts.add(t, times, total)
+	counts.add(t, times, total.result)
 }
 
 // needStrace skips the test where strace is missing or may not trace.
