@@ -58,6 +58,9 @@ func (m *meddling) more(t *testing.T, n int) {
 	}
 }
 
+// stuckAfter is far longer than anything takes to be noticed.
+const stuckAfter = time.Minute
+
 // until waits for something to be seen in the folder.
 func (m *meddling) until(t *testing.T, what string, seen func() bool) {
 	t.Helper()

@@ -4,9 +4,8 @@
 // writers are processes of their own that use package auditlog as any program
 // would; the tests kill them, cut the power under them, fill their disk, make
 // their system calls fail and move their files away. What a writer was told
-// goes through a pipe the moment it was told, into a [ledger]; what the files
-// hold is read by an [audit] that shares no code with the log. Then both are
-// compared.
+// goes through a pipe the moment it was told, into a ledger; what the files
+// hold is read by code that the log does not share. Then both are compared.
 //
 // An ordinary go test does a tenth of the runs; -full, as in make torture, does
 // them all and prints a table of what was counted.

@@ -26,6 +26,7 @@ type process struct {
 	stderr bytes.Buffer
 	heard  chan struct{} // closed when the pipe has ended: everything that was told is in the ledger
 
+	tooOld   *time.Timer
 	waitOnce sync.Once
 	waitErr  error
 }
@@ -77,6 +78,10 @@ func startCommand(t *testing.T, l *ledger, j job, args []string, env ...string) 
 	if err := write.Close(); err != nil {
 		t.Fatal(err)
 	}
+	p.tooOld = time.AfterFunc(lifetime, func() {
+		t.Errorf("%s is still there after %v; the errors that it was told: %q", p.name, lifetime, l.said())
+		p.signal(t)
+	})
 	go p.hear(t, read)
 	t.Cleanup(func() { p.kill(t) })
 	return p
@@ -105,10 +110,15 @@ func (p *process) kill(t *testing.T) {
 	if p.cmd.ProcessState != nil {
 		return // it has been waited for: its number may be another's by now
 	}
+	p.signal(t)
+	_ = p.wait() // that it was killed is what was wanted
+}
+
+func (p *process) signal(t *testing.T) {
+	t.Helper()
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("kill %s: %v", p.name, err)
 	}
-	_ = p.wait() // that it was killed is what was wanted
 }
 
 // finish tells the writer to stop and fails the test if it does not end well.
@@ -123,32 +133,22 @@ func (p *process) finish(t *testing.T) {
 }
 
 // finishAll lets the writer do all of its job, and fails the test if it does
-// not end well or never does.
+// not end well.
 func (p *process) finishAll(t *testing.T) {
 	t.Helper()
-	stuck := time.AfterFunc(stuckAfter, func() {
-		t.Errorf("%s is still not done after %v; it was told %q", p.name, stuckAfter, last(p.ledger.said()))
-		_ = p.stdin.Close() // it stops, or is killed at the end of the test
-	})
-	defer stuck.Stop()
 	if err := p.wait(); err != nil {
 		t.Errorf("%s: %v: %s", p.name, err, p.stderr.String())
 	}
 }
 
-// stuckAfter is far more than any job takes.
-const stuckAfter = time.Minute
-
-func last(said []string) string {
-	if len(said) == 0 {
-		return ""
-	}
-	return said[len(said)-1]
-}
+// lifetime is far more than any writer needs. One that hangs is killed, so that
+// its test fails and cleans up before go test ends everything.
+const lifetime = 5 * time.Minute
 
 func (p *process) wait() error {
 	p.waitOnce.Do(func() {
-		<-p.heard // before Wait, which closes nothing of ours but ends the process's life
+		<-p.heard
+		p.tooOld.Stop() // before its number may become another's
 		p.waitErr = p.cmd.Wait()
 	})
 	return p.waitErr
