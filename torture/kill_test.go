@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -22,7 +23,7 @@ func TestKillNineLosesNothingThatWasAcknowledged(t *testing.T) {
 	var total sum
 	t.Run("log", func(t *testing.T) {
 		for done := 0; done < kills; done += perLog {
-			t.Run(fmt.Sprint(done/perLog), func(t *testing.T) {
+			t.Run(strconv.Itoa(done/perLog), func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(seed, uint64(done)))
 				total.add(killOneLog(t, random, min(perLog, kills-done)))
