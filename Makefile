@@ -62,6 +62,10 @@ test: require-cc ## all tests of all modules with the race detector
 			-- -race $(TESTFLAGS) ./... || failed=1; \
 	done; exit $$failed
 
+.PHONY: torture
+torture: ## all the runs of torture/, as root: kills, power cuts, full disks, failing system calls
+	cd torture && go test -count 1 -timeout 60m -full
+
 .PHONY: require-cc
 require-cc:
 	@if [ "$$(go env CGO_ENABLED)" != 1 ] || ! command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null; then \

@@ -33,3 +33,16 @@ require (
 )
 
 replace github.com/otelaudit/otelaudit => ../
+
+require (
+	github.com/DeRuina/timberjack v1.4.9
+	github.com/rs/zerolog v1.35.1
+	go.uber.org/zap v1.28.0
+	gopkg.in/natefinch/lumberjack.v2 v2.2.1
+)
+
+require (
+	github.com/mattn/go-colorable v0.1.14 // indirect
+	github.com/mattn/go-isatty v0.0.20 // indirect
+	go.uber.org/multierr v1.10.0 // indirect
+)

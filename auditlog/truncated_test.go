@@ -1,0 +1,81 @@
+package auditlog_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/vfs"
+)
+
+// truncatingFS empties a file before the first byte of it is read.
+type truncatingFS struct {
+	vfs.OS
+
+	armed bool
+}
+
+func (f *truncatingFS) Open(name string, how vfs.How) (vfs.File, error) {
+	file, err := f.OS.Open(name, how)
+	return &truncatingFile{file, f}, err
+}
+
+type truncatingFile struct {
+	vfs.File
+
+	fs *truncatingFS
+}
+
+func (f *truncatingFile) ReadAt(p []byte, off int64) (int, error) {
+	if f.fs.armed {
+		f.fs.armed = false
+		if err := f.Truncate(0); err != nil {
+			return 0, err
+		}
+	}
+	return f.File.ReadAt(p, off)
+}
+
+// TestTruncationBehindTheLookAtTheFileIsNoError: who truncates takes no lock,
+// so the file may be shorter when its end is read than when its size was.
+func TestTruncationBehindTheLookAtTheFileIsNoError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	disk := new(truncatingFS)
+	log, err := auditlog.Open(path, auditlog.WithFS(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Append(t.Context(), numbered("w", 0)); err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := foreign.WriteString("{\"n\":1}\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := foreign.Close(); err != nil {
+		t.Fatal(err)
+	}
+	disk.armed = true // the end is read because another process wrote last
+	if err := log.Append(t.Context(), numbered("w", 2)); err != nil {
+		t.Error(err)
+	}
+	if disk.armed {
+		t.Fatal("nothing was read, so nothing was truncated")
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], `"truncated_length":`) || !strings.Contains(lines[1], `"n":2`) {
+		t.Errorf("got %q, want an event that tells of the truncation, then event 2", lines)
+	}
+}

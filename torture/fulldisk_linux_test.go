@@ -1,0 +1,75 @@
+package torture
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestAFullDiskLosesNothingAndIsRecoveredFrom fills a file system of 1 MiB with
+// two writers, waits until they were refused some appends, and makes room.
+func TestAFullDiskLosesNothingAndIsRecoveredFrom(t *testing.T) {
+	needRoot(t)
+	needCommand(t, "mount", "mount")
+	disks := runs(20)
+	var total sum
+	for n := range disks {
+		t.Run(fmt.Sprint("disk", n), func(t *testing.T) {
+			total.add(fillDisk(t, 0))
+		})
+	}
+	counts.add(t, disks, total.result)
+}
+
+// TestAFullDiskCostsNoEventWhereTornOnesCannotBeCutBack is the same where half
+// a line stays in the file: the next one must not be glued to it.
+func TestAFullDiskCostsNoEventWhereTornOnesCannotBeCutBack(t *testing.T) {
+	needRoot(t)
+	needStrace(t)
+	const manyTorn = 1000
+	r := fillDisk(t, manyTorn, "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=ftruncate", "-e", "inject=ftruncate:error=EIO")
+	if r.torn == 0 {
+		t.Error("no torn line was left: does the disk still get full?")
+	}
+	counts.add(t, 1, r)
+}
+
+// fillDisk runs the writers under a command, if one is given, and allows a
+// number of torn lines.
+func fillDisk(t *testing.T, torn int, under ...string) result {
+	t.Helper()
+	disk := filepath.Join(t.TempDir(), "mnt")
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", disk)
+	t.Cleanup(func() { run(t, "umount", disk) })
+
+	l := newLedger()
+	// With rotations the disk gets full at other places: while an archive is
+	// renamed, compressed, or the next file made.
+	limit := []int64{64 << 10, 256 << 10, 0}[rand.IntN(3)]
+	var writers []*process
+	for n := range 2 {
+		writers = append(writers, startUnder(t, l, job{
+			Path: filepath.Join(disk, activeName), Name: fmt.Sprint("w", n), Goroutines: 2,
+			Batch: []int{1, 20}[rand.IntN(2)], Padding: 2000, MaxFileSize: limit, Seed: rand.Uint64(), Retry: true,
+		}, under...))
+	}
+	const refusals = 20
+	if !l.awaitUntil(writers[0].name, func() bool { return len(l.errors) >= refusals }) {
+		t.Fatalf("%s ended by itself: %s", writers[0].name, writers[0].stderr.String())
+	}
+	run(t, "mount", "-o", "remount,size=64M", disk)
+	for _, w := range writers {
+		if !l.await(w.name, l.inFile(w.name)+200) {
+			t.Fatalf("%s ended by itself: %s", w.name, w.stderr.String())
+		}
+		w.finish(t)
+	}
+	r := l.check(t, disk, terms{promised: inFile, torn: torn})
+	settle(t, disk)
+	return r
+}
