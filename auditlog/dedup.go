@@ -18,8 +18,9 @@ import (
 //     request id,
 //   - an event made of a span and one that was not, with the same span id, when
 //     there is exactly one of each,
-//   - the two records that Gemini CLI emits for a response, with the same
-//     id.
+//   - the two records that Gemini CLI emits for a response. They have no id in
+//     common, but the same session, event.timestamp and tokens: both are made of
+//     one object.
 //
 // Pairs are looked for among the last dedupWindow events with usage: calls end
 // as their records are emitted, and memory has to end somewhere.
@@ -61,10 +62,12 @@ func (k callKind) partners() []callKind {
 // call is an event with usage.
 type call struct {
 	amounts
-	kind   callKind
-	ids    [2]uint64 // hashes of its response and request id, 0: none
-	span   uint64    // hash of its span id, 0: none
-	group  string    // key of its group
+	kind callKind
+	// ids are hashes of its response and request id, and of what Gemini CLI's
+	// two records have in common; 0: none.
+	ids    [3]uint64
+	span   uint64 // hash of its span id, 0: none
+	group  string // key of its group
 	paired bool
 	// indexed tells that it is among the calls of its span.
 	indexed bool
@@ -85,18 +88,22 @@ type spanCalls struct {
 
 // callKeys are what tells calls apart, in the order of the constants below.
 var callKeys = jsonline.NewKeys(keySpanID, keySpanMade,
-	"gen_ai.response.id", "response_id", "llm.response.id", "request_id", "gen_ai.request.id")
+	keyEventTimestamp, "gen_ai.response.id", "ai.response.id", "response_id", "request_id", "gen_ai.request.id")
 
 const (
 	callSpanID = iota
 	callSpanMade
+	callTimestamp
 	callFirstResponseID
 	callFirstRequestID = callFirstResponseID + 3
 	callKeyCount       = callFirstRequestID + 2
 )
 
-// keySpanMade is the attribute that an event made of a span has.
-const keySpanMade = "otelaudit.span.name"
+const (
+	// keySpanMade is the attribute that an event made of a span has.
+	keySpanMade       = "otelaudit.span.name"
+	keyEventTimestamp = "event.timestamp"
+)
 
 // The two events that Gemini CLI emits for one response.
 const (
@@ -120,6 +127,9 @@ func callOf(raw []byte, f *fields, a amounts, values [][]byte) *call {
 	case isString(f[fieldEvent], eventGenAIDetails):
 		c.kind = callGeminiG
 	}
+	if c.kind == callGemini || c.kind == callGeminiG {
+		c.ids[2] = hashAll(values[callTimestamp], f[fieldSession], f[fieldInput], f[fieldOutput])
+	}
 	c.span = hashID(values[callSpanID])
 	for i := callFirstResponseID; i < callKeyCount; i++ {
 		which := 0
@@ -142,6 +152,20 @@ func hashID(lit []byte) uint64 {
 		lit = jsonline.AppendString(nil, jsonline.Unquote(lit))
 	}
 	return max(maphash.Bytes(idSeed, lit), 1)
+}
+
+// hashAll hashes raw values; if one is not there, it is 0.
+func hashAll(values ...[]byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(idSeed)
+	for _, v := range values {
+		if v == nil {
+			return 0
+		}
+		h.Write(v)     //nolint:errcheck,gosec // it never fails
+		h.WriteByte(0) //nolint:errcheck,gosec // it never fails
+	}
+	return max(h.Sum64(), 1)
 }
 
 func newDeduper(replace func(a, b, merged *call)) *deduper {

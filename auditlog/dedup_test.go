@@ -27,6 +27,8 @@ func member(key, value string) string { return fmt.Sprintf(",%q:%q", key, value)
 // which two calls only look like one.
 func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 	response, span := member("gen_ai.response.id", "r-1"), member("span_id", "eee19b7ec3c1b174")
+	turn := member("session_id", "s") + member("event.timestamp", "2026-02-13T14:30:22.123Z")
+	other := member("session_id", "s") + member("event.timestamp", "2026-02-13T14:30:22.124Z")
 	for name, test := range map[string]struct {
 		lines  []string
 		events int64
@@ -48,10 +50,16 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 		"an id that is no text":                {[]string{call("llm", `,"request_id":1`), call("chat", `,"request_id":1`, spanMade)}, 2, 0},
 		"without usage":                        {[]string{`{"event":"llm","gen_ai.response.id":"r-1"}` + "\n", call("chat", response, spanMade)}, 2, 0},
 		"Gemini CLI": {[]string{
-			call("gemini_cli.api_response", response), call("gen_ai.client.inference.operation.details", response),
+			call("gemini_cli.api_response", turn), call("gen_ai.client.inference.operation.details", turn, response),
 		}, 1, 0},
 		"Gemini CLI, two responses": {[]string{
-			call("gemini_cli.api_response", response), call("gen_ai.client.inference.operation.details", member("gen_ai.response.id", "r-2")),
+			call("gemini_cli.api_response", turn), call("gen_ai.client.inference.operation.details", other, response),
+		}, 2, 0},
+		"Gemini CLI, two of the one kind": {[]string{
+			call("gemini_cli.api_response", turn), call("gemini_cli.api_response", turn),
+		}, 2, 0},
+		"details of somebody else": {[]string{
+			call("gen_ai.client.inference.operation.details", turn), call("gen_ai.client.inference.operation.details", turn),
 		}, 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

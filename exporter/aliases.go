@@ -137,6 +137,12 @@ var aliases = map[otelline.Field][]source{
 	// A config is the record's own attribute or none.
 }
 
+// repeatsUsage reports whether events of that name repeat the usage of others,
+// so that none is derived from them: Copilot Chat tells of each response with
+// copilot_chat.agent.turn besides
+// gen_ai.client.inference.operation.details.
+func repeatsUsage(event string) bool { return event == "copilot_chat.agent.turn" }
+
 // Keys that the sources and the name of the event look at besides.
 const (
 	keyCurrency         = "gen_ai.usage.cost.currency"

@@ -189,7 +189,10 @@ func (enc *encoder) append(record *sdklog.Record, now time.Time, session string)
 	r := &enc.reading // calls through the table would move a local one to the heap
 	r.event = r.name(record)
 	o := enc.originOf(record)
+	sums := r.withoutUsage
+	r.withoutUsage = sums || repeatsUsage(r.event)
 	r.derive(&l.Derived, o, session, enc.log.SessionID())
+	r.withoutUsage = sums
 	l.Event, l.Time, l.Origin = r.event, r.time(record, now), o.encoded
 	l.UID = nil
 	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
