@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // archiveSummary says what a compressed archive holds, so that a reader with a
@@ -55,7 +57,7 @@ func summarize(path string, plain io.ReaderAt, size int64) (archiveSummary, erro
 	scan := newFileScan(c, Cursor{}, func(*DamageError) { sum.damaged++ })
 	err := scan.all(context.Background(), func(s *fileScan) bool {
 		sum.events++
-		t, ok := parseTimeLiteral(s.fields[fieldTime])
+		t, ok := jsonline.ParseTime(s.fields[fieldTime])
 		if !ok {
 			return true
 		}

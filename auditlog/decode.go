@@ -53,7 +53,7 @@ func (e Entry) Event() (Event, error) {
 func (e *Event) setField(key string, value []byte) (ok bool) {
 	switch key {
 	case keyTime:
-		e.Time, ok = parseTimeLiteral(value)
+		e.Time, ok = jsonline.ParseTime(value)
 	case keyEvent:
 		e.Name, ok = stringValue(value)
 	case keySession:

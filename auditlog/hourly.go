@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // HourlySpend sums what was spent since the start of the hour that was hours
@@ -409,7 +411,7 @@ type hourPart struct {
 }
 
 func (p *hourPart) event(s *fileScan) {
-	t, ok := parseTimeLiteral(s.fields[fieldTime])
+	t, ok := jsonline.ParseTime(s.fields[fieldTime])
 	if !ok {
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // Accuracy says how many navigations were validated.
@@ -184,7 +186,7 @@ type timedQuery struct {
 }
 
 func (l *latest) add(f *fields, query GateQuery) {
-	t, ok := parseTimeLiteral(f[fieldTime])
+	t, ok := jsonline.ParseTime(f[fieldTime])
 	if !ok {
 		t = time.Time{}.AddDate(-2, 0, 0) // before the year 0000
 	}

@@ -183,7 +183,7 @@ func (m *matcher) matches(f *fields) bool {
 	if !m.timed {
 		return true
 	}
-	t, ok := parseTimeLiteral(f[fieldTime])
+	t, ok := jsonline.ParseTime(f[fieldTime])
 	return ok && (m.Since.IsZero() || !t.Before(m.Since)) && (m.Until.IsZero() || t.Before(m.Until))
 }
 

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // Reader reads the files of a log: its archives, oldest first, then the active
@@ -73,7 +75,7 @@ func (e Entry) Time() (time.Time, bool) {
 	if f.scan(e.Raw) != nil {
 		return time.Time{}, false
 	}
-	return parseTimeLiteral(f[fieldTime])
+	return jsonline.ParseTime(f[fieldTime])
 }
 
 // damageLogger is where damage is told of when the caller does not ask for it.

@@ -216,7 +216,7 @@ func timeKey(period time.Duration, layout string) func(dst []byte, f *fields) []
 	var start time.Time
 	var text []byte
 	return func(dst []byte, f *fields) []byte {
-		t, ok := parseTimeLiteral(f[fieldTime])
+		t, ok := jsonline.ParseTime(f[fieldTime])
 		if !ok {
 			return dst
 		}

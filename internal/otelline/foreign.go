@@ -39,7 +39,7 @@ func (d *Decoder) decodeForeign(raw []byte, offset int64) (sdklog.Record, error)
 	for _, m := range d.members {
 		switch string(m.key) {
 		case keyTime:
-			if t, ok := parseTime(m.value); ok {
+			if t, ok := jsonline.ParseTime(m.value); ok {
 				at, timed = t, true
 				continue
 			}
@@ -98,10 +98,4 @@ func (d *Decoder) foreignName(key []byte) attribute.Key {
 func foreignUID(raw []byte, offset int64) string {
 	data := append(append([]byte{}, raw...), '\n')
 	return uuid.NewSHA1(uidNamespace, strconv.AppendInt(data, offset, 10)).String()
-}
-
-// parseTime reads the raw value of ts.
-func parseTime(lit []byte) (time.Time, bool) {
-	t, err := time.Parse(time.RFC3339, textOf(lit))
-	return t.UTC(), err == nil
 }

@@ -1,4 +1,4 @@
-package auditlog
+package jsonline
 
 import (
 	"math/rand/v2"

@@ -1,15 +1,13 @@
-package auditlog
+package jsonline
 
 import (
 	"slices"
 	"time"
-
-	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
-// parseTimeLiteral reads the raw value of ts; nil is none.
-func parseTimeLiteral(lit []byte) (time.Time, bool) {
-	if jsonline.KindOf(lit) != jsonline.String {
+// ParseTime reads a raw value that is a time, the ts of a line; nil is none.
+func ParseTime(lit []byte) (time.Time, bool) {
+	if KindOf(lit) != String {
 		return time.Time{}, false
 	}
 	text := lit[1 : len(lit)-1]
@@ -17,7 +15,7 @@ func parseTimeLiteral(lit []byte) (time.Time, bool) {
 		return t, true
 	}
 	if slices.Contains(text, '\\') {
-		return parseTime(jsonline.AppendUnquoted(nil, lit))
+		return parseTime(AppendUnquoted(nil, lit))
 	}
 	return time.Time{}, false
 }
