@@ -20,8 +20,10 @@ import (
 // appended since, by whatever process and across rotations. The first call
 // reads the log as far back as it takes; so does one that asks for more hours
 // than any before, and one that finds archives removed or changed in their
-// order. An active file that was truncated or replaced is read again. What is
-// changed in place, in a part that was read before, is not noticed.
+// order, which shows with the next line that is appended: as long as nothing
+// happens to the active file, it looks at nothing else. An active file that was
+// truncated or replaced is read again. What is changed in place, in a part that was
+// read before, is not noticed.
 //
 // Damage is logged once, when it is met, and that of the active file's last
 // line when its line feed is there.
@@ -140,18 +142,21 @@ func (h *hourlySpend) update(ctx context.Context, r *Reader, now int64) error {
 // updateActive is update for the usual case, that nothing happened or that
 // lines were appended to the same active file. Else it reports false.
 func (h *hourlySpend) updateActive(ctx context.Context, r *Reader) (done bool, err error) {
+	info, err := os.Stat(r.path)
+	known := err == nil && h.active.info != nil && os.SameFile(info, h.active.info)
+	if known && h.folder.known() && info.Size() == h.active.info.Size() && info.ModTime().Equal(h.active.info.ModTime()) {
+		// Whoever appends or rotates changes this file. That an archive was
+		// removed meanwhile shows with the next line.
+		return true, nil
+	}
 	if folder, err := r.folderState(); err != nil || !h.folder.same(folder) {
 		return false, ignoreNotExist(err)
 	}
-	info, err := os.Stat(r.path)
 	if err != nil {
 		return h.active.info == nil && errors.Is(err, fs.ErrNotExist), nil // what else it is, updateAll says
 	}
-	if h.active.info == nil || !os.SameFile(info, h.active.info) {
+	if !known {
 		return false, nil
-	}
-	if info.Size() == h.active.info.Size() && info.ModTime().Equal(h.active.info.ModTime()) {
-		return true, nil
 	}
 	file, err := openRegular(r.path)
 	if err != nil {
@@ -337,6 +342,9 @@ func (r *Reader) folderState() (folderState, error) {
 	t := info.ModTime()
 	return folderState{modTime: t, settled: time.Since(t) > timeGranularity}, nil
 }
+
+// known reports whether the files of the folder were read to the end.
+func (before folderState) known() bool { return before.none || !before.modTime.IsZero() }
 
 // same reports whether nothing was added or removed between before and now.
 func (before folderState) same(now folderState) bool {

@@ -139,6 +139,7 @@ func (m *hourlyModel) step() string {
 		if names := m.archives(); len(names) > 0 {
 			m.must(os.Remove(names[m.random.IntN(len(names))]))
 		}
+		m.append(m.lines(1)) // with which it shows
 		return "remove an archive"
 	case 15:
 		for _, name := range m.archives() {
