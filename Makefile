@@ -59,7 +59,7 @@ test: require-cc ## all tests of all modules with the race detector
 		cd "$(CURDIR)/$$module" && \
 		$(TOOL) gotestsum --format standard-quiet --format-hide-empty-pkg \
 			--jsonfile "$(BUILD)/test/module-$$module.json" \
-			-- -race $(TESTFLAGS) ./... || failed=1; \
+			-- -race -timeout 25m $(TESTFLAGS) ./... || failed=1; \
 	done; exit $$failed
 
 .PHONY: torture
