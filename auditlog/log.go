@@ -132,10 +132,11 @@ func (l *Log) start() error {
 			return err
 		}
 	}
-	for _, name := range []string{l.path + nextSuffix, l.path + repairSuffix} {
-		if err := l.removeIfThere(name); err != nil {
-			return err
-		}
+	if err := l.removeIfThere(l.path + nextSuffix); err != nil {
+		return err
+	}
+	if err := l.removeLeftover(l.path + repairSuffix); err != nil && !errors.Is(err, ErrLocked) {
+		return err
 	}
 	if err := l.finishRotations(); err != nil {
 		return fmt.Errorf("finish interrupted rotations: %w", err)
