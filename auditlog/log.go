@@ -187,7 +187,7 @@ func makeFolder(dir string) error {
 
 // warnOfLocks tells of file systems whose locks do not hold between machines.
 func (l *Log) warnOfLocks() {
-	kind, err := vfs.UntrustedLocks(l.dir)
+	kind, err := l.fs.UntrustedLocks(l.dir)
 	switch {
 	case err != nil:
 		l.log.Warn("auditlog: cannot tell the kind of the file system", slog.String("path", l.dir), slog.Any("error", err))
