@@ -15,6 +15,7 @@ import (
 // TestLogConcurrentSafe calls all methods of one Log that write from several
 // goroutines, and closes it under them.
 func TestLogConcurrentSafe(t *testing.T) {
+	t.Parallel()
 	for name, opts := range map[string][]auditlog.Option{"shared": nil, "sole owner": {auditlog.WithSoleOwner()}} {
 		t.Run(name, func(t *testing.T) {
 			for range 3 {
