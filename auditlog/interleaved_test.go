@@ -1,6 +1,7 @@
 package auditlog_test
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -174,7 +175,9 @@ func TestARepairLeavesTheTemporaryFileOfAnotherAlone(t *testing.T) {
 		if err != nil {
 			t.Errorf("Append to a log whose file was removed: %v", err)
 		}
-		<-repaired
+		if err := <-repaired; !errors.Is(err, auditlog.ErrLocked) {
+			t.Errorf("Sync = %v while another process is at the temporary file, want ErrLocked", err)
+		}
 		time.Sleep(2 * time.Second) // both try again what did not work at once
 		s.closeAll(logs[0], other)
 		found, damage := s.read()
