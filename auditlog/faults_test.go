@@ -191,10 +191,15 @@ func (s *story) checkNoMisuse() {
 	}
 }
 
-// eachMode runs a test for logs that are shared and such that are not.
+// eachMode runs a test for logs that are shared and such that are not, beside
+// other tests.
 func eachMode(t *testing.T, test func(t *testing.T, opts ...auditlog.Option)) {
-	t.Run("shared", func(t *testing.T) { test(t) })
-	t.Run("sole owner", func(t *testing.T) { test(t, auditlog.WithSoleOwner()) })
+	for name, opts := range map[string][]auditlog.Option{"shared": nil, "sole owner": {auditlog.WithSoleOwner()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, opts...)
+		})
+	}
 }
 
 // operations returns the operations of the story when nothing fails.
@@ -226,6 +231,7 @@ func operations(t *testing.T, opts ...auditlog.Option) (ops []string) {
 // TestEachFailedOperation fails every operation in turn, in every way, once
 // and for a while, and holds the log to what its appends said.
 func TestEachFailedOperation(t *testing.T) {
+	t.Parallel()
 	eachMode(t, func(t *testing.T, opts ...auditlog.Option) {
 		ops := operations(t, opts...)
 		for _, fault := range []memfs.Fault{memfs.Refused, memfs.Applied, memfs.Short} {
@@ -279,6 +285,7 @@ func TestEachFailedOperation(t *testing.T) {
 
 // TestKilledAtEachOperation kills the process before every operation.
 func TestKilledAtEachOperation(t *testing.T) {
+	t.Parallel()
 	eachMode(t, func(t *testing.T, opts ...auditlog.Option) {
 		for k := range operations(t, opts...) {
 			synctest.Test(t, func(t *testing.T) {
@@ -312,6 +319,7 @@ func (s *story) dieAt(k int) *string {
 // TestPowerCutAtEachOperation cuts the power before every operation, several
 // times, since chance decides what of the unsynced survives.
 func TestPowerCutAtEachOperation(t *testing.T) {
+	t.Parallel()
 	eachMode(t, func(t *testing.T, opts ...auditlog.Option) {
 		for k := range operations(t, opts...) {
 			for seed := range uint64(2) {

@@ -197,7 +197,7 @@ func (l *Log) lackingIn(name string, chunks []chunk) (lacking []chunk, err error
 // restore brings back an active file that somebody removed, through the
 // descriptor: to the path, or, if a new file is there already, as an archive.
 //
-//	write(temporary file), fsync
+//	open(temporary file, O_EXCL), flock, write, fsync
 //	rename(temporary, path)    not replacing anything, or to an archive's name
 //	fsync(folder)
 //	chmod(removed file)        other processes that have it open know then
@@ -215,7 +215,7 @@ func (l *Log) restore(size int64) error {
 		}
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("bring back the removed file: %w", err), f.Close(), l.removeIfThere(temp))
+		return errors.Join(fmt.Errorf("bring back the removed file: %w", err), l.removeIfThere(temp), f.Close())
 	}
 	l.counts.recovered.Add(1)
 	l.log.Warn("auditlog: the active file was removed; its content is back",

@@ -157,6 +157,7 @@ func (m *hourlyModel) step() string {
 // TestHourlySpendIsThatOfAWholeRead asks a Reader that remembers, after each of
 // many things that happen to a log, and wants what one says that reads all.
 func TestHourlySpendIsThatOfAWholeRead(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(12) {
 		m := newHourlyModel(t, seed)
 		m.append(m.lines(50))

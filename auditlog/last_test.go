@@ -34,6 +34,7 @@ func (h damageHandler) Handle(_ context.Context, record slog.Record) error {
 // damage, with lines longer than the windows that are read, and wants what a
 // query ends with; the damage among them is told of as a query tells of it.
 func TestLastEventsAreTheEndOfAQuery(t *testing.T) {
+	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 8))
 	for round := range 24 {
 		r := writeFiles(t, random, 1+random.IntN(400))

@@ -132,10 +132,11 @@ func (l *Log) start() error {
 			return err
 		}
 	}
-	for _, name := range []string{l.path + nextSuffix, l.path + repairSuffix} {
-		if err := l.removeIfThere(name); err != nil {
-			return err
-		}
+	if err := l.removeIfThere(l.path + nextSuffix); err != nil {
+		return err
+	}
+	if err := l.removeLeftover(l.path + repairSuffix); err != nil && !errors.Is(err, ErrLocked) {
+		return err
 	}
 	if err := l.finishRotations(); err != nil {
 		return fmt.Errorf("finish interrupted rotations: %w", err)
@@ -186,7 +187,7 @@ func makeFolder(dir string) error {
 
 // warnOfLocks tells of file systems whose locks do not hold between machines.
 func (l *Log) warnOfLocks() {
-	kind, err := vfs.UntrustedLocks(l.dir)
+	kind, err := l.fs.UntrustedLocks(l.dir)
 	switch {
 	case err != nil:
 		l.log.Warn("auditlog: cannot tell the kind of the file system", slog.String("path", l.dir), slog.Any("error", err))

@@ -119,6 +119,7 @@ func TestReaderAcceptsWhatAnyJSONWriterProduces(t *testing.T) {
 }
 
 func TestMissingKeysAndBlankLinesAreNoDamage(t *testing.T) {
+	t.Parallel()
 	r := putLog(t, map[string]string{activeName: "\n \t\n{}\n\r\n" + strings.Repeat(" ", 2<<20) + "\n{\"a\":1}\n  "})
 	found, damage := read(t, r, auditlog.Filter{})
 	want := []string{"audit.jsonl:3:4 {}", fmt.Sprintf(`audit.jsonl:6:%d {"a":1}`, 4+3+2+2<<20+1)}
@@ -317,6 +318,7 @@ func TestMultiMemberArchiveIsReadWhole(t *testing.T) {
 // TestDamagedArchiveIsReadAsFarAsItGoes cuts an archive at every byte and
 // flips every bit of it.
 func TestDamagedArchiveIsReadAsFarAsItGoes(t *testing.T) {
+	t.Parallel()
 	var content strings.Builder
 	for n := range 20 {
 		fmt.Fprintf(&content, "{\"n\":%d,\"x\":%q}\n", n, strings.Repeat(strconv.Itoa(n*n*7919), 5))

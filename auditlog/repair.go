@@ -20,6 +20,7 @@ const (
 // thrown the pages away and marked them clean: another fsync of that file
 // would succeed and mean nothing, so there is none. Instead, under the lock:
 //
+//	open(temporary file, O_EXCL), flock
 //	write(temporary file)      the synced part, read back, and our unsynced lines
 //	fsync(temporary file)
 //	link(active, suspect)      the evidence
@@ -127,7 +128,7 @@ func (l *Log) rewrite(size int64, cause error) error {
 		}
 	}
 	if err != nil {
-		return errors.Join(err, f.Close(), l.removeIfThere(temp))
+		return errors.Join(err, l.removeIfThere(temp), f.Close())
 	}
 	l.counts.recovered.Add(1)
 	err = l.takeOver(f, info, "")
@@ -156,16 +157,13 @@ const rebuildBlock = 4096
 // tells what happened stands at its end. It is synced and locked; info tells of it.
 func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.File, info vfs.Info, err error) {
 	temp := l.path + repairSuffix
-	if err := l.removeIfThere(temp); err != nil {
-		return nil, info, err
-	}
-	f, err := l.fs.Open(temp, vfs.Create)
+	f, err := l.makeTemporary(temp)
 	if err != nil {
 		return nil, info, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.Close(), l.removeIfThere(temp))
+			err = errors.Join(err, l.removeIfThere(temp), f.Close())
 		}
 	}()
 	from := l.unsynced.from(size)
@@ -191,9 +189,6 @@ func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.Fil
 	}
 	if err := f.Sync(); err != nil {
 		return nil, info, err
-	}
-	if free, err := f.Lock(false); err != nil || !free {
-		return nil, info, errors.Join(err, errBusy(free))
 	}
 	info, err = f.Stat()
 	return f, info, err

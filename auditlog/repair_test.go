@@ -20,6 +20,7 @@ import (
 // system makes the kernel drop what it should have written, and cuts the power
 // some time later.
 func TestPowerCutAfterAFailedSync(t *testing.T) {
+	t.Parallel()
 	eachMode(t, func(t *testing.T, opts ...auditlog.Option) {
 		for j, op := range operations(t, opts...) {
 			if op != "fsync" && op != "fsyncdir" {

@@ -172,6 +172,7 @@ func TestSectionsChangeNothing(t *testing.T) {
 }
 
 func TestLineLongerThanManySectionsBelongsToOne(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	long := strings.Repeat("x", 3*hopelessSize)
 	content := "{}\n{\"long\":\"" + long + "\"}\n" + long + "\n{\"long\":\"" + long + "\"}"
@@ -188,6 +189,7 @@ func TestLineLongerThanManySectionsBelongsToOne(t *testing.T) {
 }
 
 func TestAStoppedReadLeavesNobodyReading(t *testing.T) {
+	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
 	r := writeFiles(t, random, 5000)
 	r.sectionSize = 100

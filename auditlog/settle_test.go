@@ -44,6 +44,7 @@ func (f steppedFolder) isArchive(a archive, file *os.File, deep bool) (bool, err
 // rotations and compressions go on beside it, each of their steps before or
 // behind each of its own.
 func TestSettleSeesEveryEventOnceWhereverRotationsFall(t *testing.T) {
+	t.Parallel()
 	const steps = 8
 	for rename := range steps {
 		for create := rename; create < steps; create++ {

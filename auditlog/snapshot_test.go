@@ -182,6 +182,7 @@ func TestArchiveIsReadInTheFormItHasTaken(t *testing.T) {
 // TestReadersKeepUpWithFastRotation reads while eight writers, each with a Log
 // of its own as processes have, rotate as fast as they can.
 func TestReadersKeepUpWithFastRotation(t *testing.T) {
+	t.Parallel()
 	const writers, events = 8, 150
 	path := filepath.Join(t.TempDir(), activeName)
 	var appended [writers]atomic.Int64

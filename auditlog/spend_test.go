@@ -85,6 +85,7 @@ func TestSpendIsTheJSONOfTheCommand(t *testing.T) {
 }
 
 func TestSumsKeepTheirDigits(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		lines string
 		want  auditlog.Totals

@@ -52,6 +52,7 @@ func files(t *testing.T, dir string) (names []string) {
 
 // TestRotationKeepsEveryEventOnceAndInOrder writes 35 MiB from 4 goroutines.
 func TestRotationKeepsEveryEventOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	const (
 		writers = 4
 		limit   = 10 << 20
@@ -360,6 +361,7 @@ func TestOpenFinishesInterruptedCompression(t *testing.T) {
 }
 
 func TestTwoLogsShareOnePath(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	var wg sync.WaitGroup
 	const logs, events = 4, 2000

@@ -19,16 +19,17 @@ func TestFailingSystemCallsLoseNothing(t *testing.T) {
 	needStrace(t)
 	injections := []struct {
 		call   string
-		active bool // only on the active file: the others are the pipe's and the runtime's
+		only   string // on this file: the others are the pipe's and the runtime's
 		errors []string
 	}{
-		{"write", true, []string{"ENOSPC", "EIO", "EINTR"}},
-		{"fsync", false, []string{"EIO", "ENOSPC"}},
-		{"renameat2", false, []string{"EIO", "ENOSPC"}},
-		{"unlinkat", false, []string{"EACCES", "EIO"}},
-		{"flock", false, []string{"ENOLCK", "EINTR"}},
-		{"fstat", false, []string{"EIO"}},
-		{"getdents64", false, []string{"EIO"}},
+		{"write", activeName, []string{"ENOSPC", "EDQUOT", "EIO", "EINTR"}},
+		{"fsync", "", []string{"EIO", "ENOSPC", "EDQUOT"}},
+		{"openat", activeName + ".next", []string{"EACCES", "EROFS", "EDQUOT", "EMFILE"}},
+		{"renameat2", "", []string{"EIO", "ENOSPC", "EDQUOT", "EACCES", "EROFS"}},
+		{"unlinkat", "", []string{"EACCES", "EIO", "EROFS"}},
+		{"flock", "", []string{"ENOLCK", "EINTR"}},
+		{"fstat", "", []string{"EIO"}},
+		{"getdents64", "", []string{"EIO"}},
 	}
 	done := 0
 	var total sum
@@ -40,7 +41,7 @@ func TestFailingSystemCallsLoseNothing(t *testing.T) {
 					done++
 					t.Run(in.call+"/"+e+"/"+when, func(t *testing.T) {
 						t.Parallel()
-						total.add(failCalls(t, in.call, e, when, in.active))
+						total.add(failCalls(t, in.call, e, when, in.only))
 					})
 				}
 			}
@@ -49,15 +50,15 @@ func TestFailingSystemCallsLoseNothing(t *testing.T) {
 	counts.add(t, done, total.result)
 }
 
-func failCalls(t *testing.T, call, errno, when string, active bool) result {
+func failCalls(t *testing.T, call, errno, when, only string) result {
 	t.Helper()
 	dir, l := t.TempDir(), newLedger()
 	path := filepath.Join(dir, activeName)
 	trace := filepath.Join(t.TempDir(), "strace")
 	under := []string{"strace", "-f", "-qq", "-o", trace, "-e", "trace=" + call,
 		"-e", fmt.Sprintf("inject=%s:error=%s:when=%s", call, errno, when)}
-	if active {
-		under = append(under, "-P", path)
+	if only != "" {
+		under = append(under, "-P", filepath.Join(dir, only))
 	}
 	j := job{Path: path, Name: "w", Goroutines: 2, Events: 300, Batch: 3, Padding: 200, MaxFileSize: 8 << 10, SyncEvery: 20, Seed: 1, Retry: true}
 	startUnder(t, l, j, under...).finishAll(t)

@@ -9,6 +9,7 @@ import (
 // TestTimesAreThoseOfTheStandardLibrary goes through every day that RFC 3339
 // can say.
 func TestTimesAreThoseOfTheStandardLibrary(t *testing.T) {
+	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	for day := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() <= 9999; day = day.AddDate(0, 0, 1) {
 		want := day.Add(time.Duration(random.Int64N(int64(24 * time.Hour))))

@@ -26,6 +26,10 @@ type FS interface {
 	List(dir string) ([]string, error)
 	// SyncDir makes what happened to the names in dir durable.
 	SyncDir(dir string) error
+	// UntrustedLocks returns the kind of the file system that dir is on when
+	// locks there may not hold between all who can write to it; empty when they
+	// do, or when it is not known.
+	UntrustedLocks(dir string) (kind string, err error)
 }
 
 // How says for what a file is opened.

@@ -387,6 +387,9 @@ func (m *FS) SyncDir(dir string) error {
 	})
 }
 
+// UntrustedLocks implements vfs.FS. Locks hold in memory.
+func (m *FS) UntrustedLocks(string) (kind string, err error) { return "", nil }
+
 // Write implements vfs.File. An error that comes with all done says nothing of
 // the number of bytes.
 func (f *file) Write(p []byte) (n int, err error) {
