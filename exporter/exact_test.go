@@ -1,20 +1,13 @@
 package exporter_test
 
 import (
-	"context"
-	"math"
-	"strings"
 	"testing"
-	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/log"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-	"go.opentelemetry.io/otel/sdk/resource"
-	"go.opentelemetry.io/otel/trace"
 	"pgregory.net/rapid"
 
 	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/recordtest"
+	"github.com/otelaudit/otelaudit/internal/recordtest/random"
 )
 
 // TestAnyRecordComesBackExact holds the whole way through the line, real SDK at
@@ -27,12 +20,12 @@ func TestAnyRecordComesBackExact(t *testing.T) {
 	exp, log := newExporter(t)
 	var offset int64
 	rapid.Check(t, func(rt *rapid.T) {
-		var c capturer
-		emitRandom(rt, &c)
-		if len(c.records) != 1 {
-			rt.Fatalf("got %d records, want 1", len(c.records))
+		var c recordtest.Capturer
+		random.Emit(rt, &c)
+		if len(c.Records) != 1 {
+			rt.Fatalf("got %d records, want 1", len(c.Records))
 		}
-		if err := exp.Export(t.Context(), c.records); err != nil {
+		if err := exp.Export(t.Context(), c.Records); err != nil {
 			rt.Fatal(err)
 		}
 		last, err := log.LastEvents(t.Context(), 1, "")
@@ -44,7 +37,7 @@ func TestAnyRecordComesBackExact(t *testing.T) {
 		if err != nil {
 			rt.Fatalf("decode: %v\n%s", err, last[0].Raw)
 		}
-		want, err := requestOf(t, c.records...)
+		want, err := requestOf(t, c.Records...)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -54,157 +47,6 @@ func TestAnyRecordComesBackExact(t *testing.T) {
 		}
 		if diff := diffRequests(want, got); diff != "" {
 			rt.Fatalf("(-want +got):\n%s\n%s", diff, last[0].Raw)
-		}
-	})
-}
-
-// emitRandom emits a record through a provider, both random, to p.
-func emitRandom(rt *rapid.T, p sdklog.Processor) {
-	options := []sdklog.LoggerProviderOption{
-		sdklog.WithProcessor(p),
-		sdklog.WithResource(resource.NewWithAttributes(
-			rapid.SampledFrom([]string{"", "", "https://example.com/schema"}).Draw(rt, "resource schema"),
-			attributesGen(2).Draw(rt, "resource")...)),
-	}
-	if rapid.Bool().Draw(rt, "duplicate keys") {
-		options = append(options, sdklog.WithAllowKeyDuplication())
-	}
-	if rapid.IntRange(0, 3).Draw(rt, "limits") == 0 {
-		options = append(options,
-			sdklog.WithAttributeCountLimit(rapid.IntRange(0, 5).Draw(rt, "count")),
-			sdklog.WithAttributeValueLengthLimit(rapid.IntRange(0, 20).Draw(rt, "length")),
-			sdklog.WithAttributeValueDepthLimit(rapid.IntRange(1, 3).Draw(rt, "depth")))
-	} else {
-		options = append(options, sdklog.WithAttributeValueDepthLimit(-1), sdklog.WithAttributeCountLimit(-1))
-	}
-	provider := sdklog.NewLoggerProvider(options...)
-	logger := provider.Logger(
-		rapid.SampledFrom([]string{"", "scope", "litellm"}).Draw(rt, "scope"),
-		log.WithInstrumentationVersion(rapid.SampledFrom([]string{"", "1.2.3"}).Draw(rt, "version")),
-		log.WithSchemaURL(rapid.SampledFrom([]string{"", "https://example.com/scope"}).Draw(rt, "schema")),
-		log.WithInstrumentationAttributes(attributesGen(2).Draw(rt, "scope attributes")...))
-
-	var r log.Record
-	r.SetTimestamp(timeGen.Draw(rt, "timestamp"))
-	r.SetObservedTimestamp(timeGen.Draw(rt, "observed"))
-	r.SetSeverity(log.Severity(rapid.IntRange(0, 24).Draw(rt, "severity")))
-	r.SetSeverityText(rapid.SampledFrom([]string{"", "WARN", "\x7f\u202e"}).Draw(rt, "severity text"))
-	r.SetEventName(rapid.SampledFrom([]string{"", "", "nav", "task.tokens", "x.api_error", "an \"event\"\n"}).Draw(rt, "event name"))
-	r.SetBody(valueGen(3).Draw(rt, "body"))
-	r.AddAttributes(attributesGen(3).Draw(rt, "attributes")...)
-	if rapid.IntRange(0, 4).Draw(rt, "error") == 0 {
-		r.SetErr(errRandom)
-	}
-	var span trace.SpanContextConfig
-	if rapid.Bool().Draw(rt, "trace") {
-		copy(span.TraceID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(rt, "trace id"))
-	}
-	if rapid.Bool().Draw(rt, "span") {
-		copy(span.SpanID[:], rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(rt, "span id"))
-	}
-	span.TraceFlags = trace.TraceFlags(rapid.Byte().Draw(rt, "flags"))
-	logger.Emit(trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(span)), r)
-}
-
-type randomError struct{}
-
-func (randomError) Error() string { return "something went wrong" }
-
-var errRandom error = randomError{}
-
-// timeGen draws times that OTLP can say, and some that it cannot.
-var timeGen = rapid.Custom(func(rt *rapid.T) time.Time {
-	switch rapid.IntRange(0, 5).Draw(rt, "kind") {
-	case 0:
-		return time.Time{}
-	case 1:
-		return time.Unix(0, 0)
-	case 2:
-		return time.Unix(0, rapid.Int64().Draw(rt, "ns"))
-	case 3:
-		return time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(rt, "s"), 1)
-	}
-	return time.Unix(0, rapid.Int64Range(0, math.MaxInt64).Draw(rt, "ns"))
-})
-
-// keyGen draws keys that mean something often: those of the line, of wrappers
-// and of the aliases.
-var keyGen = rapid.OneOf(
-	rapid.SampledFrom([]string{
-		"ts", "event", "session_id", "cost", "model", "input_t", "output_t", "files", "reason", "confidence",
-		"duration_ms", "config", "trace_id", "span_id", "trace_flags", "otel", "log.record.uid", "session.id",
-	}),
-	rapid.SampledFrom([]string{
-		"intValue", "doubleValue", "bytesValue", "kvlistValue", "key", "value", "values", "a", "b",
-	}),
-	rapid.SampledFrom([]string{
-		"event.name", "event.timestamp", "gen_ai.usage.input_tokens", "gen_ai.usage.cost.amount",
-		"gen_ai.usage.cost.currency", "llm.cost.prompt", "llm.cost.completion", "cost_usd_micros",
-		"langfuse.observation.cost_details", "duration", "task_id", "decision", "source", "file_path", "error",
-		"gen_ai.response.model", "gen_ai.request.model", "latency_ms", "exception.message",
-	}),
-	rapid.StringN(1, 12, 40),
-)
-
-func attributesGen(depth int) *rapid.Generator[[]attribute.KeyValue] {
-	return rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) attribute.KeyValue {
-		return attribute.KeyValue{
-			Key:   attribute.Key(strings.ToValidUTF8(keyGen.Draw(rt, "key"), "?")),
-			Value: valueGen(depth).Draw(rt, "value"),
-		}
-	}), 0, 8)
-}
-
-var (
-	intGen = rapid.OneOf(
-		rapid.Int64(), rapid.Int64Range(-3, 130),
-		rapid.SampledFrom([]int64{math.MinInt64, math.MaxInt64, 1 << 53, 1<<53 - 1, -1 << 53, 1 - 1<<53}))
-	floatGen = rapid.OneOf(
-		rapid.Float64(), rapid.Map(rapid.Int64Range(-3, 130), func(n int64) float64 { return float64(n) }),
-		rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 1e300, 5e-324, 3e-6, 1 << 53}))
-	textGen = rapid.Map(rapid.OneOf(
-		rapid.String(),
-		rapid.SampledFrom([]string{
-			"", "0.25", " 12 ", "NaN", "-1", "1e999", "USD", "2026-01-02T03:04:05.678Z", "claude_code.api_request",
-			`{"total":0.5}`, `{"input":0.25,"output":0.5}`, "null", "\x00\x7f\u0085\u2028\u202e\ufeff\U0001f600", "true",
-		}),
-	), func(s string) string { return strings.ToValidUTF8(s, "?") })
-	bytesGen = rapid.SliceOfN(rapid.Byte(), 0, 12)
-)
-
-func valueGen(depth int) *rapid.Generator[attribute.Value] {
-	return rapid.Custom(func(rt *rapid.T) attribute.Value {
-		kinds := 10
-		if depth == 0 {
-			kinds = 8
-		}
-		switch rapid.IntRange(0, kinds).Draw(rt, "kind") {
-		case 0:
-			return attribute.Value{}
-		case 1:
-			return attribute.BoolValue(rapid.Bool().Draw(rt, "bool"))
-		case 2:
-			return attribute.Int64Value(intGen.Draw(rt, "int"))
-		case 3:
-			return attribute.Float64Value(floatGen.Draw(rt, "float"))
-		case 4:
-			return attribute.ByteSliceValue(bytesGen.Draw(rt, "bytes"))
-		case 5:
-			return attribute.StringSliceValue(rapid.SliceOfN(textGen, 0, 4).Draw(rt, "texts"))
-		case 6:
-			switch rapid.IntRange(0, 2).Draw(rt, "of") {
-			case 0:
-				return attribute.BoolSliceValue(rapid.SliceOfN(rapid.Bool(), 0, 4).Draw(rt, "bools"))
-			case 1:
-				return attribute.Int64SliceValue(rapid.SliceOfN(intGen, 0, 4).Draw(rt, "ints"))
-			}
-			return attribute.Float64SliceValue(rapid.SliceOfN(floatGen, 0, 4).Draw(rt, "floats"))
-		case 7, 8:
-			return attribute.StringValue(textGen.Draw(rt, "text"))
-		case 9:
-			return attribute.SliceValue(rapid.SliceOfN(valueGen(depth-1), 0, 4).Draw(rt, "slice")...)
-		default:
-			return attribute.MapValue(attributesGen(depth-1).Draw(rt, "map")...)
 		}
 	})
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/recordtest"
 )
 
 // emit emits a record with attrs through p.
@@ -46,7 +47,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 // TestShutdownEndsTheExporterAndNotTheLog holds the SDK's contract.
 func TestShutdownEndsTheExporterAndNotTheLog(t *testing.T) {
 	exp, log := newExporter(t)
-	records := typicalRecords(3)
+	records := recordtest.ModelCalls(3)
 	if err := exp.Export(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func TestExportReturnsTheErrorsOfTheLog(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := exp.Export(t.Context(), typicalRecords(1)); !errors.Is(err, auditlog.ErrClosed) {
+	if err := exp.Export(t.Context(), recordtest.ModelCalls(1)); !errors.Is(err, auditlog.ErrClosed) {
 		t.Errorf("Export: got %v, want auditlog.ErrClosed", err)
 	}
 	if err := exp.ForceFlush(t.Context()); !errors.Is(err, auditlog.ErrClosed) {
@@ -89,7 +90,7 @@ func TestACancelledContextLosesNoRecord(t *testing.T) {
 	exp, log := newExporter(t)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	records := typicalRecords(1)
+	records := recordtest.ModelCalls(1)
 	var wg sync.WaitGroup
 	for range goroutines {
 		wg.Go(func() {
@@ -191,20 +192,20 @@ func TestWhatHasNoTimeGetsOne(t *testing.T) {
 		{time.Time{}, observed, "2024-01-01T00:00:00+01:00"},
 		{time.Time{}, observed, "yesterday"},
 	} {
-		c := new(capturer)
+		c := new(recordtest.Capturer)
 		emit(t.Context(), c, attribute.String("event.timestamp", test.event))
-		r := &c.records[0]
+		r := &c.Records[0]
 		r.SetTimestamp(test.time)
 		r.SetObservedTimestamp(test.observed)
-		if err := exp.Export(t.Context(), c.records); err != nil {
+		if err := exp.Export(t.Context(), c.Records); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c := new(capturer)
+	c := new(recordtest.Capturer)
 	emit(t.Context(), c)
-	c.records[0].SetObservedTimestamp(time.Time{})
+	c.Records[0].SetObservedTimestamp(time.Time{})
 	before := time.Now().Truncate(time.Millisecond)
-	if err := exp.Export(t.Context(), c.records); err != nil {
+	if err := exp.Export(t.Context(), c.Records); err != nil {
 		t.Fatal(err)
 	}
 	lines := decodedLines(t, log)
@@ -254,7 +255,7 @@ func TestTheSessionIsThatOfTheNearest(t *testing.T) {
 // says.
 func TestProcessorStampsTheRecordItself(t *testing.T) {
 	exp, log := newExporter(t)
-	next := new(capturer)
+	next := new(recordtest.Capturer)
 	provider := sdklog.NewLoggerProvider(
 		sdklog.WithProcessor(exporter.NewProcessor(exp)), sdklog.WithProcessor(next))
 	var r log2
@@ -262,7 +263,7 @@ func TestProcessorStampsTheRecordItself(t *testing.T) {
 	provider.Logger("test").Emit(exporter.ContextWithSession(t.Context(), "s"), r)
 	line := onlyLine(t, log)
 	seen := make(map[attribute.Key]string)
-	next.records[0].WalkAttributes(func(kv attribute.KeyValue) bool {
+	next.Records[0].WalkAttributes(func(kv attribute.KeyValue) bool {
 		seen[kv.Key] = kv.Value.AsString()
 		return true
 	})
@@ -283,13 +284,13 @@ func TestStampingLeavesALimitedRecordAsItIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			exp, log := newExporter(t)
-			next := new(capturer)
+			next := new(recordtest.Capturer)
 			provider := sdklog.NewLoggerProvider(
 				sdklog.WithProcessor(exporter.NewProcessor(exp)), sdklog.WithProcessor(next), limit)
 			var r log2
 			r.AddAttributes(attribute.Int("n", 1))
 			provider.Logger("test").Emit(exporter.ContextWithSession(t.Context(), "session-1"), r)
-			got := next.records[0]
+			got := next.Records[0]
 			if got.AttributesLen() != 1 || got.DroppedAttributes() != 0 {
 				t.Errorf("the record has %d attributes and %d dropped, want 1 and 0", got.AttributesLen(), got.DroppedAttributes())
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/recordtest"
 )
 
 // TestFiltersHoldForEnabledAndForRecords emits without asking Enabled first, as
@@ -67,7 +68,7 @@ func TestReplaceAttributeKeepsDropsAndReplaces(t *testing.T) {
 		}
 		return kv
 	}))
-	next := new(capturer)
+	next := new(recordtest.Capturer)
 	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(exporter.NewProcessor(exp)), sdklog.WithProcessor(next))
 	var r log.Record
 	r.AddAttributes(attribute.String("password", "secret"), attribute.String("prompt", "secret"), attribute.Int("input_t", 5))
@@ -77,7 +78,7 @@ func TestReplaceAttributeKeepsDropsAndReplaces(t *testing.T) {
 		!strings.Contains(lines[0], `"prompt":"(left out)"`) || !strings.Contains(lines[0], `"input_t":5`) {
 		t.Errorf("got lines %q", lines)
 	}
-	if got := next.records[0].AttributesLen(); got != 4 {
+	if got := next.Records[0].AttributesLen(); got != 4 {
 		t.Errorf("the next processor sees %d attributes, want the 3 and the uid", got)
 	}
 }

@@ -3,7 +3,6 @@ package exporter_test
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -80,17 +79,6 @@ func derivedOf(line map[string]any) (derived []string) {
 	}
 	return derived
 }
-
-// capturer is a processor that keeps the records.
-type capturer struct{ records []sdklog.Record }
-
-func (c *capturer) OnEmit(_ context.Context, r *sdklog.Record) error {
-	c.records = append(c.records, r.Clone())
-	return nil
-}
-func (c *capturer) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
-func (c *capturer) Shutdown(context.Context) error                         { return nil }
-func (c *capturer) ForceFlush(context.Context) error                       { return nil }
 
 // roundTripper answers requests without a network.
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/recordtest"
 )
 
 // collect returns the sums and the counts of histograms by name, and by name
@@ -53,7 +54,7 @@ func TestTheExporterReportsOnItself(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	exp, log := newExporter(t, exporter.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
 	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(exporter.NewProcessor(exp)))
-	if err := exp.Export(t.Context(), typicalRecords(25)); err != nil {
+	if err := exp.Export(t.Context(), recordtest.ModelCalls(25)); err != nil {
 		t.Fatal(err)
 	}
 	emit(t.Context(), exporter.NewProcessor(exp))
@@ -78,7 +79,7 @@ func TestTheExporterReportsOnItself(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := exp.Export(t.Context(), typicalRecords(3)); err == nil {
+	if err := exp.Export(t.Context(), recordtest.ModelCalls(3)); err == nil {
 		t.Fatal("exporting to a closed log is no error")
 	}
 	got = collect(t, reader)
@@ -95,7 +96,7 @@ func TestTheExporterReportsOnItself(t *testing.T) {
 func TestTheGlobalMeterProviderIsAskedFor(t *testing.T) {
 	t.Setenv("OTEL_GO_X_OBSERVABILITY", "true")
 	exp, _ := newExporter(t)
-	if err := exp.Export(t.Context(), typicalRecords(1)); err != nil {
+	if err := exp.Export(t.Context(), recordtest.ModelCalls(1)); err != nil {
 		t.Error(err)
 	}
 	if err := exp.Shutdown(t.Context()); err != nil {

@@ -5,29 +5,20 @@ import (
 	"strconv"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/benchmarks/internal/contest"
 )
 
-// benchCase is a part of the table.
-type benchCase struct {
-	name string
-	rows func(dir string) ([]row, error)
-}
-
-func cases() []benchCase {
-	return []benchCase{
-		{"no fsync", noFsync},
-		{"ten lines per fsync", tenLines},
-		{"strict", strict},
-		{"strict batch", strictBatch},
-		{"latency", latency},
+func cases() []contest.Case {
+	return []contest.Case{
+		{Name: "no fsync", Rows: noFsync},
+		{Name: "ten lines per fsync", Rows: tenLines},
+		{Name: "strict", Rows: strict},
+		{Name: "strict batch", Rows: strictBatch},
+		{Name: "latency", Rows: latency},
 	}
 }
 
 func atMost(goal float64) string { return fmt.Sprintf("at most %g ×", goal) }
-
-func versus(what string, ours score, name string, theirs score, goal string) row {
-	return row{what, perLine(ours.median()), name + ": " + perLine(theirs.median()), fmt.Sprintf("%.2f ×", ratio(ours, theirs)), goal}
-}
 
 // noFsync: one goroutine, nobody waits for the disk.
 func noFsync(dir string) ([]row, error) {
@@ -41,19 +32,19 @@ func noFsync(dir string) ([]row, error) {
 		peer("slog+lumberjack", newLumberjack, withSlog),
 		peer("zerolog+timberjack", newTimberjack, withZerolog),
 	}
-	scores, err := race(dir, contestants...)
+	scores, err := contest.Race(dir, contestants...)
 	if err != nil {
 		return nil, err
 	}
 	const what = "one event per Append, no fsync, sole owner"
-	zero := contestants[3].name
+	zero := contestants[3].Name
 	rows := []row{
-		versus(what, scores[0], zero, scores[3], atMost(1)),
-		versus("the same, file shared by processes", scores[1], zero, scores[3], atMost(2.5)),
-		versus("batches of 512, file shared by processes", scores[2], zero, scores[3], atMost(0.6)),
+		contest.Versus(what, scores[0], zero, scores[3], atMost(1)),
+		contest.Versus("the same, file shared by processes", scores[1], zero, scores[3], atMost(2.5)),
+		contest.Versus("batches of 512, file shared by processes", scores[2], zero, scores[3], atMost(0.6)),
 	}
 	for i := 4; i < len(contestants); i++ {
-		rows = append(rows, versus(what, scores[0], contestants[i].name, scores[i], ""))
+		rows = append(rows, contest.Versus(what, scores[0], contestants[i].Name, scores[i], ""))
 	}
 	return append(rows,
 		allocs("allocations per event, sole owner", scores[0], zero, scores[3]),
@@ -63,12 +54,12 @@ func noFsync(dir string) ([]row, error) {
 }
 
 func allocs(what string, ours score, name string, theirs score) row {
-	return row{what, strconv.FormatInt(ours.allocs, 10), fmt.Sprintf("%s: %d", name, theirs.allocs), "", "0"}
+	return row{What: what, Ours: strconv.FormatInt(ours.Allocs, 10), Peer: fmt.Sprintf("%s: %d", name, theirs.Allocs), Goal: "0"}
 }
 
 // tenLines: the default cadence, beside the same cadence in plain code.
 func tenLines(dir string) ([]row, error) {
-	scores, err := race(dir,
+	scores, err := contest.Race(dir,
 		ours("sole owner", 1, auditlog.WithSoleOwner()),
 		ours("shared", 1),
 		bare("10 × write, fsync", 1, 10),
@@ -77,8 +68,8 @@ func tenLines(dir string) ([]row, error) {
 		return nil, err
 	}
 	return []row{
-		versus("default cadence (10 lines), sole owner", scores[0], "bare 10 × write + fsync", scores[2], atMost(1.15)),
-		versus("the same, file shared by processes", scores[1], "bare 10 × write + fsync", scores[2], ""),
+		contest.Versus("default cadence (10 lines), sole owner", scores[0], "bare 10 × write + fsync", scores[2], atMost(1.15)),
+		contest.Versus("the same, file shared by processes", scores[1], "bare 10 × write + fsync", scores[2], ""),
 	}, nil
 }
 
@@ -86,7 +77,7 @@ func tenLines(dir string) ([]row, error) {
 func strict(dir string) ([]row, error) {
 	const goroutines = 64
 	every := auditlog.WithSyncLines(1)
-	scores, err := race(dir,
+	scores, err := contest.Race(dir,
 		oursBy("64 goroutines", goroutines, every),
 		ours("one goroutine", 1, every),
 		bufioSync(),
@@ -95,15 +86,18 @@ func strict(dir string) ([]row, error) {
 		return nil, err
 	}
 	many, one := scores[0], scores[1]
-	rate := func(s score) string { return fmt.Sprintf("%.0f lines/s", 1e9/s.median()) }
+	rate := func(s score) string { return fmt.Sprintf("%.0f lines/s", 1e9/s.Median()) }
 	return []row{
-		{"every Append waits for the disk, 64 goroutines", rate(many), "ours, one goroutine: " + rate(one), fmt.Sprintf("%.1f ×", ratio(one, many)), "at least 20 ×"},
-		versus("the same, one goroutine", one, "zerolog+bufio, fsync per line", scores[2], ""),
+		{
+			What: "every Append waits for the disk, 64 goroutines", Ours: rate(many), Peer: "ours, one goroutine: " + rate(one),
+			Ratio: fmt.Sprintf("%.1f ×", contest.Ratio(one, many)), Goal: "at least 20 ×",
+		},
+		contest.Versus("the same, one goroutine", one, "zerolog+bufio, fsync per line", scores[2], ""),
 	}, nil
 }
 
 func strictBatch(dir string) ([]row, error) {
-	scores, err := race(dir,
+	scores, err := contest.Race(dir,
 		ours("batches", batchSize, auditlog.WithSyncLines(1)),
 		bare("512 lines, fsync", batchSize, 1),
 		encodedBatch(),
@@ -113,7 +107,7 @@ func strictBatch(dir string) ([]row, error) {
 	}
 	const what = "batches of 512, each waits for the disk"
 	return []row{
-		versus(what, scores[0], "bare write of 512 encoded lines + fsync", scores[1], atMost(1.2)),
-		versus(what, scores[0], "zerolog into a buffer, write, fsync", scores[2], ""),
+		contest.Versus(what, scores[0], "bare write of 512 encoded lines + fsync", scores[1], atMost(1.2)),
+		contest.Versus(what, scores[0], "zerolog into a buffer, write, fsync", scores[2], ""),
 	}, nil
 }

@@ -27,22 +27,13 @@ const (
 	batchSize = 512
 )
 
-// contestant writes lines in one way.
-type contestant struct {
-	name string
-	// bench writes lines to a file at path, so many with each round of b.Loop
-	// or each b.N.
-	bench func(b *testing.B, path string) error
-	lines int
-}
-
 func openLog(path string, opts []auditlog.Option) (*auditlog.Log, error) {
 	return auditlog.Open(path, append([]auditlog.Option{auditlog.WithMaxFileSize(never)}, opts...)...)
 }
 
 // ours appends batches of events.
 func ours(name string, batch int, opts ...auditlog.Option) contestant {
-	return contestant{name, func(b *testing.B, path string) error {
+	return contestant{Name: name, Bench: func(b *testing.B, path string) error {
 		log, err := openLog(path, opts)
 		if err != nil {
 			return err
@@ -61,12 +52,12 @@ func ours(name string, batch int, opts ...auditlog.Option) contestant {
 		}
 		b.StopTimer()
 		return errors.Join(err, log.Close())
-	}, batch}
+	}, Lines: batch}
 }
 
 // oursBy appends single events from a number of goroutines.
 func oursBy(name string, goroutines int, opts ...auditlog.Option) contestant {
-	return contestant{name, func(b *testing.B, path string) error {
+	return contestant{Name: name, Bench: func(b *testing.B, path string) error {
 		log, err := openLog(path, opts)
 		if err != nil {
 			return err
@@ -91,7 +82,7 @@ func oursBy(name string, goroutines int, opts ...auditlog.Option) contestant {
 			err = *f
 		}
 		return errors.Join(err, log.Close())
-	}, 1}
+	}, Lines: 1}
 }
 
 // encoded returns a line as ours are.
@@ -109,7 +100,7 @@ func encoded(path string) ([]byte, error) {
 // bare makes the system calls and nothing else: a write of so many lines that
 // are encoded already, and an fsync after every few writes.
 func bare(name string, lines, writesPerSync int) contestant {
-	return contestant{name, func(b *testing.B, path string) error {
+	return contestant{Name: name, Bench: func(b *testing.B, path string) error {
 		text, err := encoded(path + ".encoded")
 		if err != nil {
 			return err
@@ -128,7 +119,7 @@ func bare(name string, lines, writesPerSync int) contestant {
 			}
 			return nil
 		})
-	}, lines}
+	}, Lines: lines}
 }
 
 // withFile runs a loop that appends to a file.
@@ -145,7 +136,7 @@ func withFile(b *testing.B, path string, loop func(f *os.File) error) error {
 // encodedBatch is the plain code for a batch: zerolog into a buffer, a write,
 // an fsync.
 func encodedBatch() contestant {
-	return contestant{"zerolog into a buffer, write, fsync", func(b *testing.B, path string) error {
+	return contestant{Name: "zerolog into a buffer, write, fsync", Bench: func(b *testing.B, path string) error {
 		return withFile(b, path, func(f *os.File) error {
 			var buf bytes.Buffer
 			l, n := zerolog.New(&buf), int64(0)
@@ -164,12 +155,12 @@ func encodedBatch() contestant {
 			}
 			return nil
 		})
-	}, batchSize}
+	}, Lines: batchSize}
 }
 
 // bufioSync is the plain code for a line that must be on disk.
 func bufioSync() contestant {
-	return contestant{"zerolog+bufio, fsync per line", func(b *testing.B, path string) error {
+	return contestant{Name: "zerolog+bufio, fsync per line", Bench: func(b *testing.B, path string) error {
 		return withFile(b, path, func(f *os.File) error {
 			w := bufio.NewWriter(f)
 			l, n := zerolog.New(w), int64(0)
@@ -185,7 +176,7 @@ func bufioSync() contestant {
 			}
 			return nil
 		})
-	}, 1}
+	}, Lines: 1}
 }
 
 func newLumberjack(path string) io.WriteCloser {
@@ -199,7 +190,7 @@ func newTimberjack(path string) io.WriteCloser {
 // peer writes single lines through a rotating writer. What its logger makes of
 // an error of the writer is the logger's: zerolog prints it, the others drop it.
 func peer(name string, open func(string) io.WriteCloser, logger func(io.Writer) func(n int64)) contestant {
-	return contestant{name, func(b *testing.B, path string) error {
+	return contestant{Name: name, Bench: func(b *testing.B, path string) error {
 		w := open(path)
 		log, n := logger(w), int64(0)
 		for b.Loop() {
@@ -208,7 +199,7 @@ func peer(name string, open func(string) io.WriteCloser, logger func(io.Writer) 
 		}
 		b.StopTimer()
 		return w.Close()
-	}, 1}
+	}, Lines: 1}
 }
 
 func withZerolog(w io.Writer) func(int64) {

@@ -13,6 +13,7 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/benchmarks/internal/contest"
 )
 
 // latencyLines fill a dozen files of 10 MiB.
@@ -37,7 +38,7 @@ func latency(dir string) ([]row, error) {
 	}
 	found := make([]quantiles, len(kinds))
 	times := make([]time.Duration, latencyLines)
-	for range max(1, *turnCount/2) {
+	for range max(1, *contest.Turns/2) {
 		for i, kind := range kinds {
 			at, err := os.MkdirTemp(dir, "turn-")
 			if err != nil {
@@ -55,11 +56,11 @@ func latency(dir string) ([]row, error) {
 		}
 	}
 	text := func(q quantiles) string {
-		return fmt.Sprintf("%.0f µs (most: %.1f ms)", median(q.p999)/1e3, median(q.most)/1e6)
+		return fmt.Sprintf("%.0f µs (most: %.1f ms)", contest.Median(q.p999)/1e3, contest.Median(q.most)/1e6)
 	}
 	versus := func(what string, ours, theirs int) row {
-		by := median(found[ours].p999) / median(found[theirs].p999)
-		return row{what, text(found[ours]), kinds[theirs].name + ": " + text(found[theirs]), fmt.Sprintf("%.2f ×", by), ""}
+		by := contest.Median(found[ours].p999) / contest.Median(found[theirs].p999)
+		return row{What: what, Ours: text(found[ours]), Peer: kinds[theirs].name + ": " + text(found[theirs]), Ratio: fmt.Sprintf("%.2f ×", by)}
 	}
 	const what = "p99.9 of Append while 10 MiB archives are compressed, "
 	return []row{

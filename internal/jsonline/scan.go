@@ -160,14 +160,19 @@ func skipString(text []byte, i int) (int, error) {
 	if i >= len(text) || text[i] != '"' {
 		return i, unexpected(text, i, "a string")
 	}
+	stop := i // the next quotation mark, once it is looked for
 	for i++; i < len(text); {
 		// IndexByte is vectorised; most strings hold neither escapes nor
-		// controls, which the loop below still has to rule out.
-		n := bytes.IndexByte(text[i:], '"')
-		if n < 0 {
-			n = len(text) - i
+		// controls, which the loop below still has to rule out. It is not asked
+		// again at each escape: that would be quadratic in a long string of them.
+		if stop < i {
+			n := bytes.IndexByte(text[i:], '"')
+			if n < 0 {
+				n = len(text) - i
+			}
+			stop = i + n
 		}
-		j, stop := i, i+n
+		j := i
 		for j < stop && text[j] >= 0x20 && text[j] != '\\' {
 			j++
 		}
