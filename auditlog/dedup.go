@@ -3,92 +3,94 @@ package auditlog
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
-// A call of a model may stand in a log twice: as the event that a span
+// A call of a model may stand in a log more than once: as the event that a span
 // processor made of its span and as the log record of an instrumentation, or as
-// two log records for one response. deduper finds the pairs among the events
-// with usage, in the order of the log, and takes one of each pair out of sums.
+// two log records for one response. deduper finds these tellings among the
+// events with usage, in the order of the log, and counts them as one.
 //
 // It counts as one call
 //
-//   - an event made of a span and one that was not, with the same response or
-//     request id,
-//   - an event made of a span and one that was not, with the same span id, when
-//     there is exactly one of each,
+//   - an event made of a span and one that was not, with the same response
+//     id; or with the same request id or span id and the same tokens, since an
+//     app may use those for more than one call,
+//   - of one span id only if there is exactly one of each,
 //   - the two records that Gemini CLI emits for a response. They have no id in
 //     common, but the same session, event.timestamp and tokens: both are made of
 //     one object.
 //
-// Pairs are looked for among the last dedupWindow events with usage: calls end
-// as their records are emitted, and memory has to end somewhere.
+// It looks for them among the last dedupWindow events with usage: calls end as
+// their records are emitted, and memory has to end somewhere.
 type deduper struct {
+	// replace counts merged in place of a and b.
 	replace func(a, b, merged *call)
 
 	window []*call // a ring, oldest at next once it is full
 	next   int
-	byID   map[idKey]*call // of calls without a partner
+	byID   map[uint64][]*call
 	bySpan map[uint64]*spanCalls
 }
 
 const dedupWindow = 4096
 
-// callKind is what an event with usage was made from.
-type callKind uint8
+// tellings says what a call was told of by: one bit of an event, more of a call
+// that was put together.
+type tellings uint8
 
 const (
-	callLog     callKind = iota // a log record
-	callSpan                    // a span
-	callGemini                  // Gemini CLI's own record of a response
-	callGeminiG                 // its record of the same by the GenAI conventions, or anybody's
+	byLog         tellings = 1 << iota // a log record
+	bySpan                             // a span
+	byGemini                           // Gemini CLI's own record of a response
+	byConventions                      // its record of the same by the GenAI conventions, or anybody's
 )
 
-// partners returns the kinds of which a call of kind k may be the other half.
-func (k callKind) partners() []callKind {
-	switch k {
-	case callLog:
-		return []callKind{callSpan}
-	case callSpan:
-		return []callKind{callLog, callGemini, callGeminiG}
-	case callGemini:
-		return []callKind{callGeminiG, callSpan}
+// mayJoin reports whether a call told of by t may be told of by other too: by a
+// span and by log records of one source.
+func (t tellings) mayJoin(other tellings) bool {
+	if t&other != 0 {
+		return false
+	}
+	switch logged := (t | other) &^ bySpan; logged {
+	case byLog, byGemini, byConventions:
+		return true // and a span
 	default:
-		return []callKind{callGemini, callSpan}
+		return logged == byGemini|byConventions
 	}
 }
 
-// call is an event with usage.
+// call is an event with usage, or several that tell of one call.
 type call struct {
 	amounts
-	kind callKind
-	// ids are hashes of its response and request id, and of what Gemini CLI's
-	// two records have in common; 0: none.
-	ids    [3]uint64
-	span   uint64 // hash of its span id, 0: none
-	group  string // key of its group
-	paired bool
-	// indexed tells that it is among the calls of its span.
-	indexed bool
+	by tellings
+	// ids are hashes that identify the call, 0: none.
+	ids   [idKinds]uint64
+	group string // key of its group
+	// joined is the call that it was found to be a part of.
+	joined *call
 }
 
-type idKey struct {
-	kind callKind
-	id   uint64
-}
+const (
+	idResponse = iota
+	idRequest
+	idSpan
+	idGemini // what Gemini CLI's two records have in common
+	idKinds
+)
 
-// spanCalls are the calls with one span id that have no partner by another id,
-// as long as one of them is in the window.
+// spanCalls counts the events with one span id, as long as one of them is in
+// the window.
 type spanCalls struct {
-	made, logged   *call // the last ones
-	nMade, nLogged int
-	inWindow       int
+	made, logged int
+	inWindow     int
 }
 
 // callKeys are what tells calls apart, in the order of the constants below.
-var callKeys = jsonline.NewKeys(keySpanID, keySpanMade,
-	keyEventTimestamp, "gen_ai.response.id", "ai.response.id", "response_id", "request_id", "gen_ai.request.id")
+var callKeys = jsonline.NewKeys(keySpanID, keySpanMade, keyEventTimestamp,
+	"gen_ai.response.id", "ai.response.id", "response_id", "request_id", "gen_ai.request.id")
 
 const (
 	callSpanID = iota
@@ -111,37 +113,37 @@ const (
 	eventGenAIDetails   = "gen_ai.client.inference.operation.details"
 )
 
-var idSeed = maphash.MakeSeed()
-
 // callOf returns the call that an event is, nil if it has no usage.
 func callOf(raw []byte, f *fields, a amounts, values [][]byte) *call {
 	if !a.priced && !a.unpriced || callKeys.Scan(raw, values) != nil {
 		return nil
 	}
-	c := &call{amounts: a}
+	c := &call{amounts: a, by: byLog}
 	switch {
 	case values[callSpanMade] != nil:
-		c.kind = callSpan
+		c.by = bySpan
 	case isString(f[fieldEvent], eventGeminiResponse):
-		c.kind = callGemini
+		c.by = byGemini
 	case isString(f[fieldEvent], eventGenAIDetails):
-		c.kind = callGeminiG
+		c.by = byConventions
 	}
-	if c.kind == callGemini || c.kind == callGeminiG {
-		c.ids[2] = hashAll(values[callTimestamp], f[fieldSession], f[fieldInput], f[fieldOutput])
-	}
-	c.span = hashID(values[callSpanID])
 	for i := callFirstResponseID; i < callKeyCount; i++ {
-		which := 0
+		kind := idResponse
 		if i >= callFirstRequestID {
-			which = 1
+			kind = idRequest
 		}
-		if c.ids[which] == 0 {
-			c.ids[which] = hashID(values[i])
+		if c.ids[kind] == 0 {
+			c.ids[kind] = hashID(values[i])
 		}
+	}
+	c.ids[idSpan] = hashID(values[callSpanID])
+	if c.by&(byGemini|byConventions) != 0 {
+		c.ids[idGemini] = hashAll(values[callTimestamp], f[fieldSession], f[fieldInput], f[fieldOutput])
 	}
 	return c
 }
+
+var idSeed = maphash.MakeSeed()
 
 // hashID hashes a raw string that is not empty; of anything else it is 0.
 func hashID(lit []byte) uint64 {
@@ -169,7 +171,7 @@ func hashAll(values ...[]byte) uint64 {
 }
 
 func newDeduper(replace func(a, b, merged *call)) *deduper {
-	return &deduper{replace: replace, byID: make(map[idKey]*call), bySpan: make(map[uint64]*spanCalls)}
+	return &deduper{replace: replace, byID: make(map[uint64][]*call), bySpan: make(map[uint64]*spanCalls)}
 }
 
 // add takes the next call of the log.
@@ -181,99 +183,132 @@ func (d *deduper) add(c *call) {
 		d.window[d.next] = c
 		d.next = (d.next + 1) % dedupWindow
 	}
-	if other := d.partner(c); other != nil {
-		d.pair(other, c)
-		return
-	}
-	for _, id := range c.ids {
-		if id != 0 {
-			d.byID[idKey{c.kind, id}] = c
+	if span := c.ids[idSpan]; span != 0 {
+		s := d.bySpan[span]
+		if s == nil {
+			s = new(spanCalls)
+			d.bySpan[span] = s
 		}
+		s.inWindow++
+		s.count(c, 1)
 	}
-	if c.span == 0 {
-		return
+	if other := d.find(c); other != nil {
+		d.join(other, c)
 	}
-	s := d.bySpan[c.span]
-	if s == nil {
-		s = new(spanCalls)
-		d.bySpan[c.span] = s
-	}
-	s.inWindow++
-	c.indexed = true
-	if c.kind == callSpan {
-		s.made = c
-		s.nMade++
+	d.index(c)
+}
+
+func (s *spanCalls) count(c *call, n int) {
+	if c.by&bySpan != 0 {
+		s.made += n
 	} else {
-		s.logged = c
-		s.nLogged++
+		s.logged += n
 	}
 }
 
-// partner returns the call in the window that has an id in common with c.
-func (d *deduper) partner(c *call) *call {
-	for _, kind := range c.kind.partners() {
-		for _, id := range c.ids {
-			if other := d.byID[idKey{kind, id}]; id != 0 && other != nil {
+// find returns the call that c tells of too, by an id: of the same span if
+// there is a choice, else the earliest.
+func (d *deduper) find(c *call) (found *call) {
+	for _, kind := range [...]int{idResponse, idRequest, idGemini} {
+		id := c.ids[kind]
+		if id == 0 {
+			continue
+		}
+		for _, other := range d.byID[id] {
+			other = other.whole()
+			if !other.by.mayJoin(c.by) || kind == idRequest && !sameTokens(other, c) {
+				continue
+			}
+			if c.ids[idSpan] != 0 && other.ids[idSpan] == c.ids[idSpan] {
 				return other
 			}
+			if found == nil {
+				found = other
+			}
+		}
+		if found != nil {
+			return found
 		}
 	}
 	return nil
 }
 
-// pair counts a and b as one call: the one that has a price, else the log
-// record, with what only the other one knows.
-func (d *deduper) pair(a, b *call) {
+// sameTokens reports whether both say the same numbers of tokens.
+func sameTokens(a, b *call) bool {
+	return a.tokens && b.tokens && a.input == b.input && a.output == b.output
+}
+
+// whole returns the call that c is a part of, or c.
+func (c *call) whole() *call {
+	for c.joined != nil {
+		c = c.joined
+	}
+	return c
+}
+
+// join counts a and b, of which b is an event, as one call: what the one with
+// a price says, else the log record, and what only the other one knows.
+func (d *deduper) join(a, b *call) {
 	kept, other := a, b
-	if b.priced && !a.priced || a.priced == b.priced && a.kind == callSpan {
+	if b.priced && !a.priced || a.priced == b.priced && a.by == bySpan {
 		kept, other = b, a
 	}
 	merged := *kept
-	if merged.input == 0 {
-		merged.input = other.input
+	merged.by = a.by | b.by
+	if !merged.tokens {
+		merged.input, merged.output, merged.tokens = other.input, other.output, other.tokens
+		merged.unpriced = merged.tokens && !merged.priced
 	}
-	if merged.output == 0 {
-		merged.output = other.output
+	if merged.group == "" {
+		merged.group = other.group
 	}
-	a.paired, b.paired = true, true
-	d.forget(a)
-	d.forget(b)
+	for i, id := range merged.ids {
+		if id == 0 {
+			merged.ids[i] = other.ids[i]
+		}
+	}
+	a.joined, b.joined = &merged, &merged
 	d.replace(a, b, &merged)
 }
 
-// leave takes the oldest call out of the window. It is the last chance for its
-// span id to find a pair.
-func (d *deduper) leave(c *call) {
-	if !c.paired && c.span != 0 {
-		if s := d.bySpan[c.span]; s.nMade == 1 && s.nLogged == 1 && !s.made.paired && !s.logged.paired {
-			d.pair(s.made, s.logged)
-			return
+func (d *deduper) index(c *call) {
+	for kind, id := range c.ids {
+		if id != 0 && kind != idSpan {
+			d.byID[id] = append(d.byID[id], c)
 		}
 	}
-	d.forget(c)
+	if span := c.ids[idSpan]; span != 0 {
+		d.byID[span] = append(d.byID[span], c)
+	}
 }
 
-// forget takes a call out of the indexes.
-func (d *deduper) forget(c *call) {
+// leave takes the oldest call out of the window. It is the last chance for its
+// span id to find what else tells of it.
+func (d *deduper) leave(c *call) {
+	span := c.ids[idSpan]
+	if s := d.bySpan[span]; s != nil {
+		if c.joined == nil && s.made == 1 && s.logged == 1 {
+			for _, other := range d.byID[span] {
+				if other != c && other.joined == nil && other.by.mayJoin(c.by) && sameTokens(other, c) {
+					d.join(other, c)
+					break
+				}
+			}
+		}
+		if s.inWindow--; s.inWindow == 0 {
+			delete(d.bySpan, span)
+		}
+	}
 	for _, id := range c.ids {
-		if key := (idKey{c.kind, id}); d.byID[key] == c {
-			delete(d.byID, key)
+		if id == 0 {
+			continue
 		}
-	}
-	s := d.bySpan[c.span]
-	if s == nil || !c.indexed {
-		return
-	}
-	c.indexed = false
-	if c.paired { // it is the call of another one
-		if c.kind == callSpan {
-			s.nMade--
+		left := slices.DeleteFunc(d.byID[id], func(other *call) bool { return other == c })
+		if len(left) == 0 {
+			delete(d.byID, id)
 		} else {
-			s.nLogged--
+			d.byID[id] = left
 		}
-	}
-	if s.inWindow--; s.inWindow == 0 {
-		delete(d.bySpan, c.span)
 	}
 }
 

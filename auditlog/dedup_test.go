@@ -34,21 +34,34 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 		events int64
 		cost   float64
 	}{
-		"span and log of one response":         {[]string{call("llm", response, priced), call("chat", response, spanMade)}, 1, 0.5},
-		"the span first, and it has the price": {[]string{call("chat", response, spanMade, priced), call("llm", response)}, 1, 0.5},
-		"both with a price":                    {[]string{call("chat", response, spanMade, `,"cost":0.25`), call("llm", response, priced)}, 1, 0.5},
-		"of one request":                       {[]string{call("llm", member("request_id", "q")), call("chat", member("request_id", "q"), spanMade)}, 1, 0},
-		"one id of two":                        {[]string{call("llm", response, member("request_id", "a")), call("chat", response, member("request_id", "b"), spanMade)}, 1, 0},
-		"an id with escapes":                   {[]string{call("llm", `,"request_id":"\u0061"`), call("chat", member("request_id", "a"), spanMade)}, 1, 0},
-		"one span, one of each":                {[]string{call("llm", span, priced), call("chat", span, spanMade)}, 1, 0.5},
-		"one span, two logs":                   {[]string{call("llm", span, priced), call("llm", span, priced), call("chat", span, spanMade)}, 3, 1},
-		"one span, two logs of two responses":  {[]string{call("llm", span, member("request_id", "a")), call("llm", span, member("request_id", "b")), call("chat", span, spanMade, member("request_id", "b"))}, 2, 0},
-		"two logs of one response":             {[]string{call("llm", response, priced), call("llm", response, priced)}, 2, 1},
-		"two spans of one response":            {[]string{call("chat", response, spanMade), call("chat", response, spanMade)}, 2, 0},
-		"other responses":                      {[]string{call("llm", response), call("chat", member("gen_ai.response.id", "r-2"), spanMade)}, 2, 0},
-		"nothing in common":                    {[]string{call("llm"), call("chat", spanMade)}, 2, 0},
-		"an id that is no text":                {[]string{call("llm", `,"request_id":1`), call("chat", `,"request_id":1`, spanMade)}, 2, 0},
-		"without usage":                        {[]string{`{"event":"llm","gen_ai.response.id":"r-1"}` + "\n", call("chat", response, spanMade)}, 2, 0},
+		"span and log of one response":                   {[]string{call("llm", response, priced), call("chat", response, spanMade)}, 1, 0.5},
+		"the span first, and it has the price":           {[]string{call("chat", response, spanMade, priced), call("llm", response)}, 1, 0.5},
+		"both with a price":                              {[]string{call("chat", response, spanMade, `,"cost":0.25`), call("llm", response, priced)}, 1, 0.5},
+		"of one request":                                 {[]string{call("llm", member("request_id", "q")), call("chat", member("request_id", "q"), spanMade)}, 1, 0},
+		"one id of two":                                  {[]string{call("llm", response, member("request_id", "a")), call("chat", response, member("request_id", "b"), spanMade)}, 1, 0},
+		"an id with escapes":                             {[]string{call("llm", `,"request_id":"\u0061"`), call("chat", member("request_id", "a"), spanMade)}, 1, 0},
+		"one span, one of each":                          {[]string{call("llm", span, priced), call("chat", span, spanMade)}, 1, 0.5},
+		"one span, two logs":                             {[]string{call("llm", span, priced), call("llm", span, priced), call("chat", span, spanMade)}, 3, 1},
+		"one span, two logs of two responses":            {[]string{call("llm", span, member("request_id", "a")), call("llm", span, member("request_id", "b")), call("chat", span, spanMade, member("request_id", "b"))}, 2, 0},
+		"a tool that costs within the span of the model": {[]string{`{"event":"search","cost":0.25` + span + "}\n", call("chat", span, spanMade, priced)}, 2, 0.75},
+		"other tokens within the span":                   {[]string{`{"event":"rerank","input_t":7,"cost":0.25` + span + "}\n", call("chat", span, spanMade, priced)}, 2, 0.75},
+		"two models for one request of the app":          {[]string{`{"event":"chat","input_t":7,"cost":0.25,"request_id":"q"` + spanMade + "}\n", call("llm", priced, member("request_id", "q"))}, 2, 0.75},
+		"two calls of one request, each told of twice": {[]string{
+			call("chat", spanMade, member("request_id", "q"), member("span_id", "a"), `,"cost":0.25`), call("chat", spanMade, member("request_id", "q"), member("span_id", "b"), priced),
+			call("llm", member("request_id", "q"), member("span_id", "a"), `,"cost":0.25`), call("llm", member("request_id", "q"), member("span_id", "b"), priced),
+		}, 2, 0.75},
+		"Gemini CLI and a span": {[]string{
+			call("chat", response, spanMade), call("gen_ai.client.inference.operation.details", turn, response), call("gemini_cli.api_response", turn),
+		}, 1, 0},
+		"a local server that repeats its ids": {[]string{
+			call("chat", response, spanMade), call("llm", response, priced), call("chat", response, spanMade), call("llm", response, priced),
+		}, 2, 1},
+		"two logs of one response":  {[]string{call("llm", response, priced), call("llm", response, priced)}, 2, 1},
+		"two spans of one response": {[]string{call("chat", response, spanMade), call("chat", response, spanMade)}, 2, 0},
+		"other responses":           {[]string{call("llm", response), call("chat", member("gen_ai.response.id", "r-2"), spanMade)}, 2, 0},
+		"nothing in common":         {[]string{call("llm"), call("chat", spanMade)}, 2, 0},
+		"an id that is no text":     {[]string{call("llm", `,"request_id":1`), call("chat", `,"request_id":1`, spanMade)}, 2, 0},
+		"without usage":             {[]string{`{"event":"llm","gen_ai.response.id":"r-1"}` + "\n", call("chat", response, spanMade)}, 2, 0},
 		"Gemini CLI": {[]string{
 			call("gemini_cli.api_response", turn), call("gen_ai.client.inference.operation.details", turn, response),
 		}, 1, 0},
@@ -94,7 +107,7 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 
 // TestTheHalfThatCountsKnowsWhatTheOtherOneKnew merges the two.
 func TestTheHalfThatCountsKnowsWhatTheOtherOneKnew(t *testing.T) {
-	r := putLog(t, map[string]string{activeName: `{"event":"llm","cost":0.5,"request_id":"q"}` + "\n" + call("chat", spanMade, member("request_id", "q"))})
+	r := putLog(t, map[string]string{activeName: `{"event":"llm","cost":0.5,"response_id":"q"}` + "\n" + call("chat", spanMade, member("response_id", "q"))})
 	got, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.ByEvent)
 	if err != nil {
 		t.Fatal(err)

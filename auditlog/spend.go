@@ -60,8 +60,8 @@ const (
 // their true sum, and the largest one where that is beyond float64.
 //
 // A call of a model that the log holds twice is counted once: an event that a
-// span processor made of a span and a log record of the same response or request
-// id, or of the same span if it has one of each; and the two records that Gemini CLI emits for a
+// span processor made of a span and a log record of the same response id, or of the same
+// request or span id and the same tokens (of a span id only if it has one of each); and the two records that Gemini CLI emits for a
 // response. What counts is the one with a cost, else the log record. Pairs are
 // looked for among the last 4,096 events with usage that match the filter, whose
 // NoDedup turns that off. [Reader.HourlySpend] counts every event.
@@ -232,6 +232,7 @@ type amounts struct {
 	cost             float64
 	input, output    int64
 	priced, unpriced bool
+	tokens           bool // input or output is there
 }
 
 func amountsOf(f *fields) amounts {
@@ -240,7 +241,8 @@ func amountsOf(f *fields) amounts {
 	a.input, hasInput = wholeValue(f[fieldInput], jsonline.MaxExactInt-1)
 	a.output, hasOutput = wholeValue(f[fieldOutput], jsonline.MaxExactInt-1)
 	a.cost, a.priced = finiteValue(f[fieldCost])
-	a.unpriced = !a.priced && (hasInput || hasOutput)
+	a.tokens = hasInput || hasOutput
+	a.unpriced = !a.priced && a.tokens
 	return a
 }
 
