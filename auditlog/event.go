@@ -86,6 +86,16 @@ type Event struct {
 	Attributes map[string]any
 }
 
+// Validate returns nil if the fields of e are as FORMAT.md section 2 allows,
+// else an [*EventError] that says which one is not. [Log.Append] does the same;
+// further attributes are checked there.
+func (e *Event) Validate() error {
+	if field, reason := checkEvent(e); reason != "" {
+		return &EventError{Field: field, Reason: reason}
+	}
+	return nil
+}
+
 // EventError says which event of an Append the format does not allow, and
 // why. None of the events of that Append was written.
 type EventError struct {

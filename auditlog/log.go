@@ -158,6 +158,9 @@ func resolvePath(path string) (string, error) {
 		}
 		path = filepath.Join(home, rest)
 	}
+	if strings.HasPrefix(path, "~") && (strings.IndexByte(path, filepath.Separator) > 0 || path == "~") {
+		return "", fmt.Errorf("%s: only ~/ is expanded, to your own home directory; write the path out, or ./%s if that is the name", path, path)
+	}
 	if strings.HasSuffix(path, string(filepath.Separator)) {
 		return "", fmt.Errorf("%s names a folder; name the log's file in it, for example %saudit.jsonl", path, path)
 	}

@@ -557,3 +557,13 @@ func TestArchivesKeepTheirOrderWhenTheClockRunsBackwards(t *testing.T) {
 		}
 	}
 }
+
+func TestATildeThatIsNotExpandedIsRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, path := range []string{"~", "~bob/audit.jsonl"} {
+		if _, err := auditlog.Open(path); err == nil || !strings.Contains(err.Error(), "./"+path) {
+			t.Errorf("%s: got %v, want an error that says how to write that name", path, err)
+		}
+	}
+	audittest.Open(t, "~audit.jsonl")
+}

@@ -2,7 +2,6 @@ package exporter
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -18,8 +17,8 @@ import (
 
 // Emit emits event as a log record of logger. Its fields become attributes of
 // the names that they have on the line (cost, model, input_t, …) and its Name
-// the EventName. It carries the span of ctx, unless the event has a TraceID of
-// its own, and the session of ctx ([ContextWithSession]), unless it has a
+// the EventName. It carries the span of ctx, in place of which the event may
+// name another trace, span or flags, and the session of ctx ([ContextWithSession]), unless it has a
 // SessionID. Without a Time it happened now.
 //
 // Emit returns nothing, as emitting does in OpenTelemetry: what is wrong with
@@ -37,14 +36,10 @@ func Emit(ctx context.Context, logger log.Logger, event auditlog.Event) {
 	attrs := fieldAttributes(&event)
 	attrs, err := appendAttributes(attrs, event.Attributes)
 	r.AddAttributes(attrs...)
-	ctx, traceErr := withTrace(ctx, &event)
-	if event.Name == "" {
-		err = errors.Join(errors.New("field Name is empty; name the event"), err)
-	}
-	if err := errors.Join(err, traceErr); err != nil {
+	if err := errors.Join(event.Validate(), err); err != nil {
 		otel.Handle(fmt.Errorf("exporter: emit event %q: %w", event.Name, err))
 	}
-	logger.Emit(ctx, r)
+	logger.Emit(withTrace(ctx, &event), r)
 }
 
 func fieldAttributes(event *auditlog.Event) []attribute.KeyValue {
@@ -113,30 +108,25 @@ next:
 	return attrs, errors.Join(errs...)
 }
 
-// withTrace returns ctx with the trace context that event says, if it says
-// one.
-func withTrace(ctx context.Context, event *auditlog.Event) (context.Context, error) {
+// withTrace returns ctx with what event says of the trace context. A part that
+// is not valid, which Validate tells of, leaves that of ctx.
+func withTrace(ctx context.Context, event *auditlog.Event) context.Context {
 	if event.TraceID == "" && event.SpanID == "" && event.TraceFlags == nil {
-		return ctx, nil
+		return ctx
 	}
-	var cfg trace.SpanContextConfig
-	var errs []error
-	if event.TraceID != "" && !parseID(cfg.TraceID[:], event.TraceID) {
-		errs = append(errs, fmt.Errorf("field TraceID: %q is not 32 hexadecimal digits", event.TraceID))
+	of := trace.SpanContextFromContext(ctx)
+	cfg := trace.SpanContextConfig{TraceID: of.TraceID(), SpanID: of.SpanID(), TraceFlags: of.TraceFlags()}
+	if id, err := trace.TraceIDFromHex(event.TraceID); err == nil {
+		if id != cfg.TraceID {
+			cfg.SpanID, cfg.TraceFlags = trace.SpanID{}, 0 // they are of another trace
+		}
+		cfg.TraceID = id
 	}
-	if event.SpanID != "" && !parseID(cfg.SpanID[:], event.SpanID) {
-		errs = append(errs, fmt.Errorf("field SpanID: %q is not 16 hexadecimal digits", event.SpanID))
+	if id, err := trace.SpanIDFromHex(event.SpanID); err == nil {
+		cfg.SpanID = id
 	}
 	if event.TraceFlags != nil {
 		cfg.TraceFlags = trace.TraceFlags(*event.TraceFlags)
 	}
-	if len(errs) > 0 {
-		return ctx, errors.Join(errs...)
-	}
-	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(cfg)), nil
-}
-
-func parseID(dst []byte, text string) bool {
-	b, err := hex.DecodeString(text)
-	return err == nil && copy(dst, b) == len(dst) && len(b) == len(dst)
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(cfg))
 }

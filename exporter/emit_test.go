@@ -125,7 +125,7 @@ func TestEmitReportsABadEventAndEmitsItAllTheSame(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing was handed to otel.Handle")
 	}
-	for _, want := range []string{"field Name is empty", `attribute "model" (other)`, "has no key", "field TraceID"} {
+	for _, want := range []string{"Name: it is empty", `attribute "model" (other)`, "has no key"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
@@ -138,12 +138,14 @@ func TestSetupWritesWhatGlobalLoggersEmit(t *testing.T) {
 	shutdown, err := exporter.Setup(t.Context(), path,
 		exporter.WithSources("cost", "my.price"),
 		exporter.WithLogOptions(auditlog.WithSessionID("all")),
+		exporter.WithFilter(func(_ context.Context, p sdklog.EnabledParameters) bool { return p.EventName != "noise" }),
 		exporter.WithProviderOptions(sdklog.WithResource(resource.NewSchemaless())))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
 	exporter.Emit(ctx, early, auditlog.Event{Name: "early"})
+	exporter.Emit(ctx, early, auditlog.Event{Name: "noise"})
 	exporter.Emit(ctx, otel.Logger("made after"), auditlog.Event{Name: "late", Attributes: map[string]any{"my.price": "0.5"}})
 	for range 2 {
 		if err := shutdown(context.WithoutCancel(ctx)); err != nil {
@@ -185,5 +187,60 @@ func TestSetupReportsWhatItCannotDo(t *testing.T) {
 	cancel()
 	if _, err := exporter.Setup(ctx, path); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+// TestEmitReportsEachFieldThatAppendWouldRefuse shows one at a time.
+func TestEmitReportsEachFieldThatAppendWouldRefuse(t *testing.T) {
+	_, log := newExporter(t)
+	exp, err := exporter.New(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(exporter.NewProcessor(exp)))
+	for field, event := range map[string]auditlog.Event{
+		"Cost":         {Name: "e", Cost: new(math.NaN())},
+		"InputTokens":  {Name: "e", InputTokens: new(int64(-5))},
+		"OutputTokens": {Name: "e", OutputTokens: new(int64(1 << 53))},
+		"Confidence":   {Name: "e", Confidence: new(int64(101))},
+		"Duration":     {Name: "e", Duration: new(-time.Second)},
+		"TraceID":      {Name: "e", TraceID: "00000000000000000000000000000000"},
+		"SpanID":       {Name: "e", SpanID: "zz"},
+	} {
+		errs := handleErrors(t)
+		exporter.Emit(t.Context(), provider.Logger("test"), event)
+		if got, ok := errors.AsType[*auditlog.EventError](errs.all()); !ok || got.Field != field {
+			t.Errorf("%s: otel.Handle got %v", field, errs.all())
+		}
+	}
+	if got := len(rawLines(t, log)); got != 7 {
+		t.Errorf("got %d lines, want all 7 events", got)
+	}
+}
+
+// TestAPartOfATraceContextReplacesThatPart starts from the span of the context.
+func TestAPartOfATraceContextReplacesThatPart(t *testing.T) {
+	exp, log := newExporter(t)
+	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(exporter.NewProcessor(exp)))
+	ctx, span := sdktrace.NewTracerProvider().Tracer("test").Start(t.Context(), "work")
+	defer span.End()
+	own, other := span.SpanContext(), "5b8efff798038103d269b633813fc60c"
+	for _, event := range []auditlog.Event{
+		{Name: "span", SpanID: "eee19b7ec3c1b174"}, {Name: "flags", TraceFlags: new(byte(0))}, {Name: "trace", TraceID: other}, {Name: "bad", TraceID: "zz"},
+	} {
+		handleErrors(t)
+		exporter.Emit(ctx, provider.Logger("test"), event)
+	}
+	want := []map[string]any{
+		{"trace_id": own.TraceID().String(), "span_id": "eee19b7ec3c1b174", "trace_flags": "01"},
+		{"trace_id": own.TraceID().String(), "span_id": own.SpanID().String(), "trace_flags": "00"},
+		{"trace_id": other, "span_id": nil, "trace_flags": "00"},
+		{"trace_id": own.TraceID().String(), "span_id": own.SpanID().String(), "trace_flags": "01"},
+	}
+	for i, line := range decodedLines(t, log) {
+		got := map[string]any{"trace_id": line["trace_id"], "span_id": line["span_id"], "trace_flags": line["trace_flags"]}
+		if diff := cmp.Diff(want[i], got); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", line["event"], diff)
+		}
 	}
 }

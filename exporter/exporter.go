@@ -191,6 +191,11 @@ func (enc *encoder) append(record *sdklog.Record, now time.Time, session string)
 	o := enc.originOf(record)
 	sums := r.withoutUsage
 	r.withoutUsage = sums || repeatsUsage(r.event)
+	if r.withoutUsage {
+		for _, f := range usage {
+			enc.attrs.Disown(f)
+		}
+	}
 	r.derive(&l.Derived, o, session, enc.log.SessionID())
 	r.withoutUsage = sums
 	l.Event, l.Time, l.Origin = r.event, r.time(record, now), o.encoded

@@ -386,3 +386,20 @@ func TestWhatCannotBeSaidIsReplacedAndSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// TestForceFlushSyncsAsLongAsItsProcessorWrites has two processors on one
+// exporter, of which one was shut down.
+func TestForceFlushSyncsAsLongAsItsProcessorWrites(t *testing.T) {
+	exp, log := newExporter(t)
+	first, second := exporter.NewProcessor(exp), exporter.NewProcessor(exp)
+	if err := first.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	emit(t.Context(), second)
+	if err := second.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if stats := log.Stats(); stats.Appended != 1 || stats.Synced != 1 {
+		t.Errorf("got %d appended and %d synced, want 1 and 1", stats.Appended, stats.Synced)
+	}
+}

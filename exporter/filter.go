@@ -2,13 +2,15 @@ package exporter
 
 import (
 	"context"
+	"slices"
 
 	"go.opentelemetry.io/otel/log"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 )
 
-// ProcessorOption configures a [Processor].
+// ProcessorOption configures a [Processor], and that of [Setup].
 type ProcessorOption interface {
+	SetupOption
 	applyProcessor(cfg processorConfig) processorConfig
 }
 
@@ -21,6 +23,11 @@ type processorConfig struct {
 type processorOption func(processorConfig) processorConfig
 
 func (o processorOption) applyProcessor(cfg processorConfig) processorConfig { return o(cfg) }
+
+func (o processorOption) applySetup(cfg setupConfig) setupConfig {
+	cfg.processor = append(slices.Clip(cfg.processor), o)
+	return cfg
+}
 
 // WithWaitForDisk makes Emit return only when the record is on stable storage,
 // as [auditlog.Log.Sync] promises. Goroutines that wait share fsyncs.

@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -53,7 +54,7 @@ func (p *SpanProcessor) classify(span sdktrace.ReadOnlySpan) modelCall {
 			request = kv.Value.AsString()
 		}
 	}
-	if sums, ok := operations[operation]; ok && (sums || p.hasUsage(span)) {
+	if sums, ok := operations[operation]; ok && (sums || p.hasUsage(span) || span.Status().Code == codes.Error) {
 		return modelCall{operation, sums}
 	}
 	if sums, ok := openInferenceKinds[kind]; ok {

@@ -67,8 +67,13 @@ func (p *Processor) Enabled(ctx context.Context, param sdklog.EnabledParameters)
 }
 
 // ForceFlush returns nil when every record emitted before is on stable
-// storage.
-func (p *Processor) ForceFlush(ctx context.Context) error { return p.exp.ForceFlush(ctx) }
+// storage. After Shutdown it does nothing.
+func (p *Processor) ForceFlush(ctx context.Context) error {
+	if p.stopped.Load() {
+		return nil
+	}
+	return p.exp.sync(ctx) // also if somebody shut the exporter down, since OnEmit still writes
+}
 
 // Shutdown shuts the exporter down. The log stays open.
 func (p *Processor) Shutdown(ctx context.Context) error {

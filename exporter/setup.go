@@ -13,15 +13,16 @@ import (
 	"github.com/otelaudit/otelaudit/auditlog"
 )
 
-// SetupOption configures [Setup]. Every [Option] is one too.
+// SetupOption configures [Setup]. Every [Option] and [ProcessorOption] is one too.
 type SetupOption interface {
 	applySetup(cfg setupConfig) setupConfig
 }
 
 type setupConfig struct {
-	exporter []Option
-	log      []auditlog.Option
-	provider []sdklog.LoggerProviderOption
+	exporter  []Option
+	processor []ProcessorOption
+	log       []auditlog.Option
+	provider  []sdklog.LoggerProviderOption
 }
 
 type setupOption func(setupConfig) setupConfig
@@ -55,6 +56,9 @@ func WithProviderOptions(opts ...sdklog.LoggerProviderOption) SetupOption {
 // Call shutdown once the program is done: it shuts the provider down, which
 // syncs, and closes the log. ctx bounds the wait for the disk; the log is closed
 // in any case. Further calls return what the first one did.
+//
+// A program that also wants events of its spans ([SpanProcessor]) opens the log
+// itself and gives it to both, instead.
 func Setup(ctx context.Context, path string, opts ...SetupOption) (shutdown func(context.Context) error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("exporter: set up the audit log %s: %w", path, context.Cause(ctx))
@@ -71,7 +75,7 @@ func Setup(ctx context.Context, path string, opts ...SetupOption) (shutdown func
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	processor := sdklog.WithProcessor(NewProcessor(exp))
+	processor := sdklog.WithProcessor(NewProcessor(exp, cfg.processor...))
 	provider := sdklog.NewLoggerProvider(append([]sdklog.LoggerProviderOption{processor}, cfg.provider...)...)
 	otel.SetLoggerProvider(provider)
 

@@ -87,17 +87,18 @@ func (t *sourceTable) isUsage(key string) bool {
 	if id == otelline.NoKey {
 		return false
 	}
-	for f := range otelline.NumFields {
-		if isUsage(f) && t.fields[f].mask[id>>6]&(1<<(id&63)) != 0 {
+	for _, f := range usage {
+		if t.fields[f].mask[id>>6]&(1<<(id&63)) != 0 {
 			return true
 		}
 	}
 	return false
 }
 
-func isUsage(f otelline.Field) bool {
-	return f == otelline.Cost || f == otelline.InputTokens || f == otelline.OutputTokens
-}
+// usage are the fields that sums are made of.
+var usage = [...]otelline.Field{otelline.Cost, otelline.InputTokens, otelline.OutputTokens}
+
+func isUsage(f otelline.Field) bool { return slices.Contains(usage[:], f) }
 
 func fieldNamed(name string) (otelline.Field, error) {
 	names := []string{fieldEvent}

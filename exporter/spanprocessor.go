@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/log"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/otelline"
@@ -31,8 +32,8 @@ import (
 // an attribute says one. The attribute otelaudit.span.name holds the span's name,
 // and tells such events from others.
 //
-// A span is a call of a model if it carries usage and gen_ai.operation.name is
-// chat, text_completion, generate_content or embeddings; if
+// A span is a call of a model if it carries usage, or failed, and
+// gen_ai.operation.name is chat, text_completion, generate_content or embeddings; if
 // openinference.span.kind is LLM or EMBEDDING; if langfuse.observation.type is
 // generation or embedding; if it has llm.request.type; or if its name is one of
 // [WithSpanNames] or of the Vercel AI SDK's calls of models (ai.generateText.doGenerate, …).
@@ -46,6 +47,18 @@ type SpanProcessor struct {
 	names   map[string]struct{}
 	records recordCache
 	stopped atomic.Bool
+	// sessions are those of the contexts of spans that have not ended yet.
+	sessions sync.Map // spanKey → string
+}
+
+// spanKey identifies a span.
+type spanKey struct {
+	trace trace.TraceID
+	span  trace.SpanID
+}
+
+func keyOfSpan(span sdktrace.ReadOnlySpan) spanKey {
+	return spanKey{span.SpanContext().TraceID(), span.SpanContext().SpanID()}
 }
 
 var _ sdktrace.SpanProcessor = (*SpanProcessor)(nil)
@@ -98,24 +111,20 @@ func NewSpanProcessor(log *auditlog.Log, opts ...SpanProcessorOption) (*SpanProc
 	return p, nil
 }
 
-// OnStart gives the span the session of its context ([ContextWithSession]) as
-// session.id, unless it has one.
+// OnStart keeps the session of the span's context ([ContextWithSession]) for
+// its event, which has it unless an attribute of the span names one. The span
+// is left as it is.
 func (p *SpanProcessor) OnStart(parent context.Context, span sdktrace.ReadWriteSpan) {
-	session := sessionOf(parent)
-	if session == "" || p.stopped.Load() {
-		return
+	if session := sessionOf(parent); session != "" && !p.stopped.Load() {
+		p.sessions.Store(keyOfSpan(span), session)
 	}
-	for _, kv := range span.Attributes() {
-		if kv.Key == otelline.KeySessionID {
-			return
-		}
-	}
-	span.SetAttributes(attribute.String(otelline.KeySessionID, session))
 }
 
 // OnEnd writes the event of the span, if it has one. Errors are handed to
 // otel.Handle.
 func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
+	kept, _ := p.sessions.LoadAndDelete(keyOfSpan(span))
+	session, _ := kept.(string)
 	if p.stopped.Load() {
 		return
 	}
@@ -126,19 +135,19 @@ func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 	record, err := p.records.get(span)
 	if err == nil {
 		fill(&record, span, call.event)
-		err = p.write(&record, call.sums)
+		err = p.write(&record, call.sums, session)
 	}
 	if err != nil {
 		otel.Handle(p.exp.report(fmt.Errorf("write the event of span %q: %w", span.Name(), err)))
 	}
 }
 
-func (p *SpanProcessor) write(record *sdklog.Record, sums bool) error {
+func (p *SpanProcessor) write(record *sdklog.Record, sums bool, session string) error {
 	enc := p.exp.encoder()
 	defer p.exp.release(enc)
 	enc.read(record)
 	enc.reading.withoutUsage = sums
-	enc.append(record, time.Now(), "")
+	enc.append(record, time.Now(), session)
 	enc.reading.withoutUsage = false
 	return p.exp.write(context.Background(), &enc.lines)
 }

@@ -52,7 +52,7 @@ func TestACallOfAModelBecomesAnEvent(t *testing.T) {
 		"ts": "2026-02-13T14:30:23.357Z", "event": "chat", "session_id": "s-1", "cost": 0.0041, "model": "gpt-4o",
 		"input_t": 1500.0, "output_t": 250.0, "reason": "cut off", "duration_ms": 1235.0,
 		"gen_ai.operation.name": "chat", "gen_ai.response.model": "gpt-4o", "gen_ai.usage.input_tokens": 1500.0,
-		"gen_ai.usage.output_tokens": 250.0, "gen_ai.usage.cost": 0.0041, "session.id": "s-1",
+		"gen_ai.usage.output_tokens": 250.0, "gen_ai.usage.cost": 0.0041,
 		"otelaudit.span.name": "chat gpt-4o",
 		"trace_id":            span.SpanContext().TraceID().String(), "span_id": span.SpanContext().SpanID().String(), "trace_flags": "01",
 	}
@@ -66,6 +66,49 @@ func TestACallOfAModelBecomesAnEvent(t *testing.T) {
 		"resource": map[string]any{"attributes": map[string]any{"service.name": "agent"}},
 	}, otel); diff != "" {
 		t.Errorf("otel (-want +got):\n%s", diff)
+	}
+}
+
+// TestTheSessionOfASpanIsItsOwnBeforeThatOfItsContext also holds that the span
+// is left as it is.
+func TestTheSessionOfASpanIsItsOwnBeforeThatOfItsContext(t *testing.T) {
+	tracers, log := newSpans(t)
+	ctx := exporter.ContextWithSession(t.Context(), "context")
+	for _, own := range []string{"own", ""} {
+		_, span := tracers.Tracer("test").Start(ctx, "x")
+		span.SetAttributes(attribute.String("llm.request.type", "chat"), attribute.String("gen_ai.conversation.id", own))
+		span.End()
+		if got := len(span.(sdktrace.ReadOnlySpan).Attributes()); got != 2 {
+			t.Errorf("the span has %d attributes, want its own 2", got)
+		}
+	}
+	lines := decodedLines(t, log)
+	if lines[0]["session_id"] != "own" || lines[1]["session_id"] != "context" {
+		t.Errorf("got sessions %v and %v, want own and context", lines[0]["session_id"], lines[1]["session_id"])
+	}
+}
+
+// TestACallThatFailedIsAnEventWithoutUsage has no tokens to go by.
+func TestACallThatFailedIsAnEventWithoutUsage(t *testing.T) {
+	tracers, log := newSpans(t)
+	_, span := tracers.Tracer("test").Start(t.Context(), "chat", trace.WithAttributes(attribute.String("gen_ai.operation.name", "chat")))
+	span.SetStatus(codes.Error, "429 rate limited")
+	span.End()
+	if line := onlyLine(t, log); line["event"] != "chat" || line["reason"] != "429 rate limited" || line["input_t"] != nil {
+		t.Errorf("got %v", line)
+	}
+}
+
+// TestASumGivesNoUsageOfItsOwnEither keeps what it says in the envelope.
+func TestASumGivesNoUsageOfItsOwnEither(t *testing.T) {
+	tracers, log := newSpans(t)
+	_, span := tracers.Tracer("test").Start(t.Context(), "agent", trace.WithAttributes(
+		attribute.String("gen_ai.operation.name", "invoke_agent"), attribute.Float64("cost", 9), attribute.Int("input_t", 3)))
+	span.End()
+	line := onlyLine(t, log)
+	aside := line["otel"].(map[string]any)["attributes"]
+	if diff := cmp.Diff(map[string]any{"cost": 9.0, "input_t": 3.0}, aside); diff != "" || line["cost"] != nil || line["input_t"] != nil {
+		t.Errorf("got %v (-want +got):\n%s", line, diff)
 	}
 }
 

@@ -161,6 +161,9 @@ func (a *Attributes) HasUID() bool {
 // Owns reports whether an attribute stands as f itself.
 func (a *Attributes) Owns(f Field) bool { return a.own[f] >= 0 }
 
+// Disown sets an attribute that stands as f aside, into the envelope.
+func (a *Attributes) Disown(f Field) { a.own[f] = -1 }
+
 // stands reports whether the attribute at place i is written at the top level
 // of the line, as a field or under its own key.
 func (a *Attributes) stands(i int) bool {
