@@ -9,6 +9,8 @@ import (
 	"iter"
 	"math"
 
+	"github.com/klauspost/compress/gzip"
+
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
@@ -175,6 +177,11 @@ func (s *fileScan) finish(last line) error {
 func explainGzip(err error) string {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return "it ends too early"
+	}
+	if errors.Is(err, gzip.ErrChecksum) {
+		// Where it went wrong cannot be told: a flipped bit may uncompress to
+		// other text that is JSON too.
+		return "its checksum is wrong, so lines of this file may not be what was written"
 	}
 	return err.Error()
 }
