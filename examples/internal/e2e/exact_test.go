@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	"pgregory.net/rapid"
 
-	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/bridge"
 	"github.com/otelaudit/otelaudit/exporter"
 	"github.com/otelaudit/otelaudit/internal/audittest"
@@ -29,7 +28,7 @@ type ways struct {
 	bridge   *bridge.Bridge
 }
 
-func newWays(t *testing.T, direct, replayed string, opts ...auditlog.Option) ways {
+func newWays(t *testing.T, direct, replayed string) ways {
 	t.Helper()
 	// What the environment says of this process is not said of the records.
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "host.name=replayer,service.name=replayer")
@@ -45,7 +44,7 @@ func newWays(t *testing.T, direct, replayed string, opts ...auditlog.Option) way
 		}
 	})
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	e, err := exporter.New(audittest.Open(t, path, opts...))
+	e, err := exporter.New(audittest.Open(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
