@@ -48,7 +48,7 @@ vet: ## go vet, also as macOS and Windows see the root module
 .PHONY: lint
 lint: ## golangci-lint with .golangci.yml
 	@echo "# golangci-lint"
-	$(call each-module,$(LINT) run --show-stats=false)
+	$(call each-module,$(LINT) run --allow-parallel-runners --show-stats=false)
 
 # The results are also in build/test/*.json, as go test -json gives them.
 .PHONY: test
