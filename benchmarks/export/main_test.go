@@ -34,7 +34,11 @@ func once(t *testing.T) {
 // TestContestantsWriteTheSameRecords keeps the comparison fair.
 func TestContestantsWriteTheSameRecords(t *testing.T) {
 	once(t)
-	for _, c := range []contest.Contestant{ours(), stdout(), zero(), simpleUnsynced(), processorSynced(), simpleSynced()} {
+	line, err := auditLines(t.TempDir(), recordtest.ModelCalls(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []contest.Contestant{ours(), stdout(), zero(), simpleUnsynced(), simpleWriting(line), processorSynced(), simpleSynced()} {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		written := false
 		testing.Benchmark(func(b *testing.B) {

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/benchmarks/internal/contest"
+	"github.com/otelaudit/otelaudit/internal/recordtest"
 )
 
 const goroutines = 64
@@ -21,14 +23,46 @@ func (nothing) Export(context.Context, []sdklog.Record) error { return nil }
 func (nothing) Shutdown(context.Context) error                { return nil }
 func (nothing) ForceFlush(context.Context) error              { return nil }
 
+// writing is the floor of a write for each record: its line is there already.
+type writing struct {
+	nothing
+	f    *os.File
+	line []byte
+}
+
+func (w *writing) Export(context.Context, []sdklog.Record) error {
+	_, err := w.f.Write(w.line)
+	return err
+}
+
+// Shutdown comes once, from the provider.
+func (w *writing) Shutdown(context.Context) error { return w.f.Close() }
+
 // oneByOne: one goroutine, a write for each record, and nobody waits for the disk.
 func oneByOne(dir string) ([]contest.Row, error) {
-	scores, err := contest.Race(dir, simpleUnsynced(), simpleNothing())
+	line, err := auditLines(dir, recordtest.ModelCalls(1))
 	if err != nil {
 		return nil, err
 	}
-	return []contest.Row{contest.Versus("SimpleProcessor, sole owner, no fsync", scores[0],
-		"SimpleProcessor + no-op exporter", scores[1], "at most 2 ×")}, nil
+	scores, err := contest.Race(dir, simpleUnsynced(), simpleNothing(), simpleWriting(line))
+	if err != nil {
+		return nil, err
+	}
+	const what = "SimpleProcessor, sole owner, no fsync"
+	return []contest.Row{
+		contest.Versus(what, scores[0], "SimpleProcessor + no-op exporter", scores[1], "at most 2 ×"),
+		contest.Versus(what, scores[0], "SimpleProcessor + bare write of an encoded line", scores[2], ""),
+	}, nil
+}
+
+func simpleWriting(line []byte) contest.Contestant {
+	return emitting("bare write", 1, func(path string) (*pipeline, error) {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600) //nolint:gosec // the path is made here
+		if err != nil {
+			return nil, err
+		}
+		return newPipeline(sdklog.NewSimpleProcessor(&writing{f: f, line: line})), nil
+	})
 }
 
 func simpleUnsynced() contest.Contestant {
