@@ -2,26 +2,43 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/benchmarks/internal/contest"
+	"github.com/otelaudit/otelaudit/internal/recordtest"
 )
 
-// TestContestantsWriteTheSameRecords keeps the comparison fair.
-func TestContestantsWriteTheSameRecords(t *testing.T) {
+// once has each benchmark of t run its loop once.
+func once(t *testing.T) {
+	t.Helper()
 	before := flag.Lookup("test.benchtime").Value.String()
 	if err := flag.Set("test.benchtime", "1x"); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := flag.Set("test.benchtime", before); err != nil {
 			t.Error(err)
 		}
-	}()
-	for _, c := range []contest.Contestant{ours(), stdout(), zero()} {
+	})
+}
+
+// TestContestantsWriteTheSameRecords keeps the comparison fair.
+func TestContestantsWriteTheSameRecords(t *testing.T) {
+	once(t)
+	line, err := auditLines(t.TempDir(), recordtest.ModelCalls(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []contest.Contestant{ours(), stdout(), zero(), simpleUnsynced(), simpleWriting(line), processorSynced(), simpleSynced()} {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		written := false
 		testing.Benchmark(func(b *testing.B) {
@@ -37,11 +54,86 @@ func TestContestantsWriteTheSameRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := bytes.Count(text, []byte("\n")); got == 0 || got%batchSize != 0 {
-			t.Errorf("%s: got %d lines, want a multiple of %d", c.Name, got, batchSize)
+		if got := bytes.Count(text, []byte("\n")); got == 0 || got%c.Lines != 0 {
+			t.Errorf("%s: got %d lines, want a multiple of %d", c.Name, got, c.Lines)
 		}
-		if got, want := bytes.Count(text, []byte("chatcmpl-9J8K7L6M5N4B3V2C1X0Z")), bytes.Count(text, []byte("\n")); got != want {
-			t.Errorf("%s: got the response's id %d times in %d lines", c.Name, got, want)
+		for line := range bytes.Lines(text) {
+			for _, attr := range attributesOf(t) {
+				if bytes.Count(line, attr) != 1 {
+					t.Fatalf("%s: want %s once in %s", c.Name, attr, line)
+				}
+			}
 		}
+	}
+}
+
+// attributesOf returns what is in the line of a model call in all spellings.
+func attributesOf(t *testing.T) (parts [][]byte) {
+	t.Helper()
+	recordtest.ModelCalls(1)[0].WalkAttributes(func(kv attribute.KeyValue) bool {
+		parts = append(parts, []byte(`"`+kv.Key+`"`))
+		return true
+	})
+	if len(parts) != 12 {
+		t.Fatalf("got %d attributes, want 12", len(parts))
+	}
+	return parts
+}
+
+// TestSizesAreThoseOfTheSameRecords has both kinds of line give back the uids.
+func TestSizesAreThoseOfTheSameRecords(t *testing.T) {
+	records := recordtest.ModelCalls(3)
+	ours, err := auditLines(t.TempDir(), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := otlpLines(records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"audit": ours, "OTLP": theirs} {
+		lines := slices.Collect(bytes.Lines(text))
+		if len(lines) != len(records) {
+			t.Fatalf("%s: got %d lines, want %d", name, len(lines), len(records))
+		}
+		for i, line := range lines {
+			attributes := 0
+			records[i].WalkAttributes(func(kv attribute.KeyValue) bool {
+				attributes++
+				if !bytes.Contains(line, []byte(`"`+kv.Key+`"`)) || kv.Key == "log.record.uid" && !bytes.Contains(line, []byte(kv.Value.AsString())) {
+					t.Errorf("%s: %s %v is not in %s", name, kv.Key, kv.Value, line)
+				}
+				return true
+			})
+			if attributes != 13 {
+				t.Errorf("%s: got %d attributes, want 12 and the uid", name, attributes)
+			}
+			if !json.Valid(line) || !bytes.Contains(line, []byte("build-7")) || !bytes.Contains(line, []byte("example.com/instrumentation/openai")) {
+				t.Errorf("%s: not JSON with resource and scope: %s", name, line)
+			}
+		}
+	}
+}
+
+// TestProcessorLosesNothingOfABurst: the BatchProcessor may.
+func TestProcessorLosesNothingOfABurst(t *testing.T) {
+	got, err := burstInto(t.TempDir(), waiting, 20)
+	if err != nil || got != goroutines*20 {
+		t.Errorf("got %d records, %v, want %d", got, err, goroutines*20)
+	}
+}
+
+// TestAnErrorOfAPipelineIsReturned, though Emit returns none.
+func TestAnErrorOfAPipelineIsReturned(t *testing.T) {
+	p, err := openPipeline(filepath.Join(t.TempDir(), "audit.jsonl"), simple)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.emitter()()
+	if err := p.close(); !errors.Is(err, auditlog.ErrClosed) {
+		t.Errorf("got %v, want %v", err, auditlog.ErrClosed)
 	}
 }

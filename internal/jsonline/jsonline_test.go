@@ -231,6 +231,25 @@ func TestScanOfDeepNestingNeedsNoStack(t *testing.T) {
 	}
 }
 
+// TestALongStringOfEscapesIsScannedOnce takes hours if the end of the string is
+// looked for again at each escape, and a moment if it is not.
+func TestALongStringOfEscapesIsScannedOnce(t *testing.T) {
+	text := []byte(`{"a":"` + strings.Repeat(`\n`, 16<<20) + `"}`)
+	if err := jsonline.Check(text); err != nil {
+		t.Error(err)
+	}
+	var got int
+	if err := jsonline.EachMember(text, func(_, value []byte) bool {
+		got = len(value)
+		return true
+	}); err != nil || got != 32<<20+2 {
+		t.Errorf("got a value of %d bytes, %v, want %d", got, err, 32<<20+2)
+	}
+	if err := jsonline.Check(text[:len(text)-2]); err == nil {
+		t.Error("a string without an end was accepted")
+	}
+}
+
 func TestEachElement(t *testing.T) {
 	var got []string
 	if err := jsonline.EachElement([]byte(` [1, "a,]" ,[ ],{"b":[2]}] `), func(v []byte) bool {
