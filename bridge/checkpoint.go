@@ -17,8 +17,8 @@ import (
 
 const checkpointVersion = 1
 
-// headSize is how many bytes at the beginning of a file tell it from others.
-// The first line of an audit log holds a time and an identifier.
+// headSize is how many bytes at the beginning of a file are compared. They may
+// be the same in several files: lines of other programs need no time.
 const headSize = 4096
 
 // checkpoint is the content of a checkpoint file: where the next unsent line
@@ -37,8 +37,9 @@ type checkpoint struct {
 	// Head is the beginning of the file, Tail the last line that was passed.
 	Head span `json:"head"`
 	Tail span `json:"tail"`
-	// Previous is the file before it: when File is gone, what comes after
-	// Previous is what is new.
+	// Previous is the nearest file before it that can be named: the position is
+	// in the file after it, and when that is gone, what comes after Previous is
+	// what is new.
 	Previous *fileID `json:"previous,omitempty"`
 }
 
