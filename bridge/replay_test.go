@@ -452,9 +452,27 @@ func TestASecondCollectorStartsFromTheBeginning(t *testing.T) {
 	path, url := logPath(t), one.serve(t)
 	write(t, path, line("a")+"\n")
 	run(t, path, url)
-	if got := run(t, path, two.serve(t)); got.Sent != 1 {
+	var logged []string
+	logger := bridge.WithLogger(onLog(func(m string) { logged = append(logged, m) }))
+	other := two.serve(t)
+	if got := run(t, path, other, logger); got.Sent != 1 {
 		t.Errorf("got %+v, want 1 sent", got)
 	}
+	if diff := cmp.Diff([]string{"no checkpoint for this endpoint yet, starting with the oldest event"}, logged); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
+	}
+	logged = nil
+	run(t, path, other, logger)
+	if len(logged) > 0 {
+		t.Errorf("second run logged %q, want nothing", logged)
+	}
+}
+
+func TestFirstRunOfAllIsNotRemarkedOn(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	write(t, path, line("a")+"\n")
+	run(t, path, url, bridge.WithLogger(onLog(func(m string) { t.Errorf("logged %q, want nothing", m) })))
 }
 
 func TestFromStartSendsAllAgain(t *testing.T) {
@@ -615,6 +633,9 @@ func TestUnusableCheckpointStopsTheRun(t *testing.T) {
 			_, err := newBridge(t, path, url).Run(t.Context())
 			if err == nil || !strings.Contains(err.Error(), b.Checkpoint()) {
 				t.Errorf("got error %v, want one that names the checkpoint", err)
+			}
+			if way := "WithFromStart"; err != nil && name != "other version" && !strings.Contains(err.Error(), way) {
+				t.Errorf("got error %v, want one that names %s", err, way)
 			}
 			if got := read(t, b.Checkpoint()); got != bad {
 				t.Errorf("the checkpoint was changed to %s", got)

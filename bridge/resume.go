@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 )
@@ -47,6 +49,30 @@ func (r *run) resume(ctx context.Context, cp *checkpoint) error {
 	log.Warn("what stood before the checkpoint is not where it was: the log was truncated, replaced or removed since; "+
 		"starting with the oldest file, some events may be sent again",
 		slog.String("start", filepath.Base(r.files[0].Path())))
+	return nil
+}
+
+// tellNewEndpoint says that everything is sent to an endpoint without a
+// checkpoint, when another endpoint has one: a misspelt address looks the same.
+func (r *run) tellNewEndpoint() error {
+	if r.cfg.checkpoint != "" {
+		return nil
+	}
+	entries, err := os.ReadDir(filepath.Dir(r.path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no log either, which is said next
+	}
+	if err != nil {
+		return fmt.Errorf("look for checkpoints: %w", err)
+	}
+	for _, e := range entries {
+		tag, ok := strings.CutPrefix(e.Name(), filepath.Base(r.path)+checkpointInfix)
+		if ok && !strings.Contains(tag, ".") { // no .lock, no .tmp
+			r.cfg.logger.Info("no checkpoint for this endpoint yet, starting with the oldest event",
+				slog.String("endpoint", r.sender.url), slog.String("other", e.Name()))
+			return nil
+		}
+	}
 	return nil
 }
 
