@@ -53,7 +53,7 @@ func New(path string, opts ...Option) (*Bridge, error) {
 		rejectFile: cfg.rejectFile,
 	}
 	if b.checkpoint == "" {
-		b.checkpoint = b.path + ".checkpoint-" + tagOf(s.url)
+		b.checkpoint = b.path + checkpointInfix + tagOf(s.url)
 	}
 	if b.rejectFile == "" {
 		b.rejectFile = b.path + ".rejected-" + tagOf(s.url)
@@ -94,8 +94,12 @@ type Stats struct {
 	// part these are the ones it did not reject.
 	Sent int64
 	// Rejected is how many the collector, or otlploghttp, refused for good. They
-	// are in the reject file.
+	// are in the reject file, but for the Unnamed.
 	Rejected int64
+	// Unnamed is how many of Rejected the collector counted without saying which
+	// they are: the reject file has the range of lines they are among, and not
+	// the lines.
+	Unnamed int64
 	// Retried is how many requests were sent again.
 	Retried int64
 	// Damaged is how many lines were skipped because they are no event.

@@ -17,8 +17,12 @@ import (
 
 const checkpointVersion = 1
 
-// headSize is how many bytes at the beginning of a file tell it from others.
-// The first line of an audit log holds a time and an identifier.
+// checkpointInfix stands between the path of the log and the tag of the
+// endpoint in the default name of a checkpoint.
+const checkpointInfix = ".checkpoint-"
+
+// headSize is how many bytes at the beginning of a file are compared. They may
+// be the same in several files: lines of other programs need no time.
 const headSize = 4096
 
 // checkpoint is the content of a checkpoint file: where the next unsent line
@@ -37,8 +41,9 @@ type checkpoint struct {
 	// Head is the beginning of the file, Tail the last line that was passed.
 	Head span `json:"head"`
 	Tail span `json:"tail"`
-	// Previous is the file before it: when File is gone, what comes after
-	// Previous is what is new.
+	// Previous is the nearest file before it that can be named: the position is
+	// in the file after it, and when that is gone, what comes after Previous is
+	// what is new.
 	Previous *fileID `json:"previous,omitempty"`
 }
 
@@ -74,17 +79,17 @@ func loadCheckpoint(path, endpoint string) (*checkpoint, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(cp); err != nil {
-		return nil, fmt.Errorf("read checkpoint %s: %w; it is not as the bridge wrote it: restore it, or start from the oldest event", path, err)
+		return nil, fmt.Errorf("read checkpoint %s: %w; it is not as the bridge wrote it: restore it, or start from the oldest event with WithFromStart", path, err)
 	}
 	switch {
 	case cp.Version != checkpointVersion:
 		return nil, fmt.Errorf("read checkpoint %s: it has version %d and this program writes %d; use a newer program, or another checkpoint",
 			path, cp.Version, checkpointVersion)
 	case cp.Endpoint != endpoint:
-		return nil, fmt.Errorf("read checkpoint %s: it belongs to the endpoint %s, not to %s; use another checkpoint for this one, or start from the oldest event",
+		return nil, fmt.Errorf("read checkpoint %s: it belongs to the endpoint %s, not to %s; use another checkpoint for this one, or start from the oldest event with WithFromStart",
 			path, cp.Endpoint, endpoint)
 	case !cp.consistent():
-		return nil, fmt.Errorf("read checkpoint %s: its numbers do not fit together; restore it, or start from the oldest event", path)
+		return nil, fmt.Errorf("read checkpoint %s: its numbers do not fit together; restore it, or start from the oldest event with WithFromStart", path)
 	}
 	return cp, nil
 }

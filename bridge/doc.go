@@ -25,10 +25,10 @@
 // Every answer of the collector ends in one of five ways:
 //
 //   - accepted: 2xx with an empty body or an OTLP answer. Rejected records = 0
-//     with a message is logged as a warning.
+//     with a message is logged as a warning, and so are fewer than none.
 //   - partial: 2xx with an OTLP answer that says how many records were rejected.
 //     The answer does not say which, and the batch is never sent again, as most
-//     of it was accepted; the range goes to the reject file as one entry.
+//     of it was accepted; only the range goes to the reject file, as one entry.
 //   - retry: 408, 425, 429, 5xx but 501, 505 and 511, a connection that is
 //     refused, reset or closed, a time-out, a truncated answer. The bridge waits,
 //     longer each time and at least as long as Retry-After asks, and sends

@@ -83,6 +83,7 @@ func TestNothingIsLostWhateverHappens(t *testing.T) {
 			c        collector
 			path     = filepath.Join(dir, "audit.jsonl")
 			written  []string
+			ticks    int // lines that are all the same, each at the beginning of a file
 			bad      = map[string]bool{}
 			deaths   int
 			stamp    int
@@ -144,8 +145,13 @@ func TestNothingIsLostWhateverHappens(t *testing.T) {
 				archive(t, path, fmt.Sprintf("20260101_000000_%02d", stamp))
 			}
 		}
+		tick := func(rt *rapid.T) {
+			rotate(rt)
+			ticks++
+			appendTo(t, path, line("tick")+"\n")
+		}
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-			rapid.SampledFrom([]func(*rapid.T){add, replay, replay, rotate}).Draw(rt, "step")(rt)
+			rapid.SampledFrom([]func(*rapid.T){add, replay, replay, rotate, tick}).Draw(rt, "step")(rt)
 		}
 		c.script = nil
 		b := newBridge(t, path, "http://collector", opts...)
@@ -163,13 +169,22 @@ func TestNothingIsLostWhateverHappens(t *testing.T) {
 			}
 		}
 		got := c.names()
-		if extra := len(got) - len(want); extra < 0 || extra > deaths*batch {
+		arrivedTicks := 0
+		for _, name := range got {
+			if name == "tick" {
+				arrivedTicks++
+			}
+		}
+		if arrivedTicks < ticks {
+			rt.Errorf("got %d of %d ticks", arrivedTicks, ticks)
+		}
+		if extra := len(got) - len(want) - ticks; extra < 0 || extra > deaths*batch {
 			rt.Errorf("got %d events twice after %d deaths in batches of %d", extra, deaths, batch)
 		}
 		// Without the repetitions it is what was written, in order.
 		var once []string
 		for _, name := range got {
-			if !slices.Contains(once, name) {
+			if name != "tick" && !slices.Contains(once, name) {
 				once = append(once, name)
 			}
 		}

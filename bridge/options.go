@@ -123,7 +123,9 @@ func WithCheckpoint(file string) Option {
 // WithRejectFile sets the file to which records are appended that the collector
 // refuses, one JSON object per line: kind (record, or partial for a batch of
 // which the collector rejected some), file, line, offset, reason, and for a
-// single record the original line. The folder must exist.
+// single record the original line. For a partial one, of which the collector
+// does not say which records it rejected, it has the place and log.record.uid of
+// the first and the last record of the batch. The folder must exist.
 //
 // Default: beside the log, such as audit.jsonl.rejected-1f0c4a2e.
 func WithRejectFile(file string) Option {
@@ -174,7 +176,8 @@ func WithServiceName(name string) Option {
 }
 
 // WithLogger sets where the bridge reports retries, damaged lines, rejected
-// records, and a log that is no longer what the checkpoint names.
+// records, a log that is no longer what the checkpoint names, and an endpoint
+// that is new beside one that has a checkpoint.
 //
 // Default: discard.
 func WithLogger(logger *slog.Logger) Option {

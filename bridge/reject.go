@@ -10,7 +10,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
 // rejectFile is where records go that the collector refuses: one JSON object
@@ -22,6 +26,8 @@ import (
 //	file      base name of the file of the log
 //	line, offset            of the record, or of the first one of the range
 //	last_line, last_offset  of the last one of the range; partial only
+//	uid, last_uid           log.record.uid of the same two, by which they are found
+//	          when the file has become an archive; partial only
 //	count     how many records were rejected
 //	of        how many records the range holds; partial only
 //	status    HTTP status; absent if the batch was refused before it was sent
@@ -58,12 +64,29 @@ func (r *rejectFile) partial(file string, items []item, v verdict) error {
 	b = strconv.AppendInt(b, last.line, 10)
 	b = append(b, `,"last_offset":`...)
 	b = strconv.AppendInt(b, last.offset, 10)
+	b = append(b, `,"uid":`...)
+	b = jsonline.AppendString(b, uidOf(items[0].record))
+	b = append(b, `,"last_uid":`...)
+	b = jsonline.AppendString(b, uidOf(last.record))
 	b = append(b, `,"count":`...)
 	b = strconv.AppendInt(b, v.rejected, 10)
 	b = append(b, `,"of":`...)
 	b = strconv.AppendInt(b, int64(len(items)), 10)
 	b = appendVerdict(b, v)
 	return r.append(append(b, "}\n"...))
+}
+
+// uidOf returns the log.record.uid of a record; the decoder gives one to each
+// that has none.
+func uidOf(record sdklog.Record) (uid string) {
+	record.WalkAttributes(func(kv attribute.KeyValue) bool {
+		if kv.Key != otelline.KeyUID {
+			return true
+		}
+		uid = kv.Value.String()
+		return false
+	})
+	return uid
 }
 
 func entryStart(kind, file string, first item) []byte {

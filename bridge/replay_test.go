@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -104,6 +105,107 @@ func TestCheckpointIsFoundInTheArchiveItsFileBecame(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, c.names()); diff != "" {
 		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+}
+
+func TestFilesThatBeginAlikeAreToldApart(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	const start = `{"event":"start"}` + "\n"
+	write(t, path, start)
+	run(t, path, url)
+
+	rest, names := lines("rest", 3)
+	appendTo(t, path, rest)
+	archive(t, path, "20260101_000000")
+	write(t, path, start+line("last")+"\n")
+	if got, want := run(t, path, url), (bridge.Stats{Read: 5, Sent: 5}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	want := slices.Concat([]string{"start"}, names, []string{"start", "last"})
+	if diff := cmp.Diff(want, c.names()); diff != "" {
+		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheSameLineAloneInEachFileIsSentOnceForEach(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	for i := range 5 {
+		write(t, path, `{"event":"tick","ts":"2026-01-02T03:04:05.678Z","session_id":"cron"}`+"\n")
+		if got, want := run(t, path, url), (bridge.Stats{Read: 1, Sent: 1}); got != want {
+			t.Errorf("file %d: got %+v, want %+v", i, got, want)
+		}
+		if got := run(t, path, url); got != (bridge.Stats{}) {
+			t.Errorf("file %d, again: got %+v, want nothing", i, got)
+		}
+		archive(t, path, fmt.Sprintf("20260101_00000%d", i))
+		if got := run(t, path, url); got != (bridge.Stats{}) {
+			t.Errorf("file %d, as an archive: got %+v, want nothing", i, got)
+		}
+	}
+}
+
+// The place is in the oldest file, since the one before it was removed, though
+// the file after it follows one that begins as the removed one did.
+func TestFilesThatBeginAlikeAreToldApartWhenTheOldestIsRemoved(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	const start = `{"event":"start"}` + "\n"
+	write(t, path, start)
+	archive(t, path, "20260101_000000")
+	write(t, path, start)
+	run(t, path, url)
+	c.names()
+
+	appendTo(t, path, line("rest")+"\n")
+	archive(t, path, "20260102_000000")
+	write(t, path, start)
+	if err := os.Remove(strings.TrimSuffix(path, ".jsonl") + "_20260101_000000.jsonl.gz"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := run(t, path, url), (bridge.Stats{Read: 2, Sent: 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if diff := cmp.Diff([]string{"rest", "start"}, c.names()); diff != "" {
+		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+}
+
+// A file that appears before that of the checkpoint was never sent.
+func TestArchiveThatIsPutBackBeforeTheCheckpointIsSent(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	write(t, path, line("late")+"\n")
+	run(t, path, url)
+	write(t, path, line("early")+"\n")
+	archive(t, path, "20260101_000000")
+	write(t, path, line("late")+"\n")
+	if got, want := run(t, path, url), (bridge.Stats{Read: 2, Sent: 2, Restarted: true}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := run(t, path, url); got != (bridge.Stats{}) {
+		t.Errorf("again: got %+v, want nothing", got)
+	}
+}
+
+func TestCheckpointIsFoundBehindAFileWithoutContent(t *testing.T) {
+	for name, content := range map[string]string{"empty": "", "no gzip": "damaged"} {
+		t.Run(name, func(t *testing.T) {
+			var c collector
+			path, url := logPath(t), c.serve(t)
+			write(t, path, line("a")+"\n")
+			archive(t, path, "20260101_000000")
+			write(t, strings.TrimSuffix(path, ".jsonl")+"_20260102_000000.jsonl.gz", content)
+			write(t, path, line("b")+"\n")
+			if got := run(t, path, url); got.Sent != 2 || got.Restarted {
+				t.Errorf("got %+v, want 2 sent", got)
+			}
+			appendTo(t, path, line("c")+"\n")
+			if got := run(t, path, url); got.Sent != 1 || got.Restarted {
+				t.Errorf("second run: got %+v, want 1 sent", got)
+			}
+		})
 	}
 }
 
@@ -350,9 +452,27 @@ func TestASecondCollectorStartsFromTheBeginning(t *testing.T) {
 	path, url := logPath(t), one.serve(t)
 	write(t, path, line("a")+"\n")
 	run(t, path, url)
-	if got := run(t, path, two.serve(t)); got.Sent != 1 {
+	var logged []string
+	logger := bridge.WithLogger(onLog(func(m string) { logged = append(logged, m) }))
+	other := two.serve(t)
+	if got := run(t, path, other, logger); got.Sent != 1 {
 		t.Errorf("got %+v, want 1 sent", got)
 	}
+	if diff := cmp.Diff([]string{"no checkpoint for this endpoint yet, starting with the oldest event"}, logged); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
+	}
+	logged = nil
+	run(t, path, other, logger)
+	if len(logged) > 0 {
+		t.Errorf("second run logged %q, want nothing", logged)
+	}
+}
+
+func TestFirstRunOfAllIsNotRemarkedOn(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	write(t, path, line("a")+"\n")
+	run(t, path, url, bridge.WithLogger(onLog(func(m string) { t.Errorf("logged %q, want nothing", m) })))
 }
 
 func TestFromStartSendsAllAgain(t *testing.T) {
@@ -513,6 +633,9 @@ func TestUnusableCheckpointStopsTheRun(t *testing.T) {
 			_, err := newBridge(t, path, url).Run(t.Context())
 			if err == nil || !strings.Contains(err.Error(), b.Checkpoint()) {
 				t.Errorf("got error %v, want one that names the checkpoint", err)
+			}
+			if way := "WithFromStart"; err != nil && name != "other version" && !strings.Contains(err.Error(), way) {
+				t.Errorf("got error %v, want one that names %s", err, way)
 			}
 			if got := read(t, b.Checkpoint()); got != bad {
 				t.Errorf("the checkpoint was changed to %s", got)

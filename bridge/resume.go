@@ -6,21 +6,27 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 )
 
 // resume sets the place to start at: where the checkpoint points to, if its
-// content is still somewhere, else where what may be new begins. Sending twice
-// is better than not at all.
+// content is still there, else where what may be new begins. Sending twice is
+// better than not at all.
 func (r *run) resume(ctx context.Context, cp *checkpoint) error {
 	if cp == nil {
 		return nil // the zero place: the first line of the oldest file
 	}
 	log := r.cfg.logger.With(slog.String("checkpoint", r.checkpoint), slog.String("file", cp.File), slog.Int64("offset", cp.Offset))
-	i, err := r.find(ctx, cp.File, cp.matches)
+	before, err := r.findPrevious(ctx, cp.Previous)
+	if err != nil {
+		return err
+	}
+	i, err := r.findAfter(ctx, before, cp)
 	if err != nil {
 		return err
 	}
@@ -33,70 +39,118 @@ func (r *run) resume(ctx context.Context, cp *checkpoint) error {
 		return nil
 	}
 	r.stats.Restarted = true
-	if cp.Previous != nil {
-		if i, err = r.find(ctx, cp.Previous.File, cp.Previous.matches); err != nil {
-			return err
-		}
-		if i >= 0 {
-			r.place = place{file: i + 1}
-			log.Warn("no file holds what stood before the checkpoint: the log was truncated, replaced or removed since; "+
-				"starting after the last file that was complete then",
-				slog.String("complete", filepath.Base(r.files[i].Path())))
-			return nil
-		}
+	if before >= 0 {
+		r.place = place{file: before + 1}
+		log.Warn("what stood before the checkpoint is not where it was: the log was truncated, replaced or removed since; "+
+			"starting after the last file that was complete then",
+			slog.String("complete", filepath.Base(r.files[before].Path())))
+		return nil
 	}
-	log.Warn("no file holds what stood before the checkpoint: the log was truncated, replaced or removed since; "+
+	log.Warn("what stood before the checkpoint is not where it was: the log was truncated, replaced or removed since; "+
 		"starting with the oldest file, some events may be sent again",
 		slog.String("start", filepath.Base(r.files[0].Path())))
 	return nil
 }
 
-// find returns the index of the file that matches, -1 if none does. It looks at
-// the file of that name first, then from the newest to the oldest.
-func (r *run) find(ctx context.Context, name string, matches func(content) (bool, error)) (int, error) {
-	order := make([]int, 0, len(r.files))
-	for i, f := range r.files {
-		if sameFile(filepath.Base(f.Path()), name) {
-			order = append(order, i)
+// tellNewEndpoint says that everything is sent to an endpoint without a
+// checkpoint, when another endpoint has one: a misspelt address looks the same.
+func (r *run) tellNewEndpoint() error {
+	if r.cfg.checkpoint != "" {
+		return nil
+	}
+	entries, err := os.ReadDir(filepath.Dir(r.path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no log either, which is said next
+	}
+	if err != nil {
+		return fmt.Errorf("look for checkpoints: %w", err)
+	}
+	for _, e := range entries {
+		tag, ok := strings.CutPrefix(e.Name(), filepath.Base(r.path)+checkpointInfix)
+		if ok && !strings.Contains(tag, ".") { // no .lock, no .tmp
+			r.cfg.logger.Info("no checkpoint for this endpoint yet, starting with the oldest event",
+				slog.String("endpoint", r.sender.url), slog.String("other", e.Name()))
+			return nil
 		}
 	}
-	for i := range slices.Backward(r.files) {
-		if !slices.Contains(order, i) {
-			order = append(order, i)
-		}
+	return nil
+}
+
+// findPrevious returns the index of the file that id names, -1 if it is gone or
+// holds something else. Its name counts as well as its content: an archive
+// never gets another one, and short files may begin alike.
+func (r *run) findPrevious(ctx context.Context, id *fileID) (int, error) {
+	if id == nil {
+		return -1, nil
 	}
-	for _, i := range order {
-		if err := ctx.Err(); err != nil {
-			return -1, fmt.Errorf("look for the place of the checkpoint: %w", err)
-		}
-		ok, err := matches(r.files[i])
-		if err != nil {
-			// A damaged archive matches nothing. A file that cannot be read may
-			// be the one, and to start elsewhere would send a lot again.
-			if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && !errors.Is(err, fs.ErrNotExist) {
-				return -1, fmt.Errorf("look for the place of the checkpoint in %s: %w", r.files[i].Path(), err)
-			}
-			r.cfg.logger.Warn("file cannot be compared with the checkpoint",
-				slog.String("file", r.files[i].Path()), slog.Any("error", err))
-			continue
-		}
-		if ok {
+	i := slices.IndexFunc(r.files, func(f *auditlog.File) bool { return sameFile(filepath.Base(f.Path()), id.File) })
+	if i < 0 {
+		return -1, nil
+	}
+	if ok, err := r.agrees(ctx, i, id.matches); err != nil || !ok {
+		return -1, err
+	}
+	return i, nil
+}
+
+// findAfter returns the index of the file that cp points into, -1 if there is
+// none. That is the one after the file before, whatever its name is by now; or
+// the oldest, if before is -1: there was none before it, or that was removed. A
+// later file that begins alike is another one, and to go on there would skip
+// what stands between.
+func (r *run) findAfter(ctx context.Context, before int, cp *checkpoint) (int, error) {
+	for i := before + 1; i < len(r.files); i++ {
+		if ok, err := r.agrees(ctx, i, cp.matches); err != nil {
+			return -1, err
+		} else if ok {
 			return i, nil
+		}
+		// Files that cannot be named stand between, see previous.
+		if id, err := r.identify(i); err != nil || id != nil {
+			return -1, err
 		}
 	}
 	return -1, nil
 }
 
-// previous names the file before the present one for the checkpoint; nil if there
-// is none, or it is empty and so cannot be told from others.
-func (r *run) previous() (*fileID, error) {
-	if r.place.previous != nil || r.place.file == 0 {
-		return r.place.previous, nil
+// agrees compares a file with the checkpoint.
+func (r *run) agrees(ctx context.Context, i int, matches func(content) (bool, error)) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("look for the place of the checkpoint: %w", err)
 	}
-	file := r.files[r.place.file-1]
+	ok, err := matches(r.files[i])
+	if err == nil {
+		return ok, nil
+	}
+	// A damaged archive matches nothing. A file that cannot be read may be the
+	// one, and to start elsewhere would send a lot again.
+	if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("look for the place of the checkpoint in %s: %w", r.files[i].Path(), err)
+	}
+	r.cfg.logger.Warn("file cannot be compared with the checkpoint",
+		slog.String("file", r.files[i].Path()), slog.Any("error", err))
+	return false, nil
+}
+
+// previous names the nearest file before the present one that can be named, for
+// the checkpoint; nil if there is none.
+func (r *run) previous() (*fileID, error) {
+	for i := r.place.file - 1; i >= 0 && r.place.previous == nil; i-- {
+		id, err := r.identify(i)
+		if err != nil {
+			return nil, err
+		}
+		r.place.previous = id
+	}
+	return r.place.previous, nil
+}
+
+// identify names a file; nil if it is empty, gone, or damaged from its first
+// bytes, and so cannot be told from others.
+func (r *run) identify(i int) (*fileID, error) {
+	file := r.files[i]
 	head, err := readHead(file, headSize)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// Damaged from its first bytes: it cannot be named by its content.
 		if _, unreadable := errors.AsType[*fs.PathError](err); unreadable {
 			return nil, fmt.Errorf("read the beginning of %s: %w", file.Path(), err)
 		}
@@ -104,6 +158,5 @@ func (r *run) previous() (*fileID, error) {
 	if err != nil || len(head) == 0 {
 		return nil, nil
 	}
-	r.place.previous = &fileID{File: filepath.Base(file.Path()), Head: spanOf(0, head)}
-	return r.place.previous, nil
+	return &fileID{File: filepath.Base(file.Path()), Head: spanOf(0, head)}, nil
 }

@@ -26,6 +26,8 @@ type run struct {
 	decoder  *otelline.Decoder
 	rejects  rejectFile
 	answered bool // the endpoint answered in this run
+	refusal  verdict
+	refusals int // records in a row that met refusal, until one is accepted
 
 	files []*auditlog.File
 	place place // what is passed, in files
@@ -56,6 +58,11 @@ func (r *run) run(ctx context.Context) (err error) {
 	if !r.cfg.fromStart {
 		if cp, err = loadCheckpoint(r.checkpoint, r.sender.url); err != nil {
 			return err
+		}
+		if cp == nil {
+			if err := r.tellNewEndpoint(); err != nil {
+				return err
+			}
 		}
 	}
 	snapshot, err := r.reader.Snapshot(ctx)
@@ -202,13 +209,14 @@ func (r *run) deliver(ctx context.Context, items []item) error {
 	case actPartial:
 		// Which ones is not said, and most were accepted: to send them again
 		// would double those.
+		v.rejected = min(v.rejected, n)
 		if err := r.rejects.partial(file, items, v); err != nil {
 			return err
 		}
-		rejected := min(max(v.rejected, 0), n)
-		r.stats.Rejected += rejected
-		r.stats.Sent += n - rejected
-		r.cfg.logger.Warn("collector rejected a part of a batch", append(attrs, slog.Int64("rejected", v.rejected))...)
+		r.stats.Rejected += v.rejected
+		r.stats.Unnamed += v.rejected
+		r.stats.Sent += n - v.rejected
+		r.cfg.logger.Warn("collector rejected a part of a batch and does not say which; the range is in the reject file", append(attrs, slog.Int64("rejected", v.rejected))...)
 	case actBisect:
 		if len(items) > 1 {
 			half := len(items) / 2
@@ -222,6 +230,7 @@ func (r *run) deliver(ctx context.Context, items []item) error {
 		}
 		r.stats.Rejected++
 		r.cfg.logger.Warn("collector refused a record; it is in the reject file", append(attrs, slog.String("reject_file", r.rejectFile))...)
+		r.countRefusal(v)
 	default:
 		return &StopError{URL: r.sender.url, Status: v.status, Reason: v.reason, Hint: v.hint, Err: v.err}
 	}
@@ -229,6 +238,27 @@ func (r *run) deliver(ctx context.Context, items []item) error {
 	r.place.tail = spanOf(last.offset, last.raw)
 	r.pass(n, last.behind)
 	return r.save()
+}
+
+// manyRefusals is how many records must be refused in the same words, and none
+// accepted, for the endpoint to be suspected rather than the records.
+const manyRefusals = 50
+
+// countRefusal says once when the endpoint seems to refuse whatever it gets. The
+// run goes on: each record is in the reject file.
+func (r *run) countRefusal(v verdict) {
+	if r.stats.Sent > 0 {
+		return
+	}
+	if v.status != r.refusal.status || v.reason != r.refusal.reason {
+		r.refusal, r.refusals = v, 0
+	}
+	r.refusals++
+	if r.refusals == manyRefusals {
+		r.cfg.logger.Warn("the endpoint refuses everything; WithFromStart sends it again once that is mended",
+			slog.String("endpoint", r.sender.url), slog.Int("refused", r.refusals),
+			slog.Int("status", v.status), slog.String("reason", v.reason))
+	}
 }
 
 // send sends items, again and again while the verdict is to retry. It returns an

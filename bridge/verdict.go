@@ -148,8 +148,12 @@ func judgeSuccess(x *exchange) verdict {
 	v.action = actAccept
 	v.reason = answer.GetPartialSuccess().GetErrorMessage()
 	v.rejected = answer.GetPartialSuccess().GetRejectedLogRecords()
-	if v.rejected != 0 {
+	switch {
+	case v.rejected > 0:
 		v.action = actPartial
+	case v.rejected < 0:
+		v.reason = strings.TrimSpace(fmt.Sprintf("the answer says that %d records were rejected, which cannot be; taken as none. %s", v.rejected, v.reason))
+		v.rejected = 0
 	}
 	return v
 }

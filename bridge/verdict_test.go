@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -87,10 +90,11 @@ func TestEveryAnswerEndsInOneVerdict(t *testing.T) {
 		{"200 JSON partialSuccess {}", reply(200, typeJSON+"; charset=utf-8", `{"partialSuccess":{}}`), accepted, -1},
 		{"200 JSON with a later field", reply(200, typeJSON, `{"partialSuccess":{"new":1},"later":[]}`), accepted, -1},
 
-		{"200 protobuf, rejected 3", reply(200, typeProto, partialBody(t, 3, "too old")), bridge.Stats{Read: four, Sent: 1, Rejected: 3}, -1},
-		{"200 JSON, rejected 3", reply(200, typeJSON, `{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too old"}}`), bridge.Stats{Read: four, Sent: 1, Rejected: 3}, -1},
-		{"200 JSON, rejected 3 as a number", reply(200, typeJSON, `{"partialSuccess":{"rejectedLogRecords":3}}`), bridge.Stats{Read: four, Sent: 1, Rejected: 3}, -1},
-		{"200 rejected more than were sent", reply(200, typeProto, partialBody(t, 99, "")), bridge.Stats{Read: four, Rejected: four}, -1},
+		{"200 protobuf, rejected 3", reply(200, typeProto, partialBody(t, 3, "too old")), bridge.Stats{Read: four, Sent: 1, Rejected: 3, Unnamed: 3}, -1},
+		{"200 JSON, rejected 3", reply(200, typeJSON, `{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too old"}}`), bridge.Stats{Read: four, Sent: 1, Rejected: 3, Unnamed: 3}, -1},
+		{"200 JSON, rejected 3 as a number", reply(200, typeJSON, `{"partialSuccess":{"rejectedLogRecords":3}}`), bridge.Stats{Read: four, Sent: 1, Rejected: 3, Unnamed: 3}, -1},
+		{"200 rejected more than were sent", reply(200, typeProto, partialBody(t, 99, "")), bridge.Stats{Read: four, Rejected: four, Unnamed: four}, -1},
+		{"200 rejected fewer than none", reply(200, typeProto, partialBody(t, -3, "")), accepted, -1},
 
 		{"connection closed before an answer", hijack("", false), retried, -1},
 		{"connection reset before an answer", hijack("", true), retried, -1},
@@ -366,6 +370,8 @@ type reject struct {
 	Offset     int64  `json:"offset"`
 	LastLine   int64  `json:"last_line"`
 	LastOffset int64  `json:"last_offset"`
+	UID        string `json:"uid"`
+	LastUID    string `json:"last_uid"`
 	Count      int64  `json:"count"`
 	Of         int64  `json:"of"`
 	Status     int    `json:"status"`
@@ -474,19 +480,26 @@ func TestPartialSuccessIsWrittenDownAndNeverSentAgain(t *testing.T) {
 	path, url := logPath(t), c.serve(t)
 	content, _ := lines("a", 6)
 	write(t, path, content)
-	c.push(nil, reply(200, typeProto, partialBody(t, 2, "two of them are too old")))
+	var uids []string
+	c.push(nil, func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+		for _, rec := range recordsOf(req) {
+			uids = append(uids, uidOf(t, rec))
+		}
+		reply(200, typeProto, partialBody(t, 2, "two of them are too old"))(w, r, req)
+	})
 	b := newBridge(t, path, url, bridge.WithBatchSize(3))
 	stats, err := b.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (bridge.Stats{Read: 6, Sent: 4, Rejected: 2}); stats != want {
+	if want := (bridge.Stats{Read: 6, Sent: 4, Rejected: 2, Unnamed: 2}); stats != want {
 		t.Errorf("got %+v, want %+v", stats, want)
 	}
 	want := []reject{{
 		Kind: "partial", File: "audit.jsonl",
 		Line: 4, Offset: int64(strings.Index(content, line("a-3"))),
 		LastLine: 6, LastOffset: int64(strings.Index(content, line("a-5"))),
+		UID: uids[0], LastUID: uids[2],
 		Count: 2, Of: 3, Status: 200, Reason: "two of them are too old",
 	}}
 	if diff := cmp.Diff(want, rejects(t, b.RejectFile())); diff != "" {
@@ -494,6 +507,89 @@ func TestPartialSuccessIsWrittenDownAndNeverSentAgain(t *testing.T) {
 	}
 	if c.requests != 2 {
 		t.Errorf("got %d requests, want 2", c.requests)
+	}
+}
+
+func TestRejectedCountThatCannotBeIsBroughtIntoBounds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		says  int64
+		count int64 // in the reject file, 0: no entry
+		warns string
+	}{
+		"more than were sent": {99, 3, "collector rejected a part of a batch and does not say which; the range is in the reject file"},
+		"fewer than none":     {-1, 0, "collector accepted a batch with a remark"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c collector
+			path, url := logPath(t), c.serve(t)
+			content, _ := lines("a", 3)
+			write(t, path, content)
+			c.push(reply(200, typeProto, partialBody(t, tt.says, "")))
+			var logged []string
+			b := newBridge(t, path, url, bridge.WithLogger(onLog(func(m string) { logged = append(logged, m) })))
+			stats, err := b.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := (bridge.Stats{Read: 3, Sent: 3 - tt.count, Rejected: tt.count, Unnamed: tt.count}); stats != want {
+				t.Errorf("got %+v, want %+v", stats, want)
+			}
+			if diff := cmp.Diff([]string{tt.warns}, logged); diff != "" {
+				t.Errorf("logged (-want +got):\n%s", diff)
+			}
+			if tt.count == 0 {
+				if _, err := os.Stat(b.RejectFile()); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("reject file: got %v, want none", err)
+				}
+				return
+			}
+			if got := rejects(t, b.RejectFile()); len(got) != 1 || got[0].Count != tt.count || got[0].Of != 3 {
+				t.Errorf("reject file: got %+v, want %d of 3", got, tt.count)
+			}
+		})
+	}
+}
+
+func TestEndpointThatRefusesEverythingIsToldOfOnce(t *testing.T) {
+	const suspicion = "the endpoint refuses everything; WithFromStart sends it again once that is mended"
+	alike := reply(400, typeText, "no")
+	n := 0
+	different := func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+		n++
+		reply(400, typeText, fmt.Sprintf("no %d", n))(w, r, req)
+	}
+	for name, tt := range map[string]struct {
+		records int
+		first   answer // nil: accept
+		always  answer
+		want    int
+	}{
+		"all of many":          {120, alike, alike, 1},
+		"few":                  {49, alike, alike, 0},
+		"one was accepted":     {120, nil, alike, 0},
+		"each for its reasons": {120, different, different, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c collector
+			path, url := logPath(t), c.serve(t)
+			content, _ := lines("a", tt.records)
+			write(t, path, content)
+			first := tt.first
+			if first == nil {
+				first = c.accept
+			}
+			c.push(first)
+			c.always = tt.always
+			told := 0
+			run(t, path, url, bridge.WithBatchSize(1), bridge.WithLogger(onLog(func(m string) {
+				if m == suspicion {
+					told++
+				}
+			})))
+			if told != tt.want {
+				t.Errorf("told %d times, want %d", told, tt.want)
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,8 @@ goes on where this one ended. A run that was killed may send one batch again:
 log.record.uid tells what came twice.
 
 A record that the collector refuses goes to the reject file with the reason, and the
-others arrive. The last line on stderr says what was sent, rejected, retried and skipped
+others arrive. A collector that takes a batch but for some records does not say which:
+then the reject file has the range of lines and not the lines. The last line on stderr says what was sent, rejected, retried and skipped
 as damaged; the exit code is 1 if anything was rejected or damaged.`,
 		Example: `  otelaudit replay
   otelaudit replay --endpoint http://collector.example:4318 --header "authorization=Bearer $TOKEN"
@@ -87,7 +89,7 @@ func (f *replayFlags) options(changed func(string) bool) []bridge.Option {
 func (a *app) runReplay(ctx context.Context, path string, f replayFlags, changed func(string) bool) error {
 	bar := newProgress(a.err)
 	a.err = bar // whatever is said goes above the bar
-	opts := append(f.options(changed), bridge.WithLogger(slog.New(newWarnings(bar))), bridge.WithProgress(bar.update))
+	opts := append(f.options(changed), bridge.WithLogger(slog.New(inFlags{newWarnings(bar)})), bridge.WithProgress(bar.update))
 	b, err := bridge.New(path, opts...)
 	if err != nil {
 		return plain(err)
@@ -98,7 +100,7 @@ func (a *app) runReplay(ctx context.Context, path string, f replayFlags, changed
 	case errors.Is(err, fs.ErrNotExist) && stats.Read == 0:
 		return explainMissing(ctx, path, err)
 	case err != nil:
-		text := plain(err).Error()
+		text := asFlags.Replace(plain(err).Error())
 		if ctx.Err() != nil {
 			// Which signal it was is what the user has to do with it.
 			text = strings.Replace(text, ctx.Err().Error(), context.Cause(ctx).Error(), 1)
@@ -108,8 +110,11 @@ func (a *app) runReplay(ctx context.Context, path string, f replayFlags, changed
 	if stats.Unfinished {
 		a.sayf("the last line of %s is not finished yet; it is left for the next run", path)
 	}
-	if stats.Rejected > 0 {
+	switch {
+	case stats.Rejected > stats.Unnamed:
 		a.sayf("what was rejected is in %s", b.RejectFile())
+	case stats.Unnamed > 0:
+		a.sayf("among which lines the rejected ones are is in %s", b.RejectFile())
 	}
 	a.sayf("%s", summary(b.Endpoint(), stats, f.dryRun))
 	switch {
@@ -121,14 +126,39 @@ func (a *app) runReplay(ctx context.Context, path string, f replayFlags, changed
 	return nil
 }
 
+// asFlags replaces what the bridge calls an option by the flag.
+var asFlags = strings.NewReplacer("WithFromStart", "--from-start")
+
+// inFlags is a handler that says what the bridge logs with asFlags.
+type inFlags struct{ slog.Handler }
+
+var _ slog.Handler = inFlags{}
+
+func (h inFlags) Handle(ctx context.Context, r slog.Record) error {
+	r.Message = asFlags.Replace(r.Message)
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h inFlags) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return inFlags{h.Handler.WithAttrs(attrs)}
+}
+
+func (h inFlags) WithGroup(name string) slog.Handler {
+	return inFlags{h.Handler.WithGroup(name)}
+}
+
 // summary is the last line of a replay.
 func summary(endpoint string, stats bridge.Stats, dryRun bool) string {
 	if dryRun {
 		return fmt.Sprintf("would send %s to %s, skipped %s",
 			plural(stats.Read, "event"), endpoint, plural(stats.Damaged, "damaged line"))
 	}
-	return fmt.Sprintf("sent %s to %s, rejected %d, retried %s, skipped %s", plural(stats.Sent, "event"), endpoint,
-		stats.Rejected, plural(stats.Retried, "request"), plural(stats.Damaged, "damaged line"))
+	rejected := strconv.FormatInt(stats.Rejected, 10)
+	if stats.Unnamed > 0 {
+		rejected += fmt.Sprintf(" (of %d the collector does not say which: only the range is recorded)", stats.Unnamed)
+	}
+	return fmt.Sprintf("sent %s to %s, rejected %s, retried %s, skipped %s", plural(stats.Sent, "event"), endpoint,
+		rejected, plural(stats.Retried, "request"), plural(stats.Damaged, "damaged line"))
 }
 
 // headers is the value of --header.
