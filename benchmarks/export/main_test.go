@@ -5,14 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 
-	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/benchmarks/internal/contest"
 	"github.com/otelaudit/otelaudit/internal/recordtest"
 )
@@ -125,15 +126,14 @@ func TestProcessorLosesNothingOfABurst(t *testing.T) {
 
 // TestAnErrorOfAPipelineIsReturned, though Emit returns none.
 func TestAnErrorOfAPipelineIsReturned(t *testing.T) {
-	p, err := openPipeline(filepath.Join(t.TempDir(), "audit.jsonl"), simple)
+	readOnly, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.log.Close(); err != nil {
-		t.Fatal(err)
-	}
+	p := newPipeline(sdklog.NewSimpleProcessor(&writing{f: readOnly, line: []byte("{}\n")}))
 	p.emitter()()
-	if err := p.close(); !errors.Is(err, auditlog.ErrClosed) {
-		t.Errorf("got %v, want %v", err, auditlog.ErrClosed)
+	var failed *fs.PathError
+	if err := p.close(); !errors.As(err, &failed) || failed.Op != "write" {
+		t.Errorf("got %v, want the error of the write", err)
 	}
 }
