@@ -52,6 +52,19 @@ func (l *Log) Append(ctx context.Context, events ...Event) error {
 // packages of this module can make its argument: it is how the exporter hands
 // over lines that it has encoded. lines may be used again when it returns.
 func (l *Log) AppendLines(ctx context.Context, lines *jsonline.Lines) error {
+	return l.appendLines(ctx, lines, l.cadence.keep)
+}
+
+// AppendLinesToDisk is AppendLines that returns nil when the lines are on stable
+// storage. It waits for these lines once; an append and a Sync behind it would
+// wait for the cadence, and then for what others wrote meanwhile too.
+func (l *Log) AppendLinesToDisk(ctx context.Context, lines *jsonline.Lines) error {
+	return l.appendLines(ctx, lines, l.cadence.await)
+}
+
+// appendLines appends lines and calls settle with the running number of the
+// last one.
+func (l *Log) appendLines(ctx context.Context, lines *jsonline.Lines, settle func(context.Context, int64) error) error {
 	r := l.turns.request(lines)
 	defer l.turns.free(r)
 	w, err := l.turns.join(ctx, r)
@@ -72,7 +85,7 @@ func (l *Log) AppendLines(ctx context.Context, lines *jsonline.Lines) error {
 	case r.written == 0:
 		return nil // there was nothing to append
 	}
-	return l.cadence.keep(ctx, r.last)
+	return settle(ctx, r.last)
 }
 
 // lead writes the lines of r, which has the turn, and of those that wait. The

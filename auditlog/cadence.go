@@ -173,6 +173,11 @@ func (c *cadence) keep(ctx context.Context, last int64) error {
 	return syncError(c.wait(ctx, last-c.lines+1, false))
 }
 
+// await waits until the lines up to last are on disk.
+func (c *cadence) await(ctx context.Context, last int64) error {
+	return syncError(c.wait(ctx, last, false))
+}
+
 // sync waits until everything that is written now is on disk.
 func (c *cadence) sync(ctx context.Context) error {
 	c.mu.Lock()

@@ -68,7 +68,7 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 		enc.read(&records[i])
 		enc.append(&records[i], now, session)
 	}
-	return e.report(e.write(ctx, &enc.lines))
+	return e.report(e.write(ctx, &enc.lines, e.log.AppendLines))
 }
 
 // report tells the callback of an error, and returns it.
@@ -79,23 +79,24 @@ func (e *Exporter) report(err error) error {
 	return err
 }
 
-// write appends lines and reports that as an export of so many records.
-func (e *Exporter) write(ctx context.Context, lines *jsonline.Lines) error {
+// write appends lines with one of the log's methods, and reports that as an
+// export of so many records.
+func (e *Exporter) write(ctx context.Context, lines *jsonline.Lines, to func(context.Context, *jsonline.Lines) error) error {
 	start := e.metrics.start(ctx, lines.Len())
-	err := e.append(ctx, lines)
+	err := e.append(ctx, lines, to)
 	e.metrics.end(ctx, start, lines.Len(), err)
 	return err
 }
 
 // append appends lines. A context that ends while others are writing must not
 // lose them: then they are written without it.
-func (e *Exporter) append(ctx context.Context, lines *jsonline.Lines) error {
-	err := e.log.AppendLines(ctx, lines)
+func (e *Exporter) append(ctx context.Context, lines *jsonline.Lines, to func(context.Context, *jsonline.Lines) error) error {
+	err := to(ctx, lines)
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil && !isPartlyWritten(err) && errors.Is(err, context.Cause(ctx)) {
-		err = e.log.AppendLines(context.WithoutCancel(ctx), lines)
+		err = to(context.WithoutCancel(ctx), lines)
 	}
 	if err != nil {
 		return fmt.Errorf("exporter: %w", err)

@@ -53,11 +53,11 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 		enc.read(record)
 	}
 	enc.append(record, now, session)
-	ctx = context.WithoutCancel(ctx)
-	if err := p.exp.report(p.exp.write(ctx, &enc.lines)); err != nil || !p.cfg.waitForDisk {
-		return err
+	to := p.exp.log.AppendLines
+	if p.cfg.waitForDisk {
+		to = p.exp.log.AppendLinesToDisk
 	}
-	return p.exp.sync(ctx)
+	return p.exp.report(p.exp.write(context.WithoutCancel(ctx), &enc.lines, to))
 }
 
 // Enabled reports whether a record of that kind would be written: what the

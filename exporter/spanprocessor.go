@@ -149,7 +149,7 @@ func (p *SpanProcessor) write(record *sdklog.Record, sums bool, session string) 
 	enc.reading.withoutUsage = sums
 	enc.append(record, time.Now(), session)
 	enc.reading.withoutUsage = false
-	return p.exp.write(context.Background(), &enc.lines)
+	return p.exp.write(context.Background(), &enc.lines, p.exp.log.AppendLines)
 }
 
 // fill makes record the event of span. What the span carries itself under the
