@@ -190,7 +190,7 @@ func TestArchiveThatIsPutBackBeforeTheCheckpointIsSent(t *testing.T) {
 }
 
 func TestCheckpointIsFoundBehindAFileWithoutContent(t *testing.T) {
-	for name, content := range map[string]string{"empty": "", "no gzip": "damaged"} {
+	for name, content := range map[string]string{"empty": "", "no header behind the magic": "\x1f\x8bdamaged from there"} {
 		t.Run(name, func(t *testing.T) {
 			var c collector
 			path, url := logPath(t), c.serve(t)
