@@ -361,3 +361,24 @@ func BenchmarkHourlySpend(b *testing.B) {
 		})
 	}
 }
+
+// TestHourlySpendSeesALineOfTheSameInstant gives the file back its time, as a
+// file system does whose times are coarser than two appends.
+func TestHourlySpendSeesALineOfTheSameInstant(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	line := fmt.Sprintf(`{"ts":%q,"event":"e","cost":0.5}`+"\n", time.Now().UTC().Format(time.RFC3339Nano))
+	r := newReader(path, newReaderConfig(nil))
+	at := time.Now().Add(-time.Minute)
+	for n := 1; n <= 3; n++ {
+		if err := os.WriteFile(path, []byte(strings.Repeat(line, n)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.HourlySpend(t.Context(), 1)
+		if err != nil || got.Events != int64(n) {
+			t.Errorf("after %d lines: got %+v, %v", n, got, err)
+		}
+	}
+}
