@@ -30,6 +30,10 @@ const (
 	envLog      = "OTELAUDIT_COLLECTOR_LOG"
 )
 
+// lifecycle is held while a collector starts or stops: the file exporter keeps
+// its instances in a map of the whole process, without a lock of its own.
+var lifecycle sync.Mutex
+
 // Config says how to run a collector.
 type Config struct {
 	// File is the configuration file. Empty: collector-config.yaml in the
@@ -89,6 +93,12 @@ func (c *Collector) URL() string { return "http://" + c.endpoint }
 // It returns what went wrong while it ran or stopped. Further calls return the
 // same.
 func (c *Collector) Stop() error {
+	lifecycle.Lock()
+	defer lifecycle.Unlock()
+	return c.stop()
+}
+
+func (c *Collector) stop() error {
 	c.col.Shutdown()
 	<-c.done
 	if c.err != nil {
@@ -102,6 +112,8 @@ func start(ctx context.Context, cfg Config) (*Collector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("collector: configure: %w", err)
 	}
+	lifecycle.Lock()
+	defer lifecycle.Unlock()
 	c := &Collector{endpoint: cfg.Endpoint, col: col, done: make(chan struct{})}
 	// The context of Run also ends a running collector, without flushing.
 	runCtx := context.WithoutCancel(ctx)
@@ -121,7 +133,7 @@ func start(ctx context.Context, cfg Config) (*Collector, error) {
 			}
 			return nil, fmt.Errorf("collector: start with %s: %w", cfg.File, c.err)
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("collector: start: %w", context.Cause(ctx)), c.Stop())
+			return nil, errors.Join(fmt.Errorf("collector: start: %w", context.Cause(ctx)), c.stop())
 		case <-poll.C:
 		}
 	}
