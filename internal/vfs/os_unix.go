@@ -68,9 +68,17 @@ func check(path string, f *os.File) error {
 
 // Stat implements FS. It does not allocate.
 func (OS) Stat(name string) (Info, error) {
-	var st unix.Stat_t
-	if err := lstat(name, &st); err != nil {
+	info, err := lstat(name)
+	if err != nil {
 		return Info{}, &os.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	return info, nil
+}
+
+func lstatWithTimes(name string) (Info, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(name, &st); err != nil {
+		return Info{}, err
 	}
 	return infoOf(&st), nil
 }
