@@ -20,15 +20,20 @@ type streams struct {
 // app is one run of the command: what its verbs share.
 type app struct {
 	streams
+	clock
 	out     *output // buffered; run flushes it
-	now     time.Time
-	path    string // --path
-	started bool   // flags and arguments are parsed and a verb has begun
+	path    string  // --path
+	started bool    // flags and arguments are parsed and a verb has begun
 }
 
 // run runs the command and returns its exit code.
 func run(ctx context.Context, args []string, std streams) int {
-	a := &app{streams: std, out: newOutput(std.out), now: time.Now()}
+	return runAt(ctx, time.Now(), args, std)
+}
+
+// runAt is run at a time.
+func runAt(ctx context.Context, now time.Time, args []string, std streams) int {
+	a := &app{streams: std, out: newOutput(std.out), clock: clock{now, zone{time.Local, "local"}}}
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -88,6 +93,8 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.PersistentFlags().StringVar(&a.path, "path", "", "active `FILE` of the log (default $"+pathVariable+", else ~/.scout/audit.jsonl)")
+	root.PersistentFlags().Var(&a.zone, "timezone", "time zone of days, hours and times that are asked for and shown: a name such as Europe/Berlin, UTC or local")
+	completeWords(root, "timezone", "local", "UTC")
 	root.AddCommand(a.query(), a.tail(), a.spend(), a.accuracy(), a.gates(), a.verify(), a.append(), a.rotate(), a.replay())
 	for _, verb := range root.Commands() {
 		verb.DisableFlagsInUseLine = true
