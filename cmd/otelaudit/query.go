@@ -97,13 +97,16 @@ func (a *app) queryCSV(ctx context.Context, r *auditlog.Reader, filter auditlog.
 }
 
 func (a *app) queryTable(ctx context.Context, r *auditlog.Reader, filter auditlog.Filter) error {
-	s := sheet{columns: []column{
+	// The keys of the lines are the names of the columns.
+	columns := []column{
 		{"ts", false}, {"event", false}, {"session_id", false}, {"cost", true}, {"model", false}, {"input_t", true},
 		{"output_t", true}, {"duration_ms", true}, {"confidence", true}, {"reason", false}, {"files", false},
-	}}
+	}
+	s := sheet{columns: columns, whole: 1}
 	timeLayout := "2006-01-02T15:04:05.000Z07:00"
 	if a.compact() {
-		s.columns = s.columns[:7]
+		s.columns = slices.Clone(s.columns[:7])
+		s.columns[2].name = "session"
 		timeLayout = time.DateTime
 	}
 	cells := newRow()
@@ -115,7 +118,7 @@ func (a *app) queryTable(ctx context.Context, r *auditlog.Reader, filter auditlo
 			return fmt.Errorf("%s line %d: %w", e.File, e.Line, err)
 		}
 		line := make([]string, len(s.columns))
-		for i, c := range s.columns {
+		for i, c := range columns[:len(line)] {
 			cell := cells.of(c.name)
 			switch {
 			case c.name == "ts":

@@ -67,11 +67,6 @@ func TestEveryVerbSaysHowToUseIt(t *testing.T) {
 		if cmd.Example == "" && !isCompletion(cmd) {
 			t.Errorf("%s has no example", cmd.CommandPath())
 		}
-		for line := range strings.Lines(cmd.Long + "\n") {
-			if len([]rune(strings.TrimSuffix(line, "\n"))) > 92 {
-				t.Errorf("%s: a line of the help is too long for a terminal: %s", cmd.CommandPath(), line)
-			}
-		}
 	}
 }
 

@@ -87,6 +87,7 @@ type sheet struct {
 	columns []column
 	rows    [][]string
 	footer  []string // nil for none
+	whole   int      // the first columns, which are never shortened to fit
 }
 
 // printSheet writes a table in which texts are shortened so that the numbers
@@ -107,7 +108,7 @@ func (a *app) printSheet(s sheet) error {
 func (s sheet) textWidths(limit int, limited bool) []int {
 	const gap = 2
 	widths := make([]int, len(s.columns))
-	total := gap * (len(s.columns) - 1)
+	total := gap * len(s.columns) // the line below the header is as long
 	for i, c := range s.columns {
 		widths[i] = text.StringWidthWithoutEscSequences(c.name)
 		for _, row := range s.rows {
@@ -124,7 +125,8 @@ func (s sheet) textWidths(limit int, limited bool) []int {
 	for limited && total > limit {
 		widest := -1
 		for i, c := range s.columns {
-			if !c.number && widths[i] > minText && (widest < 0 || widths[i] > widths[widest]) {
+			least := max(minText, text.StringWidthWithoutEscSequences(c.name))
+			if i >= s.whole && !c.number && widths[i] > least && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
