@@ -134,15 +134,15 @@ func TestHoursAndDaysAreThoseOfTheTimeZone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
+		var got strings.Builder
 		for _, g := range spend.Groups {
-			got += fmt.Sprintf("%s %v, ", g.Key, g.Cost)
+			fmt.Fprintf(&got, "%s %v, ", g.Key, g.Cost)
 			if g.Start.IsZero() || g.Start.Location() != berlin {
 				t.Errorf("by %d: %s has the start %v", by, g.Key, g.Start)
 			}
 		}
-		if got != want {
-			t.Errorf("by %d: got %s want %s", by, got, want)
+		if got.String() != want {
+			t.Errorf("by %d: got %s want %s", by, &got, want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestTheShapesOfJSONAreThoseOfTheDocument(t *testing.T) {
 	now := time.Date(2026, 2, 14, 15, 40, 0, 0, time.UTC)
 	commands := 0
 	for _, block := range blocks["console"] {
-		for _, example := range strings.Split(strings.TrimPrefix(block, "$ "), "\n$ ") {
+		for example := range strings.SplitSeq(strings.TrimPrefix(block, "$ "), "\n$ ") {
 			commands++
 			command, want, _ := strings.Cut(example, "\n")
 			var stdout, stderr bytes.Buffer

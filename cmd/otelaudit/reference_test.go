@@ -104,7 +104,7 @@ func reference(t *testing.T) []byte {
 		"`go generate ./cmd/otelaudit` writes this file; a test compares it with the command.\n")
 	for _, cmd := range commands(t) {
 		var help, stderr bytes.Buffer
-		args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+		args := strings.Fields(cmd.CommandPath() + " --help")[1:]
 		if code := run(t.Context(), args, streams{in: strings.NewReader(""), out: &help, err: &stderr}); code != codeDone {
 			t.Fatalf("%s --help: exit code %d: %s", cmd.CommandPath(), code, &stderr)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -208,8 +209,7 @@ func (a *app) spendCSV(spend auditlog.Spend, by string, breakdown bool) error {
 			rows = append(rows, append(cells, totalsCells(g.Totals)...))
 		}
 		for _, part := range g.Groups {
-			row := append(cells[:len(cells):len(cells)], csvText(part.Key))
-			rows = append(rows, append(row, totalsCells(part.Totals)...))
+			rows = append(rows, slices.Concat(cells, []string{csvText(part.Key)}, totalsCells(part.Totals)))
 		}
 	}
 	if by == "" {

@@ -34,19 +34,19 @@ func TestDamageBeyondTheFirstLinesOfAFileIsSummedUp(t *testing.T) {
 	if err := h.end(); err != nil { // says nothing twice
 		t.Fatal(err)
 	}
-	want := ""
-	line := func(file string, n int) {
+	var want strings.Builder
+	lines := func(file string, n int) {
 		for i := range n {
-			want += fmt.Sprintf("otelaudit: warning: skipping damaged line file=%s line=%d offset=0 reason=x\n", file, i+1)
+			fmt.Fprintf(&want, "otelaudit: warning: skipping damaged line file=%s line=%d offset=0 reason=x\n", file, i+1)
 		}
 	}
-	line("a", 5)
-	want += "otelaudit: warning: and 1,297 more in a; otelaudit verify lists all\n"
-	line("b", 5)
-	want += strings.Repeat("otelaudit: warning: rejected file=b line=1 offset=2 reason=y status=400\n", maxDamaged+1)
-	line(`"c\x1b"`, 5)
-	want += "otelaudit: warning: and 1 more in c\\x1b; otelaudit verify lists all\n"
-	if diff := cmp.Diff(want, out.String()); diff != "" {
+	lines("a", 5)
+	want.WriteString("otelaudit: warning: and 1,297 more in a; otelaudit verify lists all\n")
+	lines("b", 5)
+	want.WriteString(strings.Repeat("otelaudit: warning: rejected file=b line=1 offset=2 reason=y status=400\n", maxDamaged+1))
+	lines(`"c\x1b"`, 5)
+	want.WriteString("otelaudit: warning: and 1 more in c\\x1b; otelaudit verify lists all\n")
+	if diff := cmp.Diff(want.String(), out.String()); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 	if got, want := h.count(), int64(1302+5+maxDamaged+1+6); got != want {
