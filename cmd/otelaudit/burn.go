@@ -5,10 +5,12 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
+	"os"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/calendar"
@@ -31,27 +33,87 @@ where they will end if it goes on as in the last 60 minutes:
 
 The same goes for the tokens. Events later than now are not counted. The cost of unpriced
 events is missing from all of it, and a call that the log holds twice is counted once, as
-in spend. json and csv have the projected tokens too.`,
+in spend. json and csv have the projected tokens too.
+
+With --live it goes on until it is interrupted, and shows all of it again every --interval:
+a table in its place on a terminal, json one line each time.`,
 		Example: `  otelaudit burn
   otelaudit burn --timezone America/New_York
   otelaudit burn --format json | jq .day.projected.cost
-  watch otelaudit burn`,
+  otelaudit burn --live`,
 	}
 	format := formatFlag(cmd, "table", "json", "csv")
+	live := cmd.Flags().Bool("live", false, "go on until interrupted")
+	interval := cmd.Flags().Duration("interval", 5*time.Second, "with --live: how long until it is shown again, such as 500ms or 1m")
 	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
-		burn, err := measureBurn(ctx, r, a.shown(a.now).Truncate(time.Millisecond))
+		switch {
+		case *live && format.value == "csv":
+			return usagef("--live shows a table or json, but not csv")
+		case *live && *interval <= 0:
+			return usagef("--interval %v is no time to wait; want one such as 5s", *interval)
+		case !*live && cmd.Flags().Changed("interval"):
+			return usagef("--interval is for --live")
+		case *live:
+			return a.burnLive(ctx, r, format.value, *interval)
+		}
+		return a.burnOnce(ctx, r, format.value, nil)
+	})
+}
+
+// burnOnce measures and prints. onDamage is that of a Filter.
+func (a *app) burnOnce(ctx context.Context, r *auditlog.Reader, format string, onDamage func(*auditlog.DamageError)) error {
+	burn, err := measureBurn(ctx, r, a.shown(a.now).Truncate(time.Millisecond), onDamage)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "json":
+		return a.out.json(burn)
+	case "csv":
+		return a.burnCSV(burn)
+	}
+	return a.printBurn(burn)
+}
+
+// burnLive ends when ctx does.
+func (a *app) burnLive(ctx context.Context, r *auditlog.Reader, format string, interval time.Duration) error {
+	const home, clearBelow = "\x1b[H", "\x1b[J"
+	between := "\n"
+	if f, ok := a.streams.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is a small number
+		between = home + clearBelow
+	}
+	if format == "json" {
+		between = ""
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var onDamage func(*auditlog.DamageError) // the first time, it is told of
+	for first := true; ; first = false {
+		if !first || between == home+clearBelow {
+			if _, err := a.out.WriteString(between); err != nil {
+				return err
+			}
+		}
+		err := a.burnOnce(ctx, r, format, onDamage)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = a.out.Flush()
+		}
 		if err != nil {
 			return err
 		}
-		switch format.value {
-		case "json":
-			return a.out.json(burn)
-		case "csv":
-			return a.burnCSV(burn)
+		onDamage = silent
+		select {
+		case <-ctx.Done():
+			return nil
+		case a.now = <-tick.C:
 		}
-		return a.printBurn(burn)
-	})
+	}
 }
+
+func silent(*auditlog.DamageError) {}
 
 // burn is the JSON of the verb.
 type burn struct {
@@ -85,21 +147,11 @@ type projection struct {
 }
 
 // measureBurn reads what was spent until now, which is a whole millisecond.
-func measureBurn(ctx context.Context, r *auditlog.Reader, now time.Time) (burn, error) {
+func measureBurn(ctx context.Context, r *auditlog.Reader, now time.Time, onDamage func(*auditlog.DamageError)) (burn, error) {
 	hour, day := calendar.Hour(now), calendar.Day(now)
 	window := calendar.Period{Start: now.Add(-burnWindow), End: now}
 	// Lines have milliseconds: an event of just now is before the next one.
 	until := now.Add(time.Millisecond)
-	tellOfDamage := true
-	totals := func(p calendar.Period) (auditlog.Totals, error) {
-		filter := auditlog.Filter{Since: p.Start, Until: until}
-		if !tellOfDamage {
-			filter.OnDamage = func(*auditlog.DamageError) {} // once is enough
-		}
-		tellOfDamage = false
-		spend, err := r.Spend(ctx, filter)
-		return spend.Total, err
-	}
 	// Damage is that of the files that a read looks into, so the one that goes
 	// back farthest comes first.
 	periods := []calendar.Period{day, hour, window}
@@ -108,11 +160,11 @@ func measureBurn(ctx context.Context, r *auditlog.Reader, now time.Time) (burn, 
 	}
 	spent := make(map[calendar.Period]auditlog.Totals, len(periods))
 	for _, p := range periods {
-		t, err := totals(p)
+		spend, err := r.Spend(ctx, auditlog.Filter{Since: p.Start, Until: until, OnDamage: onDamage})
 		if err != nil {
 			return burn{}, err
 		}
-		spent[p] = t
+		spent[p], onDamage = spend.Total, silent // once is enough
 	}
 	b := burn{Now: now, Rate: burnRate{Start: window.Start, End: window.End, Totals: spent[window]}}
 	b.Rate.CostPerHour = b.Rate.Cost / burnWindow.Hours()

@@ -2,8 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +71,62 @@ func TestADayIsAsLongAsItIs(t *testing.T) {
 	b := burnAt(t, "2026-10-24T22:00:00Z", "Europe/Berlin", `{"ts":"2026-10-24T21:30:00Z","event":"e","cost":1}`+"\n")
 	if b.Day.Projected.Cost != 25 {
 		t.Errorf("got a projection of %v USD, want 25", b.Day.Projected.Cost)
+	}
+}
+
+// What goes on until it is interrupted has done its work when it is.
+func TestBurnLiveGoesOnUntilItIsInterrupted(t *testing.T) {
+	home := logOf(t, "{\"event\n")
+	path := filepath.Join(home, ".scout", "audit.jsonl")
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	read, out := io.Pipe()
+	var stderr bytes.Buffer
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"burn", "--live", "--interval", "1ms", "--format", "json"}, streams{in: strings.NewReader(""), out: out, err: &stderr})
+	}()
+	lines := json.NewDecoder(read)
+	last := burn{}
+	for round := 0; last.Rate.Events == 0; round++ {
+		var next burn
+		if err := lines.Decode(&next); err != nil {
+			t.Fatal(err)
+		}
+		if !next.Now.After(last.Now) {
+			t.Fatalf("one is of %v, the next one of %v", last.Now, next.Now)
+		}
+		last = next
+		if round != 1 {
+			continue
+		}
+		// Later than what was shown: it is seen in one of the next rounds.
+		event := fmt.Sprintf("{\"ts\":%q,\"event\":\"e\",\"cost\":2}\n", time.Now().UTC().Format(time.RFC3339Nano))
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(event); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rest := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, read) // it may be about to write
+		rest <- err
+	}()
+	interrupt()
+	if got := <-code; got != codeWrong {
+		t.Errorf("got exit code %d, want %d for the damage: %s", got, codeWrong, &stderr)
+	}
+	if got := strings.Count(stderr.String(), "skipping damaged line"); got != 1 {
+		t.Errorf("told of the damaged line %d times, want once:\n%s", got, &stderr)
+	}
+	if err := errors.Join(out.Close(), <-rest); err != nil {
+		t.Error(err)
 	}
 }
 
