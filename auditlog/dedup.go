@@ -26,7 +26,8 @@ import (
 // It looks for them among the last dedupWindow events with usage: calls end as
 // their records are emitted, and memory has to end somewhere.
 type deduper struct {
-	// replace counts merged in place of a and b.
+	// replace counts merged in place of a and b, and completes its group: it has
+	// that of the one that is kept.
 	replace func(a, b, merged *call)
 
 	window []*call // a ring, oldest at next once it is full
@@ -259,9 +260,6 @@ func (d *deduper) join(a, b *call) {
 		merged.input, merged.output, merged.tokens = other.input, other.output, other.tokens
 		merged.unpriced = merged.tokens && !merged.priced
 	}
-	if merged.group == "" {
-		merged.group = other.group
-	}
 	for i, id := range merged.ids {
 		if id == 0 {
 			merged.ids[i] = other.ids[i]
@@ -322,7 +320,7 @@ func (d *deduper) end() {
 // callPart is a part of a scan for calls.
 type callPart struct {
 	*matcher
-	key    func(dst []byte, f *fields) []byte // nil for no groups
+	key    groupKey // nil for no groups
 	calls  []*call
 	text   []byte
 	values [callKeyCount][]byte

@@ -23,6 +23,9 @@ type Filter struct {
 	// NoDedup makes Spend count every event, also where two of them tell of one
 	// call of a model: see [Reader.Spend]. Other reads never leave events out.
 	NoDedup bool
+	// TimeZone is that of the hours, days, weeks and months by which Spend
+	// groups; nil means UTC. No other read looks at it.
+	TimeZone *time.Location
 	// OnDamage is called for each damaged line, in order, from the goroutine
 	// that reads. nil means that damage is logged as warnings, by the logger of
 	// WithLogger.

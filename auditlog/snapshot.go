@@ -226,13 +226,23 @@ func (r *Reader) listArchives() ([]archive, error) {
 	var list []archive
 	for _, e := range entries {
 		id, compressed, ok := parseArchive(r.stem, e.Name())
-		if !ok || !e.Type().IsRegular() && e.Type()&fs.ModeSymlink == 0 {
+		if !ok || !e.Type().IsRegular() && !r.isLinkToFile(e) {
 			continue
 		}
 		list = append(list, archive{id, !compressed})
 	}
 	slices.SortFunc(list, archive.compare)
 	return slices.CompactFunc(list, func(a, b archive) bool { return a.id == b.id }), nil
+}
+
+// isLinkToFile reports whether e is a link that may lead to an archive. One that
+// leads nowhere does: an archive is missing then, which is no reason to be silent.
+func (r *Reader) isLinkToFile(e fs.DirEntry) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(r.dir, e.Name()))
+	return err != nil || info.Mode().IsRegular()
 }
 
 // sameArchives ignores the forms: compression does not move events.

@@ -30,6 +30,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("TZ", "UTC") // what is local is the same everywhere
 			env.Values[collectorKey{}] = newCollector(env)
 			return nil
 		},

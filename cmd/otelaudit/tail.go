@@ -21,6 +21,7 @@ Archives are read only as far back as it takes.`,
 	n := &number{value: 20, least: 1, most: math.MaxInt32}
 	cmd.Flags().VarP(n, "lines", "n", "how many events")
 	event := cmd.Flags().String("event", "", "only events of this `NAME`")
+	a.completeFromLog(cmd, "event", func(e auditlog.Event) string { return e.Name })
 	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
 		entries, err := r.LastEvents(ctx, int(n.value), *event)
 		if err != nil {
