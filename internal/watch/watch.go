@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,8 @@ import (
 )
 
 const (
-	// Interval is the time after which a Watcher says that the file may have
-	// changed, whatever the system says: notifications get lost when too many
-	// come at once, and on network file systems.
-	Interval = 250 * time.Millisecond
+	// DefaultInterval keeps what is found by looking within half a second.
+	DefaultInterval = 250 * time.Millisecond
 	// gap is the shortest time between two notifications. Writes that come
 	// within it are one.
 	gap = 10 * time.Millisecond
@@ -29,6 +28,7 @@ const (
 type Watcher struct {
 	dir, base string
 	logger    *slog.Logger
+	interval  time.Duration
 	system    *fsnotify.Watcher // nil: polling only
 	changed   chan struct{}
 	stop      chan struct{}
@@ -40,7 +40,11 @@ type Watcher struct {
 type Config struct {
 	// Logger is told when the system does not notify. Nil discards.
 	Logger *slog.Logger
-	// Poll watches by looking every Interval only.
+	// Interval is the time after which the file may have changed, whatever the
+	// system says: notifications get lost when too many come at once, and on
+	// network file systems. 0 means DefaultInterval.
+	Interval time.Duration
+	// Poll goes by Interval only.
 	Poll bool
 }
 
@@ -48,7 +52,8 @@ type Config struct {
 // watched is polled. Close the Watcher after use.
 func New(path string, cfg Config) *Watcher {
 	w := &Watcher{
-		dir: filepath.Dir(path), base: filepath.Base(path), logger: cfg.Logger,
+		dir: filepath.Dir(path), base: filepath.Base(path),
+		logger: cfg.Logger, interval: cmp.Or(cfg.Interval, DefaultInterval),
 		changed: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if w.logger == nil {
@@ -67,7 +72,7 @@ func New(path string, cfg Config) *Watcher {
 }
 
 // Changed returns the channel that gets a value when the file may have changed
-// since the one before, and every [Interval]. Changes that come before it is
+// since the one before, and at each interval. Changes that come before it is
 // received are one.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
@@ -100,7 +105,7 @@ func (w *Watcher) close() error {
 func (w *Watcher) pollOnly(err error) {
 	w.system = nil
 	w.logger.Info("the folder cannot be watched; it is polled",
-		slog.String("folder", w.dir), slog.Duration("interval", Interval), slog.Any("error", err))
+		slog.String("folder", w.dir), slog.Duration("interval", w.interval), slog.Any("error", err))
 }
 
 // attach asks for notifications of the folder if there are none: it may appear
@@ -115,7 +120,7 @@ func (w *Watcher) attach() {
 }
 
 func (w *Watcher) run() {
-	tick := time.NewTicker(Interval)
+	tick := time.NewTicker(w.interval)
 	defer tick.Stop()
 	for {
 		var events <-chan fsnotify.Event
