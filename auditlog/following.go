@@ -78,6 +78,9 @@ func (f *follower) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.snapshot.Close()) }()
 	for {
+		if err := f.snapshot.Remember(f.at); err != nil {
+			return err
+		}
 		if err := f.how.wait(ctx); err != nil {
 			return err
 		}

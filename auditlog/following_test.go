@@ -188,6 +188,18 @@ func TestFollowGoesOnWhateverHappensToTheActiveFile(t *testing.T) {
 	}
 }
 
+func TestFollowNoticesAFileThatWasWrittenAnew(t *testing.T) {
+	r := putLog(t, map[string]string{activeName: "{\"n\":1}\n"})
+	playScenes(t, r, auditlog.Following{},
+		scene{want: "1:1"},
+		scene{func() {
+			if err := os.WriteFile(r.Path(), []byte("{\"n\":2}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "1:2"},
+	)
+}
+
 func removeArchives(path string) error {
 	archives, err := filepath.Glob(strings.TrimSuffix(path, ".jsonl") + "_*")
 	for _, a := range archives {

@@ -60,6 +60,7 @@ func (s *Snapshot) Change() Change { return s.change }
 // follows a log does this, again and again:
 //
 //	read s.Files(), the first one from s.From(), the others from the beginning
+//	s.Remember(at)
 //	wait for a change, or a moment
 //	s, err = s.Next(ctx, at)
 //
@@ -74,8 +75,7 @@ func (s *Snapshot) Change() Change { return s.change }
 //
 // A file that was truncated is noticed when it is shorter than what was read, or
 // holds something else there: then Change is Truncated, From is before at,
-// and some lines may come again. What was read since the call before is compared
-// by its length only.
+// and some lines may come again.
 //
 // Next takes over what s holds open: after it, use and close the new snapshot,
 // and not s. An error, one of I/O or of ctx, leaves s as it was, and Next may be
@@ -102,6 +102,21 @@ func (s *Snapshot) letGo(keep *os.File) error {
 		return nil
 	}
 	return closeFile(s.active)
+}
+
+// Remember remembers the content of the active file up to at, by checksums: so Next
+// notices that the file was truncated also when it has grown beyond at again. Next
+// does it too, but if it does it alone, what happens in the meantime, while the
+// follower waits, is noticed by the length only. It reads again what was read
+// since the last time. An error is one of I/O.
+func (s *Snapshot) Remember(at Cursor) error {
+	if s.active == nil {
+		return nil
+	}
+	if err := s.trail.extend(s.active, at.Offset); err != nil {
+		return fmt.Errorf("auditlog: read %s: %w", s.reader.path, err)
+	}
+	return nil
 }
 
 func (s *Snapshot) next(ctx context.Context, at Cursor) (*Snapshot, error) {

@@ -15,7 +15,7 @@ import (
 // Snapshot is the list of a log's files at one moment. Writers and rotations
 // go on beside it without changing what is read through it: no event is
 // missing and none is there twice. Close it after use. It is safe for
-// concurrent use, [Snapshot.Next] excepted.
+// concurrent use, [Snapshot.Next] and [Snapshot.Remember] excepted.
 type Snapshot struct {
 	reader *Reader
 	files  []*File

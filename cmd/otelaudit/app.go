@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -22,8 +23,9 @@ type app struct {
 	streams
 	out     *output // buffered; run flushes it
 	now     time.Time
-	path    string // --path
-	started bool   // flags and arguments are parsed and a verb has begun
+	path    string       // --path
+	started bool         // flags and arguments are parsed and a verb has begun
+	logger  *slog.Logger // of verbs that read
 }
 
 // run runs the command and returns its exit code.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
-	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -23,10 +21,13 @@ jsonl prints each line as it is in the file; csv has a column for each field of 
 format and one with all further attributes as JSON; table shows the fields that fit
 on a screen, and holds them in memory until the last event is read.
 
+` + followHelp + `
+
 ` + timeHelp,
 		Example: `  otelaudit query --since 24h --event budget
   otelaudit query --session 4f0c2e9a --format table
   otelaudit query --since 2026-02-13 --until 2026-02-14 --format csv > friday.csv
+  otelaudit query --session 4f0c2e9a --follow
   otelaudit query --trace 5b8efff798038103d269b633813fc60c | jq .cost`,
 	}
 	since := a.sinceFlag(cmd)
@@ -38,34 +39,42 @@ on a screen, and holds them in memory until the last event is read.
 	flags.StringVar(&filter.Model, "model", "", "only events of this `MODEL`")
 	flags.StringVar(&filter.TraceID, "trace", "", "only events of the trace with this `ID`")
 	format := formatFlag(cmd, "jsonl", "table", "csv")
+	follow := flags.BoolP("follow", "f", false, "go on with the events that are appended; not as a table")
 	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
 		filter.Since, filter.Until = since.time, until.time
 		if err := checkPeriod(since, until); err != nil {
 			return err
 		}
+		var p printer = linePrinter{a.out}
 		switch format.value {
 		case "table":
+			if *follow {
+				return usagef("a table is printed when its last row is known: --follow wants --format jsonl or csv")
+			}
 			return a.queryTable(ctx, r, filter)
 		case "csv":
-			return a.queryCSV(ctx, r, filter)
+			csv, err := newCSVPrinter(a.out)
+			if err != nil {
+				return err
+			}
+			p = csv
+		}
+		if *follow {
+			if !until.time.IsZero() {
+				return usagef("--until says where to end and --follow to go on: want one of them")
+			}
+			return a.follow(ctx, r, auditlog.Following{Filter: filter}, p)
 		}
 		for e, err := range r.Query(ctx, filter) {
 			if err != nil {
 				return err
 			}
-			if err := a.printLine(e.Raw); err != nil {
+			if err := p.print(e); err != nil {
 				return err
 			}
 		}
-		return nil
+		return p.flush()
 	})
-}
-
-func (a *app) printLine(raw []byte) error {
-	if _, err := a.out.Write(raw); err != nil {
-		return err
-	}
-	return a.out.WriteByte('\n')
 }
 
 func checkPeriod(since, until *timeFlag) error {
@@ -73,27 +82,6 @@ func checkPeriod(since, until *timeFlag) error {
 		return usagef("--since %s is not before --until %s: no event can match; exchange them or leave one out", since.text, until.text)
 	}
 	return nil
-}
-
-func (a *app) queryCSV(ctx context.Context, r *auditlog.Reader, filter auditlog.Filter) error {
-	w := csv.NewWriter(a.out)
-	if err := w.Write(append(slices.Clone(columnKeys), attributesColumn)); err != nil {
-		return err
-	}
-	cells := newRow()
-	for e, err := range r.Query(ctx, filter) {
-		if err != nil {
-			return err
-		}
-		if err := cells.fill(e.Raw); err != nil {
-			return fmt.Errorf("%s line %d: %w", e.File, e.Line, err)
-		}
-		if err := w.Write(cells); err != nil {
-			return err
-		}
-	}
-	w.Flush()
-	return w.Error()
 }
 
 func (a *app) queryTable(ctx context.Context, r *auditlog.Reader, filter auditlog.Filter) error {
