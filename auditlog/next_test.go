@@ -277,6 +277,48 @@ func TestNextGoesOnWithoutAnActiveFile(t *testing.T) {
 	p.wantChanges(auditlog.Rotated)
 }
 
+func TestNextLeavesOutArchivesThatWereNotAskedFor(t *testing.T) {
+	r := putLog(t, map[string]string{archiveName: "{\"n\":0}\n", activeName: "{\"n\":1}\n"})
+	p := pursue(t, r.Path(), auditlog.WithActiveOnly())
+	p.want(1)
+	if err := os.Rename(r.Path(), filepath.Join(t.TempDir(), "mine")); err != nil {
+		t.Fatal(err)
+	}
+	log := audittest.Open(t, r.Path())
+	add := func(n int) {
+		t.Helper()
+		if err := log.Append(t.Context(), numbered("w", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(2)
+	p.want(2)
+	// Those that are made later are asked for.
+	for n := 3; n < 6; n++ {
+		add(n)
+		if err := log.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.want(3, 4, 5)
+	p.wantChanges(auditlog.Left, auditlog.Rotated)
+}
+
+func TestNextNoticesTruncationWithoutRemember(t *testing.T) {
+	r := putLog(t, map[string]string{activeName: "{\"n\":1}\n{\"n\":2}\n"})
+	s, err := r.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pursue(t, r.Path())
+	p.snapshot, p.at = s, auditlog.Cursor{Offset: 16, Line: 2}
+	if err := os.Truncate(r.Path(), 8); err != nil {
+		t.Fatal(err)
+	}
+	p.want(1) // where it changed is not known
+	p.wantChanges(auditlog.Truncated)
+}
+
 func TestNextReadsAMovedFileToItsEnd(t *testing.T) {
 	f := follow(t)
 	f.append(t, 2)
