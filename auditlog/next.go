@@ -15,18 +15,18 @@ import (
 type Change int
 
 const (
-	// Unchanged: it is the active file still, and may have grown.
+	// Unchanged tells that it is the active file still, and may have grown.
 	Unchanged Change = iota
-	// Rotated: it is an archive. It is read to its end, and others follow.
+	// Rotated tells that it is an archive. It is read to its end, and others follow.
 	Rotated
-	// Copied: another file has taken its place that holds all that was read of
-	// it, and reading goes on there: a Log brought it back after it had been
+	// Copied tells that another file has taken its place that holds all that was
+	// read of it, and reading goes on there: a Log brought it back after it had been
 	// removed, or repaired it.
 	Copied
-	// Left: it was moved away or removed, and another one is at the path. It is
+	// Left tells that it was moved away or removed, and another one is at the path. It is
 	// read to its end, and others follow.
 	Left
-	// Truncated: it is shorter than what was read of it, or holds something else
+	// Truncated tells that it is shorter than what was read of it, or holds something else
 	// there. Reading goes on where it changed, or up to 4 KiB before that.
 	Truncated
 )

@@ -202,10 +202,10 @@ type followed struct {
 }
 
 // follow opens a log, appends the events 0 and 1, and follows it behind them.
-func follow(t *testing.T, opts ...auditlog.Option) *followed {
+func follow(t *testing.T) *followed {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), activeName)
-	f := &followed{path: path, log: audittest.Open(t, path, opts...)}
+	f := &followed{path: path, log: audittest.Open(t, path)}
 	f.append(t, 0, 1)
 	f.pursuit = pursue(t, path)
 	f.want(0, 1)
