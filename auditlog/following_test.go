@@ -103,6 +103,19 @@ func TestFollowBeginsWhereItIsToldTo(t *testing.T) {
 	}
 }
 
+func TestFollowBeginsWithAnEmptyFile(t *testing.T) {
+	for _, last := range []int{0, 1, -1} {
+		for _, content := range []string{"", "{\"n\""} {
+			r := putLog(t, map[string]string{activeName: content})
+			rest := strings.TrimPrefix("{\"n\":1}\n{\"n\":2}\n", content)
+			playScenes(t, r, auditlog.Following{Last: last},
+				scene{},
+				scene{func() { appendText(t, r.Path(), rest) }, "1:1 2:2"},
+			)
+		}
+	}
+}
+
 func TestFollowWaitsForALog(t *testing.T) {
 	var log bytes.Buffer
 	path := filepath.Join(t.TempDir(), "later", activeName)

@@ -104,11 +104,11 @@ func (s *Snapshot) letGo(keep *os.File) error {
 	return closeFile(s.active)
 }
 
-// Remember remembers the content of the active file up to at, by checksums: so Next
-// notices that the file was truncated also when it has grown beyond at again. Next
-// does it too, but if it does it alone, what happens in the meantime, while the
-// follower waits, is noticed by the length only. It reads again what was read
-// since the last time. An error is one of I/O.
+// Remember takes checksums of the active file up to at, so that Next notices that
+// the file was truncated also when it has grown beyond at again. Next does it
+// too, but what happens before that, while the follower waits, shows by the length
+// only. It reads once more what was read since the last time. An error is one of
+// I/O.
 func (s *Snapshot) Remember(at Cursor) error {
 	if s.active == nil {
 		return nil
@@ -134,7 +134,11 @@ func (s *Snapshot) next(ctx context.Context, at Cursor) (*Snapshot, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	archives = slices.DeleteFunc(archives, func(a archive) bool { return slices.Contains(s.known, a.id) })
+	known := make(map[archiveID]bool, len(s.known))
+	for _, id := range s.known {
+		known[id] = true
+	}
+	archives = slices.DeleteFunc(archives, func(a archive) bool { return known[a.id] })
 	next, err := s.succeed(at, archives, active)
 	if err != nil {
 		return nil, errors.Join(err, closeFile(active))
