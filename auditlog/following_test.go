@@ -104,13 +104,13 @@ func TestFollowBeginsWhereItIsToldTo(t *testing.T) {
 }
 
 func TestFollowBeginsWithAnEmptyFile(t *testing.T) {
+	const whole = "{\"n\":1}\n{\"n\":2}\n"
 	for _, last := range []int{0, 1, -1} {
-		for _, content := range []string{"", "{\"n\""} {
+		for _, content := range []string{"", whole[:4]} {
 			r := putLog(t, map[string]string{activeName: content})
-			rest := strings.TrimPrefix("{\"n\":1}\n{\"n\":2}\n", content)
 			playScenes(t, r, auditlog.Following{Last: last},
 				scene{},
-				scene{func() { appendText(t, r.Path(), rest) }, "1:1 2:2"},
+				scene{func() { appendText(t, r.Path(), whole[len(content):]) }, "1:1 2:2"},
 			)
 		}
 	}

@@ -43,12 +43,13 @@ func (m *nextModel) append() string {
 	if m.writing == "" {
 		m.writing = m.path()
 	}
-	text := m.partial
+	more := []string{m.partial}
 	m.partial = ""
 	for range 1 + m.random.IntN(40) {
-		text += m.line(m.lines) + "\n"
+		more = append(more, m.line(m.lines), "\n")
 		m.lines++
 	}
+	text := strings.Join(more, "")
 	if m.random.IntN(3) == 0 {
 		cut := m.random.IntN(20)
 		text, m.partial = text[:len(text)-cut], text[len(text)-cut:]

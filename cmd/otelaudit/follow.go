@@ -11,7 +11,7 @@ import (
 const followHelp = `With --follow it goes on with the events that are appended, through rotations, until
 it is interrupted: it waits for a log that is not there yet, for the end of a line, and
 goes on in the file that takes the place of one that is moved, removed or truncated.
-Events of a file that was truncated may come twice.`
+Events of a file that was truncated may come twice. The exit code is 0, or 1 after damage.`
 
 // follow prints events as they come, until ctx ends, which is how it is
 // supposed to end.
