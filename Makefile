@@ -89,6 +89,29 @@ bench: ## benchmarks that match BENCH, summed up over BENCHCOUNT runs by benchst
 		{ cat "$(BUILD)/bench.txt"; exit 1; }
 	@$(TOOL) benchstat "$(BUILD)/bench.txt"
 
+# Each platform's archive holds the command, the licence and the documents. Paths,
+# users, times and the order of files are fixed, so that the same commit gives the
+# same bytes everywhere. The version is the tag, which the go command writes into
+# the program.
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+DIST := $(BUILD)/dist
+VERSION = $(shell git describe --tags --always --dirty)
+COMMITTED = $(shell git log -1 --format=%ct)
+
+.PHONY: dist
+dist: ## release archives of all platforms in build/dist, byte for byte reproducible; needs GNU tar
+	@rm -rf "$(DIST)" && mkdir -p "$(DIST)"
+	@set -e; for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/} name=otelaudit_$(VERSION)_$${platform%/*}_$${platform#*/}; \
+		folder="$(BUILD)/stage/$$name"; rm -rf "$$folder"; mkdir -p "$$folder"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags="-s -w -buildid=" -o "$$folder/" ./cmd/otelaudit; \
+		cp -R LICENSE README.md FORMAT.md CHANGELOG.md packaging/systemd "$$folder/"; \
+		tar --sort=name --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r-w --mtime=@$(COMMITTED) \
+			-C "$(BUILD)/stage" -cf - "$$name" | gzip -9n > "$(DIST)/$$name.tar.gz"; \
+		echo "$$name.tar.gz"; \
+	done
+	@cd "$(DIST)" && sha256sum *.tar.gz > SHA256SUMS
+
 .PHONY: quickstart
 quickstart: ## the whole path with a real collector
 	go run -C examples ./quickstart
