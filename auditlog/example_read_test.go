@@ -2,6 +2,7 @@ package auditlog_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -152,4 +153,48 @@ func ExampleReader_Verify() {
 	// Output:
 	// audit.jsonl line 2 at byte 16: not a JSON object
 	// 1 file, 2 events
+}
+
+func ExampleReader_Follow() {
+	ctx := context.Background()
+	path, remove, err := exampleLog(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer remove()
+
+	log, err := auditlog.Open(path, auditlog.WithSessionID("s-2"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	following := auditlog.Following{Last: 1}
+	for entry, err := range log.Follow(ctx, following) {
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		event, err := entry.Event()
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		fmt.Println(event.SessionID, event.Name, event.Model)
+		if event.SessionID == "s-2" {
+			break // or go on until ctx ends
+		}
+		// Somebody appends, and rotates the log.
+		err = errors.Join(log.Rotate(ctx), log.Append(ctx, auditlog.Event{Name: auditlog.EventNav, Model: "small"}))
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+	}
+	if err := log.Close(); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// s-1 nav large
+	// s-2 nav small
 }

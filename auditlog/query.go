@@ -72,18 +72,30 @@ func gather[P partial](ctx context.Context, r *Reader, m *matcher, newPart func(
 func gatherFrom[P partial](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
 	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
 ) error {
-	onDamage := m.OnDamage
-	if onDamage == nil {
-		onDamage = damageLogger{r.cfg.logger}.report
-	}
+	_, err := gatherLines(ctx, r, snapshot, m, newPart, deliver)
+	return err
+}
+
+// gatherLines is gatherFrom and returns the number of lines in the last file.
+func gatherLines[P partial](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
+	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
+) (int64, error) {
+	onDamage := r.onDamage(m.Filter)
 	sections := snapshot.sections(r.sectionSize)
 	for i := range sections {
 		sections[i].skip = m.excludes
 	}
-	_, err := scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
+	return scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
 		return deliver(p, onDamage, linesBefore)
 	})
-	return err
+}
+
+// onDamage returns what to call for damage.
+func (r *Reader) onDamage(filter Filter) func(*DamageError) {
+	if filter.OnDamage != nil {
+		return filter.OnDamage
+	}
+	return damageLogger{r.cfg.logger}.report
 }
 
 const (

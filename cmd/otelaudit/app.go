@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,9 +21,10 @@ type streams struct {
 type app struct {
 	streams
 	clock
-	out     *output // buffered; run flushes it
-	path    string  // --path
-	started bool    // flags and arguments are parsed and a verb has begun
+	out     *output      // buffered; run flushes it
+	path    string       // --path
+	started bool         // flags and arguments are parsed and a verb has begun
+	logger  *slog.Logger // of verbs that read
 }
 
 // run runs the command and returns its exit code.

@@ -33,7 +33,8 @@ func (a *app) readVerb(cmd *cobra.Command, f func(ctx context.Context, r *auditl
 	cmd.Args = noArguments
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		warned := newWarnings(a.err)
-		opts := []auditlog.ReaderOption{auditlog.WithLogger(slog.New(warned))}
+		a.logger = slog.New(warned)
+		opts := []auditlog.ReaderOption{auditlog.WithLogger(a.logger)}
 		if *activeOnly {
 			opts = append(opts, auditlog.WithActiveOnly())
 		}

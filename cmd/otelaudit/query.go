@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,10 +25,13 @@ on a screen, fewer of them where there are fewer than 100 columns, with times in
 time zone of --timezone, and holds them in memory until the last event is read. In csv
 a text that a spreadsheet would take for a formula has an apostrophe in front.
 
+` + followHelp + `
+
 ` + timeHelp,
 		Example: `  otelaudit query --since 24h --event budget
   otelaudit query --session 4f0c2e9a --format table
   otelaudit query --since 2026-02-13 --until 2026-02-14 --format csv > friday.csv
+  otelaudit query --session 4f0c2e9a --follow
   otelaudit query --trace 5b8efff798038103d269b633813fc60c | jq .cost`,
 	}
 	since := a.sinceFlag(cmd)
@@ -45,55 +47,42 @@ a text that a spreadsheet would take for a formula has an apostrophe in front.
 	a.completeFromLog(cmd, "model", func(e auditlog.Event) string { return e.Model })
 	a.completeFromLog(cmd, "trace", func(e auditlog.Event) string { return e.TraceID })
 	format := formatFlag(cmd, "jsonl", "table", "csv")
+	follow := flags.BoolP("follow", "f", false, "go on with the events that are appended; not as a table")
 	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
 		var err error
 		if filter.Since, filter.Until, err = period(since, until); err != nil {
 			return err
 		}
+		var p printer = linePrinter{a.out}
 		switch format.value {
 		case "table":
+			if *follow {
+				return usagef("a table is printed when its last row is known: --follow wants --format jsonl or csv")
+			}
 			return a.queryTable(ctx, r, filter)
 		case "csv":
-			return a.queryCSV(ctx, r, filter)
+			csv, err := newCSVPrinter(a.out)
+			if err != nil {
+				return err
+			}
+			p = csv
+		}
+		if *follow {
+			if !filter.Until.IsZero() {
+				return usagef("--until says where to end and --follow to go on: want one of them")
+			}
+			return a.follow(ctx, r, auditlog.Following{Filter: filter}, p)
 		}
 		for e, err := range r.Query(ctx, filter) {
 			if err != nil {
 				return err
 			}
-			if err := a.printLine(e.Raw); err != nil {
+			if err := p.print(e); err != nil {
 				return err
 			}
 		}
-		return nil
+		return p.flush()
 	})
-}
-
-func (a *app) printLine(raw []byte) error {
-	if _, err := a.out.Write(raw); err != nil {
-		return err
-	}
-	return a.out.WriteByte('\n')
-}
-
-func (a *app) queryCSV(ctx context.Context, r *auditlog.Reader, filter auditlog.Filter) error {
-	w := csv.NewWriter(a.out)
-	if err := w.Write(append(slices.Clone(columnKeys), attributesColumn)); err != nil {
-		return err
-	}
-	cells := newRow()
-	for e, err := range r.Query(ctx, filter) {
-		if err != nil {
-			return err
-		}
-		if err := cells.fill(e.Raw); err != nil {
-			return fmt.Errorf("%s line %d: %w", e.File, e.Line, err)
-		}
-		if err := w.Write(cells.safe()); err != nil {
-			return err
-		}
-	}
-	w.Flush()
-	return w.Error()
 }
 
 func (a *app) queryTable(ctx context.Context, r *auditlog.Reader, filter auditlog.Filter) error {

@@ -42,6 +42,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
+			"await": await,
 			"checklog": func(ts *testscript.TestScript, neg bool, args []string) {
 				checkLog(t.Context(), ts, neg, args)
 			},
