@@ -26,9 +26,9 @@ import (
 // It looks for them among the last dedupWindow events with usage: calls end as
 // their records are emitted, and memory has to end somewhere.
 type deduper struct {
-	// replace counts merged in place of a and b, and completes its group: it has
-	// that of the one that is kept.
-	replace func(a, b, merged *call)
+	// replace counts merged, which is what kept says and what only other knows,
+	// in place of them, and completes its group: it has that of kept.
+	replace func(kept, other, merged *call)
 
 	window []*call // a ring, oldest at next once it is full
 	next   int
@@ -70,6 +70,7 @@ type call struct {
 	// ids are hashes that identify the call, 0: none.
 	ids   [idKinds]uint64
 	group string // key of its group
+	tag   any    // of a Tally
 	// joined is the call that it was found to be a part of.
 	joined *call
 }
@@ -171,7 +172,7 @@ func hashAll(values ...[]byte) uint64 {
 	return max(h.Sum64(), 1)
 }
 
-func newDeduper(replace func(a, b, merged *call)) *deduper {
+func newDeduper(replace func(kept, other, merged *call)) *deduper {
 	return &deduper{replace: replace, byID: make(map[uint64][]*call), bySpan: make(map[uint64]*spanCalls)}
 }
 
@@ -266,7 +267,7 @@ func (d *deduper) join(a, b *call) {
 		}
 	}
 	a.joined, b.joined = &merged, &merged
-	d.replace(a, b, &merged)
+	d.replace(kept, other, &merged)
 }
 
 func (d *deduper) index(c *call) {

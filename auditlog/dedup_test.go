@@ -97,6 +97,8 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 					t.Errorf("the groups do not add up to the total (-total +groups):\n%s", diff)
 				}
 			}
+			sameAsSpend(t, r, auditlog.Filter{})
+			sameAsSpend(t, r, auditlog.Filter{NoDedup: true})
 			all, err := r.Spend(t.Context(), auditlog.Filter{NoDedup: true}, auditlog.ByNothing)
 			if err != nil || all.Total.Events != int64(len(test.lines)) {
 				t.Errorf("NoDedup: got %+v, %v, want %d events", all.Total, err, len(test.lines))

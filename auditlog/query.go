@@ -120,9 +120,12 @@ type placedDamage struct {
 }
 
 func (p *matches) event(s *fileScan) {
-	if !p.matches(&s.fields) {
-		return
+	if p.matches(&s.fields) {
+		p.add(s)
 	}
+}
+
+func (p *matches) add(s *fileScan) {
 	p.raw = append(p.raw, s.Raw...)
 	p.ends = append(p.ends, len(p.raw))
 	p.entries = append(p.entries, s.Entry)

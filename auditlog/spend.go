@@ -109,8 +109,8 @@ func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *ma
 
 // dedup takes one of each two events that tell of one call out of the sums.
 func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
-	d := newDeduper(func(a, b, merged *call) {
-		for _, c := range []*call{a, b} {
+	d := newDeduper(func(kept, other, merged *call) {
+		for _, c := range []*call{kept, other} {
 			s.total.remove(c.amounts)
 			if group := s.groups[c.group]; group != nil {
 				group.remove(c.amounts)
@@ -120,7 +120,7 @@ func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *m
 		if len(s.by) == 0 {
 			return
 		}
-		merged.group = fillGroupKey(fillGroupKey(merged.group, a.group, len(s.by)), b.group, len(s.by))
+		merged.group = fillGroupKey(merged.group, other.group, len(s.by))
 		if s.groups[merged.group] == nil {
 			s.groups[merged.group] = new(sum)
 		}
