@@ -28,7 +28,7 @@ type model struct {
 
 var models = []model{
 	{name: "claude-sonnet-4-5", input: 3, output: 15, speed: 68, delay: 1400 * time.Millisecond, weight: 34},
-	{name: "claude-haiku-4-5", input: 1, output: 5, speed: 130, delay: 600 * time.Millisecond, weight: 22},
+	{name: "claude-haiku-4-5", input: 1, output: 5, speed: 130, delay: 600 * time.Millisecond, weight: 8},
 	{name: "gpt-5", input: 1.25, output: 10, speed: 55, delay: 3800 * time.Millisecond, weight: 15},
 	{name: "gpt-5-mini", input: 0.25, output: 2, speed: 95, delay: 1200 * time.Millisecond, weight: 14},
 	{name: "gemini-2.5-pro", input: 1.25, output: 10, speed: 80, delay: 2600 * time.Millisecond, weight: 8},
@@ -68,7 +68,7 @@ func session(r *rand.Rand, at time.Time) []auditlog.Event {
 	id := randomHex(r, 4)
 	main, helper := pick(r), &models[1]
 	var events []auditlog.Event
-	spent, budget := 0.0, 2.5+5*r.Float64()
+	spent, budget := 0.0, 1.5+5*r.Float64()
 	for range 3 + r.IntN(14) {
 		trace := randomHex(r, 16)
 		add := func(e auditlog.Event) {
@@ -77,11 +77,11 @@ func session(r *rand.Rand, at time.Time) []auditlog.Event {
 		}
 		context := 6000 + 30000*r.Float64()
 		for range 1 + r.IntN(9) {
-			m := main
+			m, size := main, context
 			if r.IntN(4) == 0 {
-				m = helper
+				m, size = helper, context/4 // it is told only what to look for
 			}
-			e := m.call(r, context)
+			e := m.call(r, size)
 			at = at.Add(*e.Duration)
 			context += 2500 * r.Float64()
 			switch r.IntN(55) {

@@ -9,7 +9,7 @@
     Math.abs(x).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
   const whole = (x) => x.toLocaleString("en-US");
   const short = (x) => x.toLocaleString("en-US", { notation: "compact", maximumSignificantDigits: 3 });
-  const took = (ms) => ms === 0 ? "0" : ms < 1000 ? ms + " ms" : ms < 60000 ? +(ms / 1000).toPrecision(3) + " s" :
+  const took = (ms) => ms === 0 ? "0" : ms < 1000 ? ms + " ms" : ms < 120000 ? +(ms / 1000).toPrecision(3) + " s" :
     ms < 3600000 ? +(ms / 60000).toPrecision(3) + " min" : +(ms / 3600000).toPrecision(3) + " h";
   const charts = [];
 
@@ -128,11 +128,12 @@
 
   const theme = document.getElementById("theme");
   const isDark = () => root.dataset.theme ? root.dataset.theme === "dark" : dark.matches;
-  const show = () => {
+  const name = () => {
     theme.textContent = isDark() ? "Light" : "Dark";
     theme.setAttribute("aria-label", "Show in " + (isDark() ? "light" : "dark") + " colours");
-    charts.forEach(paint);
   };
+  const show = () => { name(); charts.forEach(paint); };
+  name();
   theme.hidden = false;
   theme.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; show(); });
   dark.addEventListener("change", show);
