@@ -147,6 +147,9 @@ func (c *collector) Join(kept, other, joined auditlog.Usage) any {
 	if t.model < 0 || c.models.list[t.model].name == "" {
 		t.model = o.model
 	}
+	if t.session.name == "" {
+		t.session = o.session
+	}
 	if t.ms < 0 {
 		t.ms = o.ms
 	}

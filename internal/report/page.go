@@ -180,6 +180,9 @@ func (m *maker) at(t time.Time, layout string) string {
 
 // period says what time the page is about.
 func (m *maker) period() {
+	if m.o.Zone == time.Local {
+		m.page.Zone = m.at(m.last, "MST")
+	}
 	switch {
 	case !m.first.IsZero():
 		m.page.Period = m.at(m.first, spanLayout) + " – " + m.at(m.last, spanLayout)

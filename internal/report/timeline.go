@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/calendar"
 )
 
 // step is how long a bar of a chart over time is.
@@ -21,41 +23,43 @@ const (
 	year
 )
 
-// lengths are close to how long a step is; hours of daylight saving, months and
-// years differ.
+// lengths are close to how long a step is.
 var lengths = [...]time.Duration{
 	time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour,
 	7 * 24 * time.Hour, 30 * 24 * time.Hour, 365 * 24 * time.Hour,
 }
 
-// start returns the beginning of the step that t is in, in the zone of t.
-func (s step) start(t time.Time) time.Time {
-	within := time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
-	minutes := time.Duration(t.Minute()) * time.Minute
+// period returns the step that t is in, in the zone of t.
+func (s step) period(t time.Time) calendar.Period {
 	switch s {
-	case minute:
-		return t.Add(-within)
-	case fiveMinutes, quarter, hour:
-		return t.Add(-within - minutes%lengths[s])
-	case sixHours:
-		return time.Date(t.Year(), t.Month(), t.Day(), t.Hour()/6*6, 0, 0, 0, t.Location())
 	case day:
-		return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
+		return calendar.Day(t)
 	case week:
-		sinceMonday := (int(t.Weekday()) + 6) % 7
-		return time.Date(t.Year(), t.Month(), t.Day()-sinceMonday, 0, 0, 0, 0, t.Location())
+		return calendar.Week(t)
 	case month:
-		return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, t.Location())
+		return calendar.Month(t)
+	case year:
+		return calendar.Period{
+			Start: calendar.DayStart(t.Year(), time.January, 1, t.Location()),
+			End:   calendar.DayStart(t.Year()+1, time.January, 1, t.Location()),
+		}
+	case sixHours:
+		return part(calendar.Day(t), t, lengths[s], 4)
 	default:
-		return time.Date(t.Year(), 1, 1, 0, 0, 0, 0, t.Location())
+		return part(calendar.Hour(t), t, lengths[s], int(time.Hour/lengths[s]))
 	}
 }
 
-// next returns the beginning of the step behind the one that begins at start.
-func (s step) next(start time.Time) time.Time { return s.start(start.Add(lengths[s] * 3 / 2)) }
-
-// before returns the beginning of the step before the one that begins at start.
-func (s step) before(start time.Time) time.Time { return s.start(start.Add(-lengths[s] / 2)) }
+// part returns the part of whole that t is in. It has most parts of one length;
+// the last one is longer or shorter where clocks are turned.
+func part(whole calendar.Period, t time.Time, length time.Duration, most int) calendar.Period {
+	n := min(t.Sub(whole.Start)/length, time.Duration(most-1))
+	p := calendar.Period{Start: whole.Start.Add(n * length), End: whole.End}
+	if end := p.Start.Add(length); int(n) < most-1 && end.Before(whole.End) {
+		p.End = end
+	}
+	return p
+}
 
 // maxCells bounds the memory of a timeline: with more of them its steps get
 // longer.
@@ -70,7 +74,7 @@ type timeline struct {
 	cells map[cellKey]*cell
 	marks map[int64]*marks // by the beginning of a step
 	// The step of the last event: neighbours in a log are neighbours in time.
-	from, until time.Time
+	latest calendar.Period
 }
 
 type cellKey struct {
@@ -92,11 +96,10 @@ func newTimeline(zone *time.Location) *timeline {
 }
 
 func (l *timeline) start(t time.Time) int64 {
-	if l.from.IsZero() || t.Before(l.from) || !t.Before(l.until) {
-		l.from = l.step.start(t.In(l.zone))
-		l.until = l.step.next(l.from)
+	if t.Before(l.latest.Start) || !t.Before(l.latest.End) {
+		l.latest = l.step.period(t.In(l.zone))
 	}
-	return l.from.Unix()
+	return l.latest.Start.Unix()
 }
 
 // cell returns the cell of t and model, a new one if there is none.
@@ -134,7 +137,7 @@ func (l *timeline) mark(t time.Time) *marks {
 // widen goes on with the next longer step.
 func (l *timeline) widen() {
 	l.step++
-	l.from = time.Time{}
+	l.latest = calendar.Period{}
 	cells, all := l.cells, l.marks
 	l.cells, l.marks = make(map[cellKey]*cell), make(map[int64]*marks)
 	// In order, so that sums are rounded the same way each time.
@@ -200,9 +203,9 @@ func (l *timeline) axis() axis {
 	}
 	for before := true; len(a.starts) < minBars; before = !before {
 		if before {
-			a.starts = slices.Insert(a.starts, 0, a.step.before(a.starts[0]))
+			a.starts = slices.Insert(a.starts, 0, a.step.period(a.starts[0].Add(-1)).Start)
 		} else {
-			a.starts = append(a.starts, a.step.next(a.starts[len(a.starts)-1]))
+			a.starts = append(a.starts, a.step.period(a.starts[len(a.starts)-1]).End)
 		}
 	}
 	a.index = make(map[int64]int, len(a.starts))
@@ -254,10 +257,10 @@ func (l *timeline) bulk(starts []int64) (first, last int64) {
 // too many.
 func (a *axis) steps(first, last int64, zone *time.Location) []time.Time {
 	var steps []time.Time
-	t := a.step.start(time.Unix(first, 0).In(zone))
-	for t.Unix() <= last && (len(steps) <= maxBars || a.step == year) {
-		steps = append(steps, t)
-		t = a.step.next(t)
+	p := a.step.period(time.Unix(first, 0).In(zone))
+	for p.Start.Unix() <= last && (len(steps) <= maxBars || a.step == year) {
+		steps = append(steps, p.Start)
+		p = a.step.period(p.End)
 	}
 	return steps
 }
@@ -265,7 +268,7 @@ func (a *axis) steps(first, last int64, zone *time.Location) []time.Time {
 // bar returns the index of the bar that holds a step of the timeline, -1 if
 // none does.
 func (a *axis) bar(start int64, zone *time.Location) int {
-	if i, ok := a.index[a.step.start(time.Unix(start, 0).In(zone)).Unix()]; ok {
+	if i, ok := a.index[a.step.period(time.Unix(start, 0).In(zone)).Start.Unix()]; ok {
 		return i
 	}
 	return -1
