@@ -148,7 +148,9 @@ func TestPairsAreFoundAcrossFilesAndWithinTheWindow(t *testing.T) {
 			}
 		}
 		files[activeName] = content.String()
-		got, err := putLog(t, files).Spend(t.Context(), auditlog.Filter{}, auditlog.ByNothing)
+		r := putLog(t, files)
+		sameAsSpend(t, r, auditlog.Filter{})
+		got, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.ByNothing)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,6 +55,7 @@ func (r *Reader) Tally(ctx context.Context, filter Filter, t Tally) (total Total
 		all.add(merged.amounts)
 		merged.tag = t.Join(kept.usage(), other.usage(), merged.amounts.usage())
 	})
+	pairs := lazyDeduper{deduper: d}
 	newPart := func() *tallyPart { return &tallyPart{matches: matches{matcher: m}} }
 	err = gatherFrom(ctx, r, snapshot, m, newPart, func(p *tallyPart, onDamage func(*DamageError), linesBefore int64) bool {
 		i := 0
@@ -64,7 +65,7 @@ func (r *Reader) Tally(ctx context.Context, filter Filter, t Tally) (total Total
 			all.add(c.amounts)
 			c.tag = t.Add(e, c.amounts.usage())
 			if !filter.NoDedup && (c.priced || c.unpriced) {
-				d.add(c)
+				pairs.add(c)
 			}
 			return true
 		}, func(damage *DamageError) {
@@ -75,8 +76,36 @@ func (r *Reader) Tally(ctx context.Context, filter Filter, t Tally) (total Total
 	if err != nil {
 		return Totals{}, damaged, err
 	}
-	d.end()
+	pairs.end()
 	return all.totals(), damaged, nil
+}
+
+// lazyDeduper looks for pairs from the first call on that can be one of a pair,
+// and among those before it: most logs have none, and need no index of ids.
+type lazyDeduper struct {
+	*deduper
+	started bool
+	waiting []*call // a ring, oldest at oldest once it is full
+	oldest  int
+}
+
+func (l *lazyDeduper) add(c *call) {
+	switch {
+	case l.started:
+		l.deduper.add(c)
+	case c.by&(bySpan|byGemini) != 0:
+		l.started = true
+		for i := range l.waiting {
+			l.deduper.add(l.waiting[(l.oldest+i)%len(l.waiting)])
+		}
+		l.waiting = nil
+		l.deduper.add(c)
+	case len(l.waiting) < dedupWindow:
+		l.waiting = append(l.waiting, c)
+	default:
+		l.waiting[l.oldest] = c
+		l.oldest = (l.oldest + 1) % dedupWindow
+	}
 }
 
 // tallyPart is the part of a Tally.

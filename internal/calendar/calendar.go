@@ -19,7 +19,7 @@ func Hour(t time.Time) Period {
 	if !turned.IsZero() && p.Start.Before(turned) {
 		p.Start = turned
 	}
-	if !next.IsZero() && next.Before(p.End) {
+	if next.After(t) && next.Before(p.End) { // see DayStart
 		p.End = next
 	}
 	return p
@@ -62,7 +62,9 @@ func DayStart(year int, month time.Month, day int, loc *time.Location) time.Time
 		if first.Before(start) {
 			first = start // the clock was turned forward over midnight
 		}
-		if end.IsZero() || first.Before(end) {
+		// A span that ends before an instant in it is what the standard library
+		// says of the last day of a leap year that only the rule of the zone knows.
+		if end.IsZero() || first.Before(end) || !end.After(at) {
 			return first
 		}
 		at = end

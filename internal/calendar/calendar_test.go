@@ -30,7 +30,9 @@ func TestADayBeginsAtItsFirstInstant(t *testing.T) {
 		{"America/Santiago", "2022-04-03", "2022-04-03T00:00:00-04:00"}, // back at 24: 23 o'clock comes twice
 		{"America/Havana", "2022-11-06", "2022-11-06T00:00:00-04:00"},   // back at 1: midnight comes twice
 		{"Africa/Cairo", "2014-07-31", "2014-07-31T00:00:00+02:00"},
-		{"Pacific/Apia", "2011-12-30", "2011-12-31T00:00:00+14:00"}, // there was no such day
+		{"Pacific/Apia", "2011-12-30", "2011-12-31T00:00:00+14:00"},  // there was no such day
+		{"Europe/Berlin", "2041-01-01", "2041-01-01T00:00:00+01:00"}, // after a leap year
+		{"Europe/Berlin", "2040-12-31", "2040-12-31T00:00:00+01:00"},
 		{"Pacific/Kiritimati", "2026-02-13", "2026-02-13T00:00:00+14:00"},
 	} {
 		day, err := time.Parse(time.DateOnly, test.day)
@@ -58,6 +60,7 @@ func TestPeriodsHoldTheirInstant(t *testing.T) {
 		{"first 2 o'clock", calendar.Hour, "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25T02:00:00+02:00 2026-10-25T02:00:00+01:00"},
 		{"second 2 o'clock", calendar.Hour, "Europe/Berlin", "2026-10-25T01:30:00Z", "2026-10-25T02:00:00+01:00 2026-10-25T03:00:00+01:00"},
 		{"clock turned by half an hour", calendar.Hour, "Australia/Lord_Howe", "2026-04-04T15:05:00Z", "2026-04-05T01:30:00+10:30 2026-04-05T02:00:00+10:30"},
+		{"last day of a leap year", calendar.Hour, "Europe/Berlin", "2040-12-31T05:10:00Z", "2040-12-31T06:00:00+01:00 2040-12-31T07:00:00+01:00"},
 		{"day of 23 hours", calendar.Day, "Europe/Berlin", "2026-03-29T12:00:00Z", "2026-03-29T00:00:00+01:00 2026-03-30T00:00:00+02:00"},
 		{"week over the new year", calendar.Week, "UTC", "2026-01-01T00:00:00Z", "2025-12-29T00:00:00Z 2026-01-05T00:00:00Z"},
 		{"a Sunday's week", calendar.Week, "UTC", "2026-02-15T23:59:59Z", "2026-02-09T00:00:00Z 2026-02-16T00:00:00Z"},
