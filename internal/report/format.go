@@ -22,7 +22,7 @@ func digitsFor(most float64) int {
 	}
 }
 
-// money formats USD. An amount that is lost by that is "<$0.01", not nothing.
+// money formats USD. An amount that is lost by that is <$0.01, not nothing.
 func money(usd float64, digits int) string {
 	sign := ""
 	if usd < 0 {
@@ -38,7 +38,7 @@ func money(usd float64, digits int) string {
 		case usd < 1e-12: // what rounding leaves of sums
 			return "$" + text
 		case sign != "":
-			return "−" + least + "…0"
+			return ">−" + least
 		default:
 			return "<" + least
 		}
