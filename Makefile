@@ -2,7 +2,7 @@
 # make, git and, for the race detector, a C compiler. The other tools are pinned
 # in tools/go.mod and built by the go command.
 
-MODULES := . autoexport benchmarks examples tools
+MODULES := . autoexport benchmarks docs/screenshots examples tools
 BUILD := $(CURDIR)/build
 TOOL := go tool -modfile="$(CURDIR)/tools/go.mod"
 LINT := $(TOOL) golangci-lint
@@ -58,7 +58,7 @@ test: require-cc ## all tests of all modules with the race detector
 	@failed=0; for module in $(MODULES); do \
 		cd "$(CURDIR)/$$module" && \
 		$(TOOL) gotestsum --format standard-quiet --format-hide-empty-pkg \
-			--jsonfile "$(BUILD)/test/module-$$module.json" \
+			--jsonfile "$(BUILD)/test/module-$$(echo "$$module" | tr / -).json" \
 			-- -race -timeout 25m $(TESTFLAGS) ./... || failed=1; \
 	done; exit $$failed
 
@@ -111,6 +111,16 @@ dist: ## release archives of all platforms in build/dist, byte for byte reproduc
 		echo "$$name.tar.gz"; \
 	done
 	@cd "$(DIST)" && sha256sum *.tar.gz > SHA256SUMS
+
+# The chart library of reports: the files that its makers publish on npm.
+CHARTJS := 4.6.1
+
+.PHONY: chartjs
+chartjs: ## get the chart library of reports again, and fail if it is not what is here (needs npm)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && \
+		npm pack --silent chart.js@$(CHARTJS) >/dev/null && tar -xzf chart.js-$(CHARTJS).tgz && \
+		cp package/dist/chart.umd.min.js package/LICENSE.md "$(CURDIR)/internal/report/assets/chartjs/"
+	git diff --exit-code --stat -- internal/report/assets/chartjs
 
 .PHONY: quickstart
 quickstart: ## the whole path with a real collector
