@@ -90,7 +90,7 @@ type tab struct {
 }
 
 // open opens a file and returns the tab, which has to stay silent.
-func open(t *testing.T, browser context.Context, file string, d device) *tab {
+func open(browser context.Context, t *testing.T, file string, d device) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)

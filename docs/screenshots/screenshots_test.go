@@ -55,7 +55,7 @@ func TestPictures(t *testing.T) {
 		{"phone", phone, 1600},
 	} {
 		t.Run(look.name, func(t *testing.T) {
-			b := open(t, browser, file, look.device)
+			b := open(browser, t, file, look.device)
 			charts := eval[[]int](b, painted)
 			if len(charts) != 4 {
 				t.Fatalf("got %d charts, want 4", len(charts))
@@ -91,7 +91,7 @@ func TestPictures(t *testing.T) {
 func TestThePageCanBeUsed(t *testing.T) {
 	browser := startBrowser(t)
 	file := writeReport(t, demolog.Events(), demoOptions)
-	b := open(t, browser, file, desktop)
+	b := open(browser, t, file, desktop)
 	if n := eval[int](b, firstModel); n < 1000 {
 		t.Errorf("the first model has %d pixels, want more", n)
 	}
@@ -105,6 +105,13 @@ func TestThePageCanBeUsed(t *testing.T) {
 	b.do(chromedp.Click(chromedp.CSS("#theme")))
 	if background := eval[string](b, `getComputedStyle(document.body).backgroundColor`); background == "rgb(255, 255, 255)" {
 		t.Error("the page is not dark after a click")
+	}
+	const allOpen = `[...document.querySelectorAll("details")].every((d) => d.open)`
+	if !eval[bool](b, `dispatchEvent(new Event("beforeprint")); `+allOpen) {
+		t.Error("on paper some tables are closed")
+	}
+	if eval[bool](b, `dispatchEvent(new Event("afterprint")); `+allOpen) {
+		t.Error("after printing the tables stay open")
 	}
 	if rows := eval[int](b, `document.querySelectorAll("#spend-chart, details table tbody tr").length`); rows < 28 {
 		t.Errorf("got %d rows behind the charts, want one for each bar", rows)
@@ -142,7 +149,7 @@ func TestOddLogsAreShown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := writeReport(t, test.events, report.Options{TraceURL: demoOptions.TraceURL, Title: `</title><script>window.pwned=1</script>`})
-			b := open(t, browser, file, phone)
+			b := open(browser, t, file, phone)
 			if charts := eval[int](b, `document.querySelectorAll("canvas").length`); charts != test.charts {
 				t.Errorf("got %d charts, want %d", charts, test.charts)
 			}

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -22,7 +23,7 @@ func main() {
 
 func run() error {
 	if len(os.Args) != 2 {
-		return fmt.Errorf("usage: demolog FILE, the active file of a new log")
+		return errors.New("usage: demolog FILE, the active file of a new log")
 	}
 	return demolog.Write(context.Background(), os.Args[1])
 }

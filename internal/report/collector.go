@@ -180,10 +180,10 @@ func (c *collector) see(t time.Time) {
 
 // count adds an event's usage to all sums, or takes it out of them.
 func (c *collector) count(t *told, u auditlog.Usage, sign int64) {
-	t.session.figures.count(u, sign)
+	t.session.count(u, sign)
 	if t.model >= 0 {
 		m := &c.models.list[t.model]
-		m.figures.count(u, sign)
+		m.count(u, sign)
 		m.durations.count(t.ms, sign)
 	}
 	if !u.IsCall() {

@@ -235,8 +235,7 @@ func (m *maker) figures() {
 			count(m.total.Unpriced), things(m.calls, "call")))
 	}
 	if m.damaged > 0 {
-		m.page.Warnings = append(m.page.Warnings, fmt.Sprintf("%s skipped while reading; otelaudit verify lists each.",
-			was(m.damaged, "damaged line")))
+		m.page.Warnings = append(m.page.Warnings, was(m.damaged, "damaged line")+" skipped while reading; otelaudit verify lists each.")
 	}
 	if m.repairs > 0 {
 		m.page.Warnings = append(m.page.Warnings, fmt.Sprintf("The log tells of %s to itself (auditlog_recovered).", things(m.repairs, "repair")))

@@ -38,9 +38,9 @@ func render(w io.Writer, p *page) error {
 		CSSHash, ChartHash, ScriptSum string
 	}{
 		p,
-		template.CSS(pageCSS),
-		template.JS(chart),  //nolint:gosec // a file of this package
-		template.JS(pageJS), //nolint:gosec // a file of this package
+		template.CSS(pageCSS), //nolint:gosec // a file of this package
+		template.JS(chart),    //nolint:gosec // a file of this package
+		template.JS(pageJS),   //nolint:gosec // a file of this package
 		hashOf([]byte(pageCSS)), hashOf(chart), hashOf([]byte(pageJS)),
 	})
 }

@@ -222,7 +222,7 @@ func TestTheTextsOfALogAreNotMarkup(t *testing.T) {
 
 var ownTags = func() map[string]bool {
 	tags := map[string]bool{"<!doctype": true}
-	for _, name := range strings.Fields("html head meta link title style body header div h1 h2 h3 bdi p button main section dl dt dd noscript small ul li i span " +
+	for name := range strings.FieldsSeq("html head meta link title style body header div h1 h2 h3 bdi p button main section dl dt dd noscript small ul li i span " +
 		"canvas details summary table thead tbody tr th td svg rect a code footer script") {
 		tags["<"+name], tags["</"+name] = true, true
 	}
@@ -231,7 +231,7 @@ var ownTags = func() map[string]bool {
 
 // quotesRemoved returns text without what stands between double quotes in a tag.
 func quotesRemoved(text string) string {
-	body := text[strings.Index(text, "<body>"):]
+	_, body, _ := strings.Cut(text, "<body>")
 	return regexp.MustCompile(`"[^"]*"`).ReplaceAllString(regexp.MustCompile(`(?s)<script.*`).ReplaceAllString(body, ""), "")
 }
 

@@ -83,7 +83,7 @@
   const spend = overTime("spend-chart", data.series.map((s) => ({ label: s.name, data: s.cost, paint: "c" + s.color })),
     (x) => usd(x, data.digits), (x, _, ticks) => usd(x, ticks.every((t) => Number.isInteger(t.value)) ? 0 : data.digits));
   overTime("tokens-chart", [{ label: "Input", data: data.input, paint: "input" }, { label: "Output", data: data.output, paint: "output" }], whole, short);
-  overTime("troubles-chart", [{ label: "Failures", data: data.failures, paint: "failed" }, { label: "Budget stops", data: data.stops, paint: "stop" }],
+  overTime("troubles-chart", [{ label: "Failures", data: data.failures, paint: "failed", borderWidth: 0 }, { label: "Budget stops", data: data.stops, paint: "stop", borderWidth: 0 }],
     whole, (x) => Number.isInteger(x) ? whole(x) : "");
 
   const p = data.durations;
