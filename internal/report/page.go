@@ -164,9 +164,7 @@ func newPage(c *collector, o Options) *page {
 	m.modelTables()
 	m.sessionTable()
 	m.troubles()
-	for _, e := range c.recent.newestFirst() {
-		m.page.Recent = append(m.page.Recent, m.event(e))
-	}
+	m.page.Recent = m.events(&c.recent)
 	m.notes()
 	return &m.page
 }
@@ -495,22 +493,33 @@ func (m *maker) troubles() {
 			labelOf(f.event, "(no name)"), labelOf(f.reason, "no reason given"), count(f.count), m.at(f.last, timeLayout),
 		})
 	}
-	for _, e := range m.stops.newestFirst() {
-		m.page.Stops = append(m.page.Stops, m.event(e))
-	}
+	m.page.Stops = m.events(&m.stops)
 	if more := m.stopped - int64(len(m.page.Stops)); more > 0 {
 		m.page.MoreStops = fmt.Sprintf("and %s before", things(more, "budget stop"))
 	}
 }
 
-func (m *maker) event(e *entry) eventRow {
+// events returns the rows of a table of events.
+func (m *maker) events(r *ring) []eventRow {
+	var rows []eventRow
+	var most float64
+	for _, e := range r.entries {
+		most = max(most, math.Abs(e.usage.Cost))
+	}
+	for _, e := range r.newestFirst() {
+		rows = append(rows, m.event(e, max(4, digitsFor(most))))
+	}
+	return rows
+}
+
+func (m *maker) event(e *entry, digits int) eventRow {
 	text := func(i int) string { return string(e.texts[i]) }
 	row := eventRow{
 		Time: m.at(e.time, timeLayout), Event: labelOf(text(textEvent), "(no name)"), Session: labelOf(text(textSession), ""),
 		Model: labelOf(text(textModel), ""), Reason: labelOf(text(textReason), ""), Failed: e.failed, Stop: e.stop,
 	}
 	if e.usage.Priced {
-		row.Cost = money(e.usage.Cost, max(4, digitsFor(e.usage.Cost)))
+		row.Cost = money(e.usage.Cost, digits)
 	}
 	if e.usage.HasTokens {
 		row.Tokens = short(e.usage.InputTokens) + " / " + short(e.usage.OutputTokens)
