@@ -19,7 +19,7 @@ import (
 // Options say what a page is about and how it looks. The zero value is all
 // events, in UTC.
 type Options struct {
-	Title string // default: Audit report
+	Title string // at most 200 characters of it; default: Audit report
 	// Since is the first instant, Until the first one that is too late; zero
 	// means no bound.
 	Since, Until time.Time

@@ -19,6 +19,7 @@ import (
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/audittest"
 	"github.com/otelaudit/otelaudit/internal/demolog"
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // put writes a log of events and returns its reader.
@@ -191,31 +192,49 @@ func TestOneLogMakesOnePage(t *testing.T) {
 func TestTheTextsOfALogAreNotMarkup(t *testing.T) {
 	for _, text := range []string{"", "</title><script>alert(1)</script>", `"><img src=x onerror=alert(1)>`} {
 		page := pageOf(t, put(t, demolog.Hostile()...), Options{Title: text, TraceURL: "https://jaeger.example/{trace_id}?q=\"><b>"})
-		if n := len(page); n > 600_000 {
-			t.Errorf("the page has %d bytes: a text of the log is there in full", n)
-		}
-		library, _, _ := bytes.Cut(chartJS, []byte("\n//# sourceMappingURL="))
-		rest := strings.Replace(strings.Replace(page, string(library), "", 1), pageJS, "", 1)
-		for _, tag := range regexp.MustCompile(`<[a-zA-Z/!][^\s>]*`).FindAllString(rest, -1) {
-			if !ownTags[tag] {
-				t.Errorf("the page has a %s>, which is not its own", tag)
-			}
-		}
-		if n := strings.Count(rest, "<script"); n != 3 {
-			t.Errorf("the page has %d scripts, want 3", n)
-		}
-		for _, tag := range regexp.MustCompile(`<[a-zA-Z][^>]*>`).FindAllString(quotesRemoved(rest), -1) {
-			if regexp.MustCompile(`\s(on\w+|style|src|srcset|action|formaction)\s*=`).MatchString(tag) {
-				t.Errorf("the page has a %s", tag)
-			}
-		}
-		for _, r := range rest {
-			if !unicode.IsGraphic(r) && r != '\n' {
-				t.Errorf("the page has a %U", r)
-			}
-		}
-		if n := strings.Count(rest, "wide"); n > 2000 {
+		checkMarkup(t, page)
+		if n := strings.Count(page, "wide"); n > 2000 {
 			t.Errorf("a long name is there %d times", n)
+		}
+	}
+}
+
+func FuzzATextIsNotMarkup(f *testing.F) {
+	for _, e := range demolog.Hostile() {
+		f.Add(e.Name)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		lit := string(jsonline.AppendString(nil, text))
+		line := fmt.Sprintf(`{"event":%s,"ts":"2026-02-13T14:30:00Z","session_id":%[1]s,"model":%[1]s,"reason":%[1]s,"cost":1,"duration_ms":5,"trace_id":%[1]s,"error":%[1]s}`, lit)
+		checkMarkup(t, pageOf(t, putLines(t, line, `{"event":"budget","reason":`+lit+`}`), Options{Title: text}))
+	})
+}
+
+// checkMarkup checks that a page has the elements and attributes of its
+// template, and is not larger than it may be.
+func checkMarkup(t *testing.T, page string) {
+	t.Helper()
+	if n := len(page); n > 600_000 {
+		t.Errorf("the page has %d bytes: a text of the log is there in full", n)
+	}
+	library, _, _ := bytes.Cut(chartJS, []byte("\n//# sourceMappingURL="))
+	rest := strings.Replace(strings.Replace(page, string(library), "", 1), pageJS, "", 1)
+	for _, tag := range regexp.MustCompile(`<[a-zA-Z/!][^\s>]*`).FindAllString(rest, -1) {
+		if !ownTags[tag] {
+			t.Errorf("the page has a %s>, which is not its own", tag)
+		}
+	}
+	if n := strings.Count(rest, "<script"); n != 3 {
+		t.Errorf("the page has %d scripts, want 3", n)
+	}
+	for _, tag := range regexp.MustCompile(`<[a-zA-Z][^>]*>`).FindAllString(quotesRemoved(rest), -1) {
+		if regexp.MustCompile(`\s(on\w+|style|src|srcset|action|formaction)\s*=`).MatchString(tag) {
+			t.Errorf("the page has a %s", tag)
+		}
+	}
+	for _, r := range rest {
+		if !unicode.IsGraphic(r) && r != '\n' {
+			t.Errorf("the page has a %U", r)
 		}
 	}
 }
