@@ -54,6 +54,18 @@ func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) att
 		a.list = append(a.list, kv)
 		return true
 	})
+	a.finish(replace)
+}
+
+// ReadList is Read for attributes that no record of the SDK holds. list may be
+// used again.
+func (a *Attributes) ReadList(list []attribute.KeyValue, replace func(attribute.KeyValue) attribute.KeyValue) {
+	a.Reset()
+	a.list = append(a.list, list...)
+	a.finish(replace)
+}
+
+func (a *Attributes) finish(replace func(attribute.KeyValue) attribute.KeyValue) {
 	if replace != nil {
 		kept := a.list[:0]
 		for _, kv := range a.list {
@@ -64,13 +76,6 @@ func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) att
 		clear(a.list[len(kept):])
 		a.list = kept
 	}
-	a.index()
-}
-
-// ReadSet looks through a set of attributes, of a scope or a resource.
-func (a *Attributes) ReadSet(set *attribute.Set) {
-	a.Reset()
-	a.list = append(a.list, set.ToSlice()...)
 	a.index()
 }
 

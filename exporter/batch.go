@@ -1,0 +1,86 @@
+package exporter
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelaudit/otelaudit/internal/otelline"
+)
+
+// Batch holds the lines of records and spans that no SDK of this process made:
+// it is how the components for the OpenTelemetry Collector write what they
+// received. Only packages of this module can make what its methods take. It is
+// not safe for concurrent use.
+type Batch struct {
+	enc    *encoder
+	rule   *spanRule
+	origin *origin
+	now    time.Time
+	skip   int
+}
+
+// NewBatch returns an empty batch, which shares the memory of earlier ones.
+// Call Release after it.
+func (e *Exporter) NewBatch() *Batch {
+	return &Batch{enc: e.encoder(), rule: e.rule, now: time.Now()}
+}
+
+// NewBatch returns an empty batch to whose spans the rule of p applies. Call
+// Release after it.
+func (p *SpanProcessor) NewBatch() *Batch {
+	return &Batch{enc: p.exp.encoder(), rule: p.rule, now: time.Now()}
+}
+
+// SetOrigin says where the records and spans that follow come from. Call it
+// first.
+func (b *Batch) SetOrigin(o *otelline.Origin) { b.origin = newOrigin(b.enc.sources, o) }
+
+// Skip leaves out the next n lines: those that are in the file already.
+func (b *Batch) Skip(n int) { b.skip = n }
+
+// AddRecord adds the line of a record. attrs may be used again.
+func (b *Batch) AddRecord(record *otelline.Record, attrs []attribute.KeyValue) {
+	if b.skip > 0 {
+		b.skip--
+		return
+	}
+	b.enc.record = *record
+	b.enc.attrs.ReadList(attrs, b.enc.cfg.replace)
+	b.enc.append(b.origin, b.now, "")
+}
+
+// AddSpan adds the line of a span if it is an event, as [SpanProcessor] says.
+func (b *Batch) AddSpan(span *otelline.Span) {
+	call := b.rule.classify(span)
+	if call.event == "" {
+		return
+	}
+	if b.skip > 0 {
+		b.skip--
+		return
+	}
+	b.enc.readSpan(span, call)
+	b.enc.appendSpan(call, b.origin, b.now, "")
+}
+
+// Len returns the number of lines.
+func (b *Batch) Len() int { return b.enc.lines.Len() }
+
+// Write appends the lines as one append. When it returns nil they are in the
+// kernel, under the promises of [auditlog.Log.Append], whose errors it returns.
+// The end of ctx is looked at as [Exporter.Export] does.
+func (b *Batch) Write(ctx context.Context) error {
+	e := b.enc.Exporter
+	return e.report(e.write(ctx, &b.enc.lines, e.log.AppendLines))
+}
+
+// WriteToDisk is Write that returns nil when the lines are on stable storage.
+func (b *Batch) WriteToDisk(ctx context.Context) error {
+	e := b.enc.Exporter
+	return e.report(e.write(ctx, &b.enc.lines, e.log.AppendLinesToDisk))
+}
+
+// Release gives the memory of b back; b is of no use after it.
+func (b *Batch) Release() { b.enc.release(b.enc) }
