@@ -19,6 +19,7 @@ type Batch struct {
 	origin *origin
 	now    time.Time
 	skip   int
+	wants  func(event string) bool // nil: all
 }
 
 // NewBatch returns an empty batch, which shares the memory of earlier ones.
@@ -37,17 +38,19 @@ func (p *SpanProcessor) NewBatch() *Batch {
 // first.
 func (b *Batch) SetOrigin(o *otelline.Origin) { b.origin = newOrigin(b.enc.sources, o) }
 
+// SetFilter leaves out the events for whose name wants is false.
+func (b *Batch) SetFilter(wants func(event string) bool) { b.wants = wants }
+
 // Skip leaves out the next n lines: those that are in the file already.
 func (b *Batch) Skip(n int) { b.skip = n }
 
 // AddRecord adds the line of a record. attrs may be used again.
 func (b *Batch) AddRecord(record *otelline.Record, attrs []attribute.KeyValue) {
-	if b.skip > 0 {
-		b.skip--
-		return
-	}
 	b.enc.record = *record
 	b.enc.attrs.ReadList(attrs, b.enc.cfg.replace)
+	if b.leavesOut() {
+		return
+	}
 	b.enc.append(b.origin, b.now, "")
 }
 
@@ -57,12 +60,23 @@ func (b *Batch) AddSpan(span *otelline.Span) {
 	if call.event == "" {
 		return
 	}
-	if b.skip > 0 {
-		b.skip--
+	b.enc.readSpan(span, call)
+	if b.leavesOut() {
 		return
 	}
-	b.enc.readSpan(span, call)
 	b.enc.appendSpan(call, b.origin, b.now, "")
+}
+
+// leavesOut reports whether the record that was read is not to be written.
+func (b *Batch) leavesOut() bool {
+	if b.wants != nil && !b.wants(b.enc.reading.name(&b.enc.record)) {
+		return true
+	}
+	if b.skip > 0 {
+		b.skip--
+		return true
+	}
+	return false
 }
 
 // Len returns the number of lines.

@@ -52,6 +52,15 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	return e, nil
 }
 
+// CheckOptions returns the error that [New] would return for opts, for programs
+// that check a configuration before there is a log.
+func CheckOptions(opts ...Option) error {
+	if _, err := newSourceTable(newConfig(opts)); err != nil {
+		return fmt.Errorf("exporter: %w", err)
+	}
+	return nil
+}
+
 // Export writes records, one line each, in their order, as one append. When it
 // returns nil they are in the kernel, under the promises of
 // [auditlog.Log.Append], whose errors it returns.
