@@ -44,7 +44,12 @@ func (b *Batch) SetFilter(wants func(event string) bool) { b.wants = wants }
 // Skip leaves out the next n lines: those that are in the file already.
 func (b *Batch) Skip(n int) { b.skip = n }
 
-// AddRecord adds the line of a record. attrs may be used again.
+// Attributes returns an empty list to append those of the next record or span
+// to.
+func (b *Batch) Attributes() []attribute.KeyValue { return b.enc.attrs.Buffer() }
+
+// AddRecord adds the line of a record. attrs is what Attributes returned, with
+// those of the record.
 func (b *Batch) AddRecord(record *otelline.Record, attrs []attribute.KeyValue) {
 	b.enc.record = *record
 	b.enc.attrs.ReadList(attrs, b.enc.cfg.replace)
@@ -54,7 +59,8 @@ func (b *Batch) AddRecord(record *otelline.Record, attrs []attribute.KeyValue) {
 	b.enc.append(b.origin, b.now, "")
 }
 
-// AddSpan adds the line of a span if it is an event, as [SpanProcessor] says.
+// AddSpan adds the line of a span if it is an event, as [SpanProcessor] says. Its
+// attributes are what Attributes returned, with those of the span.
 func (b *Batch) AddSpan(span *otelline.Span) {
 	call := b.rule.classify(span)
 	if call.event == "" {

@@ -41,8 +41,7 @@ func TestABatchWritesTheLineOfTheSDKsRecord(t *testing.T) {
 		defer batch.Release()
 		origin, record, attrs := partsOf(&c.Records[0])
 		batch.SetOrigin(&origin)
-		batch.AddRecord(&record, attrs)
-		clear(attrs)
+		batch.AddRecord(&record, append(batch.Attributes(), attrs...))
 		if err := batch.Write(t.Context()); err != nil {
 			rt.Fatal(err)
 		}
@@ -64,8 +63,8 @@ func TestASkippedLineIsNotWritten(t *testing.T) {
 	batch.SetOrigin(&otelline.Origin{})
 	batch.Skip(2)
 	for n := range 3 {
-		batch.AddSpan(&otelline.Span{Name: "no call of a model"})
-		batch.AddSpan(&otelline.Span{Name: fmt.Sprint(n), Attributes: []attribute.KeyValue{attribute.String("llm.request.type", "chat")}})
+		batch.AddSpan(&otelline.Span{Name: "no call of a model", Attributes: append(batch.Attributes(), attribute.Int("n", n))})
+		batch.AddSpan(&otelline.Span{Name: fmt.Sprint(n), Attributes: append(batch.Attributes(), attribute.String("llm.request.type", "chat"))})
 	}
 	batch.AddRecord(&otelline.Record{EventName: "nav"}, nil)
 	if err := batch.WriteToDisk(t.Context()); err != nil {

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
@@ -165,7 +164,6 @@ type encoder struct {
 	line    otelline.Line
 	uids    *uidMaker
 	lines   jsonline.Lines
-	room    []attribute.KeyValue // for the attributes of a span's event
 
 	key    originKey // of origin
 	origin *origin

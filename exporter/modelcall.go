@@ -107,7 +107,8 @@ func (r *spanRule) hasUsage(span *otelline.Span) bool {
 // carries itself under the name of a field goes before what is made of its times
 // and its status.
 func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
-	attrs := append(enc.room[:0], span.Attributes...)
+	// A batch has them there already; then this copies nothing.
+	attrs := append(enc.attrs.Buffer(), span.Attributes...)
 	has := func(key string) bool {
 		return slices.ContainsFunc(span.Attributes, func(kv attribute.KeyValue) bool { return string(kv.Key) == key })
 	}
@@ -127,8 +128,6 @@ func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
 	}
 	attrs = append(attrs, attribute.String(keySpanName, span.Name))
 	enc.attrs.ReadList(attrs, enc.cfg.replace)
-	clear(attrs)
-	enc.room = attrs[:0]
 }
 
 // appendSpan encodes the event of a span that was read.

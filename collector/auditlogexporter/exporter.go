@@ -10,7 +10,6 @@ import (
 	collectorexporter "go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
@@ -108,15 +107,13 @@ func (e *auditExporter) shutdown(ctx context.Context) error {
 
 func (e *auditExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
 	return e.push(ctx, func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }, func(b *exporter.Batch) {
-		var attrs []attribute.KeyValue
 		for _, rl := range ld.ResourceLogs().All() {
 			for _, sl := range rl.ScopeLogs().All() {
 				origin := originOf(sl.Scope(), sl.SchemaUrl(), rl.Resource(), rl.SchemaUrl())
 				b.SetOrigin(&origin)
 				for _, r := range sl.LogRecords().All() {
 					record := recordOf(r)
-					attrs = appendAttributes(attrs[:0], r.Attributes())
-					b.AddRecord(&record, attrs)
+					b.AddRecord(&record, appendAttributes(b.Attributes(), r.Attributes()))
 				}
 			}
 		}
@@ -125,14 +122,12 @@ func (e *auditExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
 
 func (e *auditExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
 	return e.push(ctx, func() ([]byte, error) { return new(ptrace.ProtoMarshaler).MarshalTraces(td) }, func(b *exporter.Batch) {
-		var attrs []attribute.KeyValue
 		for _, rs := range td.ResourceSpans().All() {
 			for _, ss := range rs.ScopeSpans().All() {
 				origin := originOf(ss.Scope(), ss.SchemaUrl(), rs.Resource(), rs.SchemaUrl())
 				b.SetOrigin(&origin)
 				for _, s := range ss.Spans().All() {
-					attrs = appendAttributes(attrs[:0], s.Attributes())
-					span := spanOf(s, attrs)
+					span := spanOf(s, appendAttributes(b.Attributes(), s.Attributes()))
 					b.AddSpan(&span)
 				}
 			}

@@ -10,7 +10,10 @@ import (
 	"go.opentelemetry.io/collector/component/componenttest"
 	collectorexporter "go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exportertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/collector/auditlogexporter/internal/metadata"
@@ -111,4 +114,34 @@ func namesOf(lines []map[string]any) (names []string) {
 		names = append(names, line["event"].(string))
 	}
 	return names
+}
+
+// put makes a record what one of the SDK says; its attributes are scalars.
+func put(to plog.LogRecord, from *sdklog.Record) {
+	to.SetTimestamp(pcommon.NewTimestampFromTime(from.Timestamp()))
+	to.SetObservedTimestamp(pcommon.NewTimestampFromTime(from.ObservedTimestamp()))
+	to.SetEventName(from.EventName())
+	to.SetSeverityNumber(plog.SeverityNumber(from.Severity()))
+	to.SetTraceID(pcommon.TraceID(from.TraceID()))
+	to.SetSpanID(pcommon.SpanID(from.SpanID()))
+	to.SetFlags(plog.LogRecordFlags(from.TraceFlags()))
+	from.WalkAttributes(func(kv attribute.KeyValue) bool {
+		putAll(to.Attributes(), []attribute.KeyValue{kv})
+		return true
+	})
+}
+
+func putAll(to pcommon.Map, attrs []attribute.KeyValue) {
+	for _, kv := range attrs {
+		switch kv.Value.Type() {
+		case attribute.STRING:
+			to.PutStr(string(kv.Key), kv.Value.AsString())
+		case attribute.INT64:
+			to.PutInt(string(kv.Key), kv.Value.AsInt64())
+		case attribute.FLOAT64:
+			to.PutDouble(string(kv.Key), kv.Value.AsFloat64())
+		case attribute.BOOL:
+			to.PutBool(string(kv.Key), kv.Value.AsBool())
+		}
+	}
 }

@@ -57,11 +57,19 @@ func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) att
 	a.finish(replace)
 }
 
-// ReadList is Read for attributes that no record of the SDK holds. list may be
-// used again.
-func (a *Attributes) ReadList(list []attribute.KeyValue, replace func(attribute.KeyValue) attribute.KeyValue) {
+// Buffer returns an empty list to append attributes to; give the result to
+// ReadList.
+func (a *Attributes) Buffer() []attribute.KeyValue {
 	a.Reset()
-	a.list = append(a.list, list...)
+	return a.list
+}
+
+// ReadList is Read for attributes that no record of the SDK holds. It takes the
+// list over.
+func (a *Attributes) ReadList(list []attribute.KeyValue, replace func(attribute.KeyValue) attribute.KeyValue) {
+	a.list = a.list[:0]
+	a.Reset()
+	a.list = list
 	a.finish(replace)
 }
 
