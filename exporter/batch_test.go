@@ -1,8 +1,8 @@
 package exporter_test
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,7 +64,7 @@ func TestASkippedLineIsNotWritten(t *testing.T) {
 	batch.Skip(2)
 	for n := range 3 {
 		batch.AddSpan(&otelline.Span{Name: "no call of a model", Attributes: append(batch.Attributes(), attribute.Int("n", n))})
-		batch.AddSpan(&otelline.Span{Name: fmt.Sprint(n), Attributes: append(batch.Attributes(), attribute.String("llm.request.type", "chat"))})
+		batch.AddSpan(&otelline.Span{Name: strconv.Itoa(n), Attributes: append(batch.Attributes(), attribute.String("llm.request.type", "chat"))})
 	}
 	batch.AddRecord(&otelline.Record{EventName: "nav"}, nil)
 	if err := batch.WriteToDisk(t.Context()); err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/component/componenttest"
@@ -17,6 +18,8 @@ import (
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/collector/auditlogexporter/internal/metadata"
@@ -303,5 +306,95 @@ func TestRememberedRequestsAreBounded(t *testing.T) {
 		if got, err := r.take(content(n)); err != nil || got != want {
 			t.Errorf("request %d: got %d, %v; want %d", n, got, err, want)
 		}
+	}
+}
+
+// TestAQueueThatWaitsForTheResultMeansOnDisk has requests that are written
+// together.
+func TestAQueueThatWaitsForTheResultMeansOnDisk(t *testing.T) {
+	cfg := newConfig(t)
+	queue := cfg.Queue.GetOrInsertDefault()
+	queue.WaitForResult = true
+	batch := queue.Batch.GetOrInsertDefault()
+	batch.FlushTimeout, batch.MinSize = time.Millisecond, 10
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	e := startLogs(t, cfg)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if err := e.ConsumeLogs(t.Context(), events("a")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if lines := rawLines(t, cfg.Path); len(lines) != 20 {
+		t.Errorf("got %d lines, want 20", len(lines))
+	}
+}
+
+// TestWhatIsInTheQueueIsWrittenBeforeTheEnd of the exporter.
+func TestWhatIsInTheQueueIsWrittenBeforeTheEnd(t *testing.T) {
+	cfg := newConfig(t)
+	cfg.Queue.GetOrInsertDefault()
+	cfg.Retry.Enabled = true
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := NewFactory().CreateLogs(t.Context(), exportertest.NewNopSettings(metadata.Type), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(t.Context(), componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if err := e.ConsumeLogs(t.Context(), events("a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop(t, e)
+	if lines := rawLines(t, cfg.Path); len(lines) != 100 {
+		t.Errorf("got %d lines, want 100", len(lines))
+	}
+}
+
+// TestTheLogIsInTheTelemetryOnce, however many pipelines write to it.
+func TestTheLogIsInTheTelemetryOnce(t *testing.T) {
+	cfg := newConfig(t)
+	reader := sdkmetric.NewManualReader()
+	set := exportertest.NewNopSettings(metadata.Type)
+	set.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	l, err := NewFactory().CreateLogs(t.Context(), set, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	startComponent(t, l)
+	tr, err := NewFactory().CreateTraces(t.Context(), set, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	startComponent(t, tr)
+	if err := errors.Join(l.ConsumeLogs(t.Context(), events("a", "b")), tr.ConsumeTraces(t.Context(), modelCalls("x"))); err != nil {
+		t.Fatal(err)
+	}
+	var got metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &got); err != nil {
+		t.Fatal(err)
+	}
+	var lines []int64
+	for _, scope := range got.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "otelaudit.log.lines" {
+				for _, point := range sum.DataPoints {
+					lines = append(lines, point.Value)
+				}
+			}
+		}
+	}
+	if !slices.Equal(lines, []int64{3}) {
+		t.Errorf("otelaudit.log.lines has the points %d, want one of 3", lines)
 	}
 }

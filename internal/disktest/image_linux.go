@@ -113,7 +113,7 @@ func NeedCommand(t *testing.T, command, of string) {
 func Run(t *testing.T, command string, args ...string) {
 	t.Helper()
 	// Cleanups run it too, when the context of the test is over.
-	//nolint:noctx // none of these commands waits for anything
+	//nolint:noctx,gosec // none of these commands waits for anything, and the tests name them
 	if out, err := exec.Command(command, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %s: %v: %s", command, strings.Join(args, " "), err, out)
 	}
