@@ -264,27 +264,48 @@ func TestNoErrorIsPermanent(t *testing.T) {
 	}
 }
 
+// TestALogIsOpenUntilTheLastPipelineStops in whatever order they stop.
+func TestALogIsOpenUntilTheLastPipelineStops(t *testing.T) {
+	cfg := newConfig(t)
+	l, err := NewFactory().CreateLogs(t.Context(), exportertest.NewNopSettings(metadata.Type), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(t.Context(), componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
+	}
+	tr := startTraces(t, cfg)
+	stop(t, l)
+	if err := tr.ConsumeTraces(t.Context(), modelCalls("x")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWhatIsSentAgainAfterItsSenderGaveUpIsNotDoubled: its lines are in the
 // file, and the sender does not know.
 func TestWhatIsSentAgainAfterItsSenderGaveUpIsNotDoubled(t *testing.T) {
-	cfg := newConfig(t)
-	l, tr := startLogs(t, cfg), startTraces(t, cfg)
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, ctx := range []context.Context{gone, t.Context(), t.Context()} {
-		// The first time it is an error or not, by what the disk was quicker than.
-		_ = l.ConsumeLogs(ctx, events("a", "b"))
-		_ = tr.ConsumeTraces(ctx, modelCalls("x"))
-		if ctx == gone {
-			if err := l.ConsumeLogs(t.Context(), events("other")); err != nil {
+	for _, mode := range []SyncMode{SyncAlways, SyncNever} {
+		cfg := newConfig(t)
+		cfg.Sync.Mode = mode
+		l, tr := startLogs(t, cfg), startTraces(t, cfg)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, ctx := range []context.Context{gone, t.Context(), t.Context()} {
+			// The first time it is an error or not, by what there was to wait for.
+			if err := errors.Join(l.ConsumeLogs(ctx, events("a", "b")), tr.ConsumeTraces(ctx, modelCalls("x"))); err != nil && ctx != gone {
 				t.Fatal(err)
 			}
+			if ctx == gone {
+				if err := l.ConsumeLogs(t.Context(), events("other")); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
-	}
-	// The third is another one: nobody sends again what it was told is written.
-	got := namesOf(decodedLines(t, cfg.Path))
-	if want := []string{"a", "b", "chat", "other", "a", "b", "chat"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+		// The third is another one: nobody sends again what it was told is written.
+		got := namesOf(decodedLines(t, cfg.Path))
+		if want := []string{"a", "b", "chat", "other", "a", "b", "chat"}; !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", mode, got, want)
+		}
 	}
 }
 

@@ -183,10 +183,8 @@ func fix(raw json.RawMessage, count *repaired, readable func([]byte) bool) json.
 		}
 		if key == keyBody {
 			count.values++
-			object[key] = fixValue(value, func(v []byte) bool { return readable(member(keyBody, v)) })
-			if readable(member(key, object[key])) {
-				continue
-			}
+			object[key] = fixValue(value)
+			continue
 		}
 		if key != keyAttributes || !fixAttributes(object, count, readable) {
 			count.others++
@@ -248,7 +246,7 @@ func fixAttributes(object map[string]json.RawMessage, count *repaired, readable 
 		var a attribute
 		if json.Unmarshal(raw, &a) == nil && a.Key != "" {
 			count.values++
-			a.Value = fixValue(a.Value, func(v []byte) bool { return one(member("value", v)) })
+			a.Value = fixValue(a.Value)
 		} else {
 			count.others++
 			a = textAttribute(unread+"attribute", raw)
@@ -262,8 +260,8 @@ func fixAttributes(object map[string]json.RawMessage, count *repaired, readable 
 }
 
 // fixValue returns a readable value for one that is not.
-func fixValue(raw json.RawMessage, readable func([]byte) bool) json.RawMessage {
-	if v := meaning(raw); v != nil && readable(v) {
+func fixValue(raw json.RawMessage) json.RawMessage {
+	if v := meaning(raw); v != nil {
 		return v
 	}
 	return textValue(raw)
