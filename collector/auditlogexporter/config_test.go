@@ -1,6 +1,7 @@
 package auditlogexporter
 
 import (
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -100,6 +101,40 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 		if _, err := load(t, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error that says %s", name, err, want)
 		}
+	}
+}
+
+// TestTheReadmesConfigurationsAreValid: the first is whole, the second a part of
+// one.
+func TestTheReadmesConfigurationsAreValid(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(readme), "```yaml\n")[1:]
+	if len(blocks) != 2 {
+		t.Fatalf("the README has %d configurations, want 2", len(blocks))
+	}
+	whole, _, _ := strings.Cut(blocks[0], "```")
+	part, _, _ := strings.Cut(blocks[1], "```")
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(whole+part), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conf, err := confmaptest.LoadConf(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := conf.Sub("exporters::auditlog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := createDefaultConfig().(*Config)
+	if err := sub.Unmarshal(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := confmap.Validate(cfg); err != nil || len(cfg.Attributes) != 4 || cfg.Path == "" {
+		t.Errorf("got %d rules, path %q, %v", len(cfg.Attributes), cfg.Path, err)
 	}
 }
 

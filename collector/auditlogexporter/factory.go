@@ -32,14 +32,20 @@ func createTraces(ctx context.Context, set exporter.Settings, cfg component.Conf
 }
 
 func (e *auditExporter) helperOptions() []exporterhelper.Option {
-	return []exporterhelper.Option{
+	opts := []exporterhelper.Option{
 		exporterhelper.WithStart(e.start),
 		exporterhelper.WithShutdown(e.shutdown),
 		exporterhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),
-		// The sender's context bounds the wait. A limit of our own would tell
-		// it to send again what the disk is about to have.
+		// The sender's context bounds the wait. A limit of our own would tell it
+		// to send again what the disk is about to have.
 		exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{Timeout: 0}),
-		exporterhelper.WithQueue(e.cfg.Queue),
-		exporterhelper.WithRetry(e.cfg.Retry),
 	}
+	// Options for what is off would have each error advise to turn it on.
+	if e.cfg.Queue.HasValue() {
+		opts = append(opts, exporterhelper.WithQueue(e.cfg.Queue))
+	}
+	if e.cfg.Retry.Enabled {
+		opts = append(opts, exporterhelper.WithRetry(e.cfg.Retry))
+	}
+	return opts
 }
