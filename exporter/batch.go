@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,13 +26,13 @@ type Batch struct {
 // NewBatch returns an empty batch, which shares the memory of earlier ones.
 // Call Release after it.
 func (e *Exporter) NewBatch() *Batch {
-	return &Batch{enc: e.encoder(), rule: e.rule, now: time.Now()}
+	return &Batch{enc: e.kept.get(e), rule: e.rule, now: time.Now()}
 }
 
 // NewBatch returns an empty batch to whose spans the rule of p applies. Call
 // Release after it.
 func (p *SpanProcessor) NewBatch() *Batch {
-	return &Batch{enc: p.exp.encoder(), rule: p.rule, now: time.Now()}
+	return &Batch{enc: p.exp.kept.get(p.exp), rule: p.rule, now: time.Now()}
 }
 
 // SetOrigin says where the records and spans that follow come from. Call it
@@ -64,6 +65,7 @@ func (b *Batch) AddRecord(record *otelline.Record, attrs []attribute.KeyValue) {
 func (b *Batch) AddSpan(span *otelline.Span) {
 	call := b.rule.classify(span)
 	if call.event == "" {
+		b.enc.attrs.Discard(span.Attributes)
 		return
 	}
 	b.enc.readSpan(span, call)
@@ -103,4 +105,32 @@ func (b *Batch) WriteToDisk(ctx context.Context) error {
 }
 
 // Release gives the memory of b back; b is of no use after it.
-func (b *Batch) Release() { b.enc.release(b.enc) }
+func (b *Batch) Release() { b.enc.kept.put(b.enc) }
+
+// keptEncoders are encoders of batches that wait for the next one. A sync.Pool
+// loses them with each cycle of the garbage collector, which a collector of
+// telemetry has many of in a second; then the buffer for some hundred lines
+// grows again from nothing.
+type keptEncoders chan *encoder
+
+func newKeptEncoders() keptEncoders { return make(keptEncoders, 2*runtime.GOMAXPROCS(0)) }
+
+func (k keptEncoders) get(e *Exporter) *encoder {
+	select {
+	case enc := <-k:
+		return enc
+	default:
+		return e.encoder()
+	}
+}
+
+func (k keptEncoders) put(enc *encoder) {
+	if enc.reset(); enc.lines.Cap() > maxPooledBytes {
+		return
+	}
+	select {
+	case k <- enc:
+	default:
+		enc.encoders.Put(enc)
+	}
+}

@@ -26,6 +26,7 @@ type Exporter struct {
 	origins  originCache
 	metrics  *telemetry // nil: none
 	encoders sync.Pool
+	kept     keptEncoders
 	stopped  atomic.Bool
 }
 
@@ -46,7 +47,7 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), metrics: metrics}
+	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), metrics: metrics, kept: newKeptEncoders()}
 	e.encoders.New = func() any { return e.newEncoder() }
 	return e, nil
 }
@@ -185,11 +186,16 @@ func (e *Exporter) release(enc *encoder) {
 	if enc.lines.Size() > maxPooledBytes {
 		return
 	}
+	enc.reset()
+	e.encoders.Put(enc)
+}
+
+// reset lets go of what was encoded.
+func (enc *encoder) reset() {
 	enc.lines.Reset()
 	enc.attrs.Reset()
 	enc.record = otelline.Record{}
 	enc.line = otelline.Line{Attributes: enc.attrs}
-	e.encoders.Put(enc)
 }
 
 func (enc *encoder) read(record *sdklog.Record) {

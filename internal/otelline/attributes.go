@@ -13,6 +13,7 @@ import (
 type Attributes struct {
 	table    *KeyTable
 	list     []attribute.KeyValue // keys as they are written, in valid UTF-8
+	used     int                  // of list since the last Reset
 	ids      []KeyID              // by place in list
 	repeated []bool               // by place in list; nil as long as no key is
 	first    []int32              // by KeyID: place of the first occurrence, if present
@@ -49,7 +50,7 @@ func NewAttributes(table *KeyTable) *Attributes {
 // Read looks through the attributes of r, as replace gives them back; nil
 // replaces none. Those that come back without a key are left out.
 func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) attribute.KeyValue) {
-	a.Reset()
+	a.next()
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
 		a.list = append(a.list, kv)
 		return true
@@ -58,19 +59,26 @@ func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) att
 }
 
 // Buffer returns an empty list to append attributes to; give the result to
-// ReadList.
+// ReadList or Discard.
 func (a *Attributes) Buffer() []attribute.KeyValue {
-	a.Reset()
+	a.next()
 	return a.list
 }
 
 // ReadList is Read for attributes that no record of the SDK holds. It takes the
 // list over.
 func (a *Attributes) ReadList(list []attribute.KeyValue, replace func(attribute.KeyValue) attribute.KeyValue) {
-	a.list = a.list[:0]
-	a.Reset()
-	a.list = list
+	a.Discard(list)
 	a.finish(replace)
+}
+
+// Discard takes back a list whose attributes are not to be read.
+func (a *Attributes) Discard(list []attribute.KeyValue) {
+	a.next()
+	if cap(list) < cap(a.list) { // it is not that of Buffer
+		list = append(a.list, list...)
+	}
+	a.list = list
 }
 
 func (a *Attributes) finish(replace func(attribute.KeyValue) attribute.KeyValue) {
@@ -81,15 +89,24 @@ func (a *Attributes) finish(replace func(attribute.KeyValue) attribute.KeyValue)
 				kept = append(kept, kv)
 			}
 		}
-		clear(a.list[len(kept):])
+		a.used = max(a.used, len(a.list))
 		a.list = kept
 	}
 	a.index()
 }
 
-// Reset lets go of the record that was read.
+// Reset lets go of everything that was read.
 func (a *Attributes) Reset() {
-	clear(a.list)
+	a.next()
+	clear(a.list[:a.used])
+	a.used = 0
+}
+
+// next makes a ready for the next record. What the last one holds is not let go
+// of: to clear it for each record, with the garbage collector looking, takes
+// longer than to find repeated keys.
+func (a *Attributes) next() {
+	a.used = max(a.used, len(a.list))
 	a.list = a.list[:0]
 	a.ids = a.ids[:0]
 	a.repeated = a.repeated[:0]
