@@ -150,7 +150,7 @@ func (e *auditExporter) push(ctx context.Context, content func() ([]byte, error)
 	b.SetFilter(e.wants)
 	b.Skip(before)
 	fill(b)
-	in, err := b.Len(), e.write(ctx, b)
+	in, err := b.Len(), e.write(ctx, b, before)
 	if err == nil && ctx.Err() == nil {
 		return nil
 	}
@@ -162,15 +162,18 @@ func (e *auditExporter) push(ctx context.Context, content func() ([]byte, error)
 	return errors.Join(err, e.resends.remember(content, before+in))
 }
 
-func (e *auditExporter) write(ctx context.Context, b *exporter.Batch) error {
-	if e.cfg.Sync.Mode != SyncAlways {
+// write appends the lines of b. before are in the file already, though perhaps
+// not on disk.
+func (e *auditExporter) write(ctx context.Context, b *exporter.Batch, before int) error {
+	switch {
+	case e.cfg.Sync.Mode != SyncAlways:
 		return b.Write(ctx)
-	}
-	if b.Len() == 0 {
-		// All of it was in the file before, though perhaps not on disk.
+	case b.Len() > 0:
+		return b.WriteToDisk(ctx)
+	case before > 0:
 		return e.spans.ForceFlush(ctx)
 	}
-	return b.WriteToDisk(ctx)
+	return nil // most requests of spans hold no event, and wait for nothing
 }
 
 // writtenOf returns how many of n lines are in the file after an error.

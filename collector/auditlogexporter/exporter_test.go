@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -306,6 +307,28 @@ func TestWhatIsSentAgainAfterItsSenderGaveUpIsNotDoubled(t *testing.T) {
 		if want := []string{"a", "b", "chat", "other", "a", "b", "chat"}; !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", mode, got, want)
 		}
+	}
+}
+
+// TestARequestWithoutEventsWaitsForNoDisk though others have lines that are not
+// synced.
+func TestARequestWithoutEventsWaitsForNoDisk(t *testing.T) {
+	cfg := newConfig(t)
+	cfg.Sync.Interval = time.Hour
+	others := *cfg
+	others.Sync.Mode = SyncCadence
+	tr := startTraces(t, cfg)
+	if err := startLogs(t, &others).ConsumeLogs(t.Context(), events("a")); err != nil {
+		t.Fatal(err)
+	}
+	var syncs atomic.Int64
+	for _, o := range logs.byPath {
+		defer o.log.ObserveSyncs(func(time.Duration, error) { syncs.Add(1) })()
+	}
+	td := modelCalls("x")
+	td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Attributes().Clear()
+	if err := tr.ConsumeTraces(t.Context(), td); err != nil || syncs.Load() != 0 {
+		t.Errorf("got %d fsyncs, %v; want none", syncs.Load(), err)
 	}
 }
 
