@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -194,5 +198,33 @@ func TestTheReceiverAloneRefusesTheBatch(t *testing.T) {
 		if want := map[bool]int{true: http.StatusOK, false: http.StatusBadRequest}[o.accepted]; status != want {
 			t.Errorf("%s: got %d %s, want %d", o.value, status, answer, want)
 		}
+	}
+}
+
+// TestACompressedRequestIsRepairedToo: emitters compress what they send.
+func TestACompressedRequestIsRepairedToo(t *testing.T) {
+	c := start(t, filepath.Join(t.TempDir(), "audit.jsonl"), "agent.yaml")
+	var body bytes.Buffer
+	z := gzip.NewWriter(&body)
+	_, err := io.WriteString(z, `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"nav","attributes":[{"key":"odd","value":{"doubleValue":{}}}]}]}]}]}`)
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url+"/v1/logs", &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Encoding", "gzip")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lines := linesOf(t, c.path)
+	if resp.StatusCode != http.StatusOK || len(lines) != 1 || lines[0]["odd"] != `{"doubleValue":{}}` {
+		t.Errorf("got %s and %v", resp.Status, lines)
 	}
 }
