@@ -1,0 +1,336 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/audittest"
+)
+
+// startFilelog starts the collector with the file log receiver on the folder of
+// a log.
+func startFilelog(t *testing.T, folder, storage, endpoint string) *process {
+	t.Helper()
+	return startProcess(t, built(t, buildFilelog), []string{
+		"OTELAUDIT_FOLDER=" + folder,
+		"OTELAUDIT_STORAGE=" + storage,
+		"OTELAUDIT_OTLP_ENDPOINT=" + endpoint,
+		"OTELAUDIT_COLLECTOR_LOG=stderr",
+	}, "--config", "../filelog/config.yaml")
+}
+
+// arrivesVia returns n records that arrive from a log by the file log receiver.
+func arrivesVia(t *testing.T, path string, n int) []arrival {
+	t.Helper()
+	s := serve(t, -1)
+	collector := startFilelog(t, filepath.Dir(path), t.TempDir(), s.url)
+	eventually(t, fmt.Sprintf("%d records arrive", n), func() bool { return len(s.got()) >= n || collector.ended() })
+	collector.stop(t)
+	if got := len(s.got()); got != n {
+		t.Errorf("got %d records from the file log receiver, want %d", got, n)
+	}
+	return s.got()
+}
+
+// arrivesByReplay returns the records that arrive from a log by the replay.
+func arrivesByReplay(t *testing.T, path string) []arrival {
+	t.Helper()
+	s := serve(t, -1)
+	otelaudit(t, "replay", "--path", path, "--endpoint", s.url)
+	return s.got()
+}
+
+// byUID returns the records that carry an id of their own.
+func byUID(arrivals []arrival) map[string]arrival {
+	m := make(map[string]arrival)
+	for _, a := range arrivals {
+		if uid := a.attributes()["log.record.uid"].GetStringValue(); uid != "" {
+			m[uid] = a
+		}
+	}
+	return m
+}
+
+// sum adds up an attribute of all records.
+func sum(arrivals []arrival, key string) float64 {
+	var total float64
+	for _, a := range arrivals {
+		total += a.attributes()[key].GetDoubleValue() + float64(a.attributes()[key].GetIntValue())
+	}
+	return total
+}
+
+func TestTheFileLogReceiverReadsAuditFiles(t *testing.T) {
+	t.Parallel()
+	files := writeAuditFiles(t, t.TempDir())
+	got := arrivesVia(t, files.path, files.events)
+	want := byUID(arrivesByReplay(t, files.path))
+
+	compared := 0
+	for uid, a := range byUID(got) {
+		w, ok := want[uid]
+		if !ok {
+			t.Fatalf("the replay has no record %s", uid)
+		}
+		compared++
+		// What the event was is an attribute, since the receiver has no event names.
+		if got, want := a.attributes()["event"].GetStringValue(), w.GetEventName(); got != want {
+			t.Errorf("event: got %q, want %q", got, want)
+		}
+		type mapped struct {
+			Time              uint64
+			Severity          int32
+			TraceID, SpanID   []byte
+			Flags             uint32
+			Body              *commonpb.AnyValue
+			Service           string
+			Scope             string
+			Session           string
+			Cost, Input, Used *commonpb.AnyValue
+		}
+		of := func(a arrival) mapped {
+			attrs := a.attributes()
+			return mapped{
+				a.GetTimeUnixNano(), int32(a.GetSeverityNumber()), a.GetTraceId(), a.GetSpanId(), a.GetFlags(), a.GetBody(),
+				a.resource["service.name"].GetStringValue(), a.scope.GetName(), attrs["session.id"].GetStringValue(),
+				attrs["cost_usd"], attrs["gen_ai.usage.input_tokens"], attrs["gen_ai.usage.cost"],
+			}
+		}
+		g := of(a)
+		if a.attributes()["session.id"] == nil { // the replay adds it
+			g.Session = a.attributes()["session_id"].GetStringValue()
+		}
+		if diff := gocmp.Diff(of(w), g, protocmp.Transform()); diff != "" {
+			t.Fatalf("record %s (-replay +filelog):\n%s", uid, diff)
+		}
+	}
+	if want := files.events - 50 - strings.Count(foreign, "\n"); compared != want {
+		t.Errorf("compared %d records, want the %d of the exporter", compared, want)
+	}
+
+	// The fields of the line are attributes, derived ones too: this is what spend
+	// adds up.
+	var cost float64
+	var input int64
+	for _, g := range spend(t, files.path, "model") {
+		cost += g.Cost
+		input += g.InputTokens
+	}
+	if got := sum(got, "cost"); math.Abs(got-cost) > 1e-9 {
+		t.Errorf("cost: got %v, want %v", got, cost)
+	}
+	if got := int64(sum(got, "input_t")); got != input {
+		t.Errorf("input_t: got %d, want %d", got, input)
+	}
+}
+
+// TestWhatTheFileLogReceiverLoses holds the table of docs/scaling.md: if a newer
+// receiver does better, the table has to say so.
+func TestWhatTheFileLogReceiverLoses(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	auditLog := audittest.Open(t, path)
+	exp, err := exporter.New(auditLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(exporter.NewProcessor(exp)),
+		sdklog.WithAllowKeyDuplication(), sdklog.WithAttributeCountLimit(7))
+	var r log.Record
+	r.SetEventName("llm.call")
+	r.SetTimestamp(start)
+	r.SetObservedTimestamp(start.Add(time.Millisecond))
+	r.SetSeverity(log.SeverityInfo)
+	r.SetSeverityText("notice")
+	r.AddAttributes(
+		attribute.Int64("large", math.MaxInt64),
+		attribute.ByteSlice("bytes", []byte{0xff, 0}),
+		attribute.Float64("nan", math.NaN()),
+		attribute.Int64("model", 7), // a model is a string
+		attribute.String("twice", "a"), attribute.String("twice", "b"),
+		attribute.Float64("whole", 1),
+		attribute.String("beyond the limit", ""))
+	provider.Logger("agent", log.WithInstrumentationVersion("1.2.3")).Emit(t.Context(), r)
+	if err := provider.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := auditLog.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	look := func(arrivals []arrival) map[string]string {
+		a := arrivals[0]
+		attrs := a.attributes()
+		twice := 0
+		for _, kv := range a.GetAttributes() {
+			if kv.GetKey() == "twice" {
+				twice++
+			}
+		}
+		text := func(v *commonpb.AnyValue) string {
+			if v == nil {
+				return "nothing"
+			}
+			return strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T", v.GetValue()), "*v1.AnyValue_"), "Value")
+		}
+		return map[string]string{
+			"event name":         a.GetEventName(),
+			"observed time":      strconv.FormatBool(a.GetObservedTimeUnixNano() == uint64(start.Add(time.Millisecond).UnixNano())),
+			"severity text":      a.GetSeverityText(),
+			"scope version":      a.scope.GetVersion(),
+			"dropped attributes": strconv.Itoa(int(a.GetDroppedAttributesCount())),
+			"large integer":      text(attrs["large"]),
+			"bytes":              text(attrs["bytes"]),
+			"NaN":                text(attrs["nan"]),
+			"key of a field":     text(attrs["model"]),
+			"key twice":          strconv.Itoa(twice),
+			"whole double":       text(attrs["whole"]),
+		}
+	}
+	exact := map[string]string{
+		"event name": "llm.call", "observed time": "true", "severity text": "notice", "scope version": "1.2.3",
+		"dropped attributes": "1", "large integer": "Int", "bytes": "Bytes", "NaN": "Double", "key of a field": "Int",
+		"key twice": "2", "whole double": "Double",
+	}
+	if diff := gocmp.Diff(exact, look(arrivesByReplay(t, path))); diff != "" {
+		t.Errorf("replay (-emitted +arrived):\n%s", diff)
+	}
+	lost := map[string]string{
+		"event name": "", "observed time": "false", "severity text": "INFO", "scope version": "",
+		"dropped attributes": "0", "large integer": "Kvlist", "bytes": "Kvlist", "NaN": "Kvlist", "key of a field": "nothing",
+		"key twice": "0", "whole double": "Double",
+	}
+	if diff := gocmp.Diff(lost, look(arrivesVia(t, path, 1))); diff != "" {
+		t.Errorf("file log receiver (-documented +arrived):\n%s", diff)
+	}
+}
+
+// TestTheFileLogReceiverDoublesWhatWasAcceptedBeforeAKill: it saves its offsets
+// at the end of a poll, which may be millions of lines later.
+func TestTheFileLogReceiverDoublesWhatWasAcceptedBeforeAKill(t *testing.T) {
+	t.Parallel()
+	const lines = 2000
+	path := writeLines(t, t.TempDir(), lines)
+	storage := t.TempDir()
+
+	s := serve(t, 5)
+	collector := startFilelog(t, filepath.Dir(path), storage, s.url)
+	eventually(t, "five requests are accepted and the next one waits", func() bool { return s.hangs() || collector.ended() })
+	collector.kill(t)
+	before := len(s.got())
+	if before == 0 || before >= lines {
+		t.Fatalf("%d of %d records were accepted before the kill, want some", before, lines)
+	}
+	if doubled := deliveredTwice(t, path, storage, s.got(), lines); doubled != before {
+		t.Errorf("%d of the %d records accepted before the kill came again, want all: docs/scaling.md says so", doubled, before)
+	}
+}
+
+// TestTheFileLogReceiverLosesWhatWasNotAcceptedBeforeAKill: a last batch of
+// fewer than 100 waits in memory, while the offset behind it is saved.
+func TestTheFileLogReceiverLosesWhatWasNotAcceptedBeforeAKill(t *testing.T) {
+	t.Parallel()
+	const lines = 50
+	path := writeLines(t, t.TempDir(), lines)
+	storage := t.TempDir()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	s := serve(t, 0)
+	collector := startFilelog(t, filepath.Dir(path), storage, s.url)
+	offset := fmt.Appendf(nil, `"Offset":%d,`, info.Size())
+	eventually(t, "the offset behind the lines is saved", func() bool {
+		return holds(t, storage, offset) || collector.ended()
+	})
+	collector.kill(t)
+	if got := len(s.got()); got != 0 {
+		t.Fatalf("%d records were accepted, want none", got)
+	}
+
+	// What is appended afterwards arrives, so it had its chance.
+	auditLog := audittest.Open(t, path)
+	if err := auditLog.Append(t.Context(), auditlog.Event{Name: "after"}); err != nil {
+		t.Fatal(err)
+	}
+	s = serve(t, -1)
+	collector = startFilelog(t, filepath.Dir(path), storage, s.url)
+	eventually(t, "the event after the kill arrives", func() bool {
+		got := s.got()
+		return collector.ended() || len(got) > 0 && got[len(got)-1].attributes()["event"].GetStringValue() == "after"
+	})
+	collector.stop(t)
+	if got := len(s.got()); got != 1 {
+		t.Errorf("%d of %d records arrived after the kill, want none: docs/scaling.md says that they are lost", got-1, lines)
+	}
+
+	if got := len(arrivesByReplay(t, path)); got != lines+1 {
+		t.Errorf("the replay brings %d records, want %d", got, lines+1)
+	}
+}
+
+// holds reports whether a file of the folder has the bytes.
+func holds(t *testing.T, folder string, want []byte) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(data, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// deliveredTwice goes on where a killed collector ended, until every line has
+// arrived, and returns how many of the records that were accepted before come again.
+func deliveredTwice(t *testing.T, path, storage string, before []arrival, lines int) int {
+	t.Helper()
+	seen := make(map[int64]bool)
+	for _, a := range before {
+		seen[a.attributes()["n"].GetIntValue()] = true
+	}
+	s := serve(t, -1)
+	collector := startFilelog(t, filepath.Dir(path), storage, s.url)
+	doubled := 0
+	eventually(t, "all lines arrive", func() bool {
+		all := make(map[int64]bool)
+		for n := range seen {
+			all[n] = true
+		}
+		doubled = 0
+		for _, a := range s.got() {
+			n := a.attributes()["n"].GetIntValue()
+			if seen[n] {
+				doubled++
+			}
+			all[n] = true
+		}
+		return len(all) == lines || collector.ended()
+	})
+	collector.stop(t)
+	return doubled
+}
