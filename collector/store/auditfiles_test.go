@@ -53,7 +53,7 @@ func writeAuditFiles(t *testing.T, dir string) auditFiles {
 
 	for i := range 50 {
 		err := auditLog.Append(ctx, auditlog.Event{
-			Name: "budget", Time: start.Add(time.Duration(i) * time.Second), SessionID: "shell",
+			Name: "budget", Time: start.Add(time.Duration(i) * time.Hour), SessionID: "shell",
 			Cost: new(0.001 * float64(i)), Model: "o3", Reason: "hourly_budget_exhausted",
 		})
 		if err != nil {

@@ -2,17 +2,18 @@ package store
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/otelaudit/otelaudit/collector/store/internal/program"
 )
 
 // database is a VictoriaLogs that runs: a single one, or one node of a cluster.
 type database struct {
-	*process
+	*program.Server
 
 	address string
 }
@@ -20,21 +21,12 @@ type database struct {
 // startDatabase starts VictoriaLogs on a free port of the loopback interface.
 func startDatabase(t *testing.T, flags ...string) *database {
 	t.Helper()
-	program := built(t, buildDatabase)
-	// Between the choice of a free port and its use, another process may take it.
-	for range 5 {
-		address := freePort(t)
-		p := startProcess(t, program, nil, append([]string{"-httpListenAddr=" + address}, flags...)...)
-		eventually(t, "the database is up", func() bool { return p.ended() || isUp(t.Context(), "http://"+address+"/health") })
-		if !p.ended() {
-			return &database{p, address}
-		}
-		if !strings.Contains(p.log.tail(), "address already in use") {
-			t.Fatalf("the database ended: %v", p.err)
-		}
+	s, address, err := program.StartDatabase(t.Context(), built(t, buildDatabase), flags...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("the database found no free port")
-	return nil
+	clean(t, s)
+	return &database{s, address}
 }
 
 // row is what LogsQL returns of a record or of a group, without empty fields.
@@ -46,7 +38,7 @@ func (d *database) query(t *testing.T, logsql string) []row {
 	t.Helper()
 	d.get(t, "/internal/force_flush")
 	var rows []row
-	lines := json.NewDecoder(strings.NewReader(d.get(t, "/select/logsql/query?query="+url.QueryEscape(logsql))))
+	lines := json.NewDecoder(strings.NewReader(d.get(t, queryPath(logsql))))
 	for {
 		var r row
 		if err := lines.Decode(&r); err == io.EOF {
@@ -62,6 +54,8 @@ func (d *database) query(t *testing.T, logsql string) []row {
 		rows = append(rows, r)
 	}
 }
+
+func queryPath(logsql string) string { return "/select/logsql/query?query=" + url.QueryEscape(logsql) }
 
 // count returns how many records there are.
 func (d *database) count(t *testing.T) string {
@@ -83,6 +77,15 @@ func (d *database) metric(t *testing.T, name string) string {
 
 func (d *database) get(t *testing.T, path string) string {
 	t.Helper()
+	status, body := d.ask(t, path)
+	if status != http.StatusOK {
+		t.Fatalf("GET %s: %d\n%s", path, status, body)
+	}
+	return body
+}
+
+func (d *database) ask(t *testing.T, path string) (status int, body string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+d.address+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -91,15 +94,12 @@ func (d *database) get(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := io.ReadAll(resp.Body)
+	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := resp.Body.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		t.Fatal(fmt.Sprintf("GET %s: %s\n%s", path, resp.Status, body))
-	}
-	return string(body)
+	return resp.StatusCode, string(text)
 }

@@ -19,20 +19,26 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/collector/store/internal/program"
 	"github.com/otelaudit/otelaudit/exporter"
 	"github.com/otelaudit/otelaudit/internal/audittest"
 )
 
 // startFilelog starts the collector with the file log receiver on the folder of
 // a log.
-func startFilelog(t *testing.T, folder, storage, endpoint string) *process {
+func startFilelog(t *testing.T, folder, storage, endpoint string) *program.Server {
 	t.Helper()
-	return startProcess(t, built(t, buildFilelog), []string{
+	s, err := program.Start(built(t, buildFilelog), []string{
 		"OTELAUDIT_FOLDER=" + folder,
 		"OTELAUDIT_STORAGE=" + storage,
 		"OTELAUDIT_OTLP_ENDPOINT=" + endpoint,
 		"OTELAUDIT_COLLECTOR_LOG=stderr",
 	}, "--config", "../filelog/config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean(t, s)
+	return s
 }
 
 // arrivesVia returns n records that arrive from a log by the file log receiver.
@@ -40,8 +46,8 @@ func arrivesVia(t *testing.T, path string, n int) []arrival {
 	t.Helper()
 	s := serve(t, -1)
 	collector := startFilelog(t, filepath.Dir(path), t.TempDir(), s.url)
-	eventually(t, fmt.Sprintf("%d records arrive", n), func() bool { return len(s.got()) >= n || collector.ended() })
-	collector.stop(t)
+	eventually(t, fmt.Sprintf("%d records arrive", n), func() bool { return len(s.got()) >= n || collector.Ended() })
+	stop(t, collector)
 	if got := len(s.got()); got != n {
 		t.Errorf("got %d records from the file log receiver, want %d", got, n)
 	}
@@ -52,7 +58,8 @@ func arrivesVia(t *testing.T, path string, n int) []arrival {
 func arrivesByReplay(t *testing.T, path string) []arrival {
 	t.Helper()
 	s := serve(t, -1)
-	otelaudit(t, "replay", "--path", path, "--endpoint", s.url)
+	args := command(t, "otelaudit replay --endpoint http://gateway", "http://gateway.example:4318", s.url)
+	otelaudit(t, append(args[1:], "--path", path)...)
 	return s.got()
 }
 
@@ -231,8 +238,8 @@ func TestTheFileLogReceiverDoublesWhatWasAcceptedBeforeAKill(t *testing.T) {
 
 	s := serve(t, 5)
 	collector := startFilelog(t, filepath.Dir(path), storage, s.url)
-	eventually(t, "five requests are accepted and the next one waits", func() bool { return s.hangs() || collector.ended() })
-	collector.kill(t)
+	eventually(t, "five requests are accepted and the next one waits", func() bool { return s.hangs() || collector.Ended() })
+	kill(t, collector)
 	before := len(s.got())
 	if before == 0 || before >= lines {
 		t.Fatalf("%d of %d records were accepted before the kill, want some", before, lines)
@@ -267,9 +274,9 @@ func TestTheFileLogReceiverLosesWhatWasNotAcceptedBeforeAKill(t *testing.T) {
 			saved = now
 			changes++
 		}
-		return changes > 10 || collector.ended()
+		return changes > 10 || collector.Ended()
 	})
-	collector.kill(t)
+	kill(t, collector)
 	if got := len(s.got()); got != 0 {
 		t.Fatalf("%d records were accepted, want none", got)
 	}
@@ -283,9 +290,9 @@ func TestTheFileLogReceiverLosesWhatWasNotAcceptedBeforeAKill(t *testing.T) {
 	collector = startFilelog(t, filepath.Dir(path), storage, s.url)
 	eventually(t, "the event after the kill arrives", func() bool {
 		got := s.got()
-		return collector.ended() || len(got) > 0 && got[len(got)-1].attributes()["event"].GetStringValue() == "after"
+		return collector.Ended() || len(got) > 0 && got[len(got)-1].attributes()["event"].GetStringValue() == "after"
 	})
-	collector.stop(t)
+	stop(t, collector)
 	if got := len(s.got()); got != 1 {
 		t.Errorf("%d of %d records arrived after the kill, want none: docs/scaling.md says that they are lost", got-1, lines)
 	}
@@ -337,8 +344,8 @@ func deliveredTwice(t *testing.T, path, storage string, before []arrival, lines 
 			}
 			all[n] = true
 		}
-		return len(all) == lines || collector.ended()
+		return len(all) == lines || collector.Ended()
 	})
-	collector.stop(t)
+	stop(t, collector)
 	return doubled
 }

@@ -5,30 +5,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/otelaudit/otelaudit/collector/store/internal/program"
 )
 
-// The programs are built without the race detector, whatever the tests are built
-// with: a database is not ours to check.
 var (
 	buildOtelaudit = sync.OnceValues(func() (string, error) { return build("../..", "./cmd/otelaudit") })
-	buildDatabase  = sync.OnceValues(func() (string, error) {
-		return build(".", "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs")
-	})
-	buildFilelog = sync.OnceValues(func() (string, error) { return build("../filelog", ".") })
+	buildDatabase  = sync.OnceValues(func() (string, error) { return build(".", program.VictoriaLogs) })
+	buildFilelog   = sync.OnceValues(func() (string, error) { return build("../filelog", ".") })
 )
 
-// binaries is the folder for what is built.
+// binaries is the folder for what is built, for all tests.
 var binaries string
+
+func build(moduleDir, pkg string) (string, error) {
+	return program.Build(context.Background(), binaries, moduleDir, pkg)
+}
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -40,31 +38,16 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	if binaries, err = os.MkdirTemp("", "otelaudit-store"); err != nil {
+	if binaries, err = os.MkdirTemp("", "otelaudit-store-"); err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(binaries)) }()
 	return m.Run(), nil
 }
 
-// build builds a program of the module in dir.
-func build(dir, pkg string) (string, error) {
-	out, err := os.MkdirTemp(binaries, "")
-	if err != nil {
-		return "", err
-	}
-	out = filepath.Join(out, "program")
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", out, pkg)
-	cmd.Dir = dir
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s in %s: %w\n%s", pkg, dir, err, text)
-	}
-	return out, nil
-}
-
-func built(t *testing.T, program func() (string, error)) string {
+func built(t *testing.T, build func() (string, error)) string {
 	t.Helper()
-	path, err := program()
+	path, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,86 +67,29 @@ func otelaudit(t *testing.T, args ...string) (stdout, stderr string) {
 	return out.String(), errs.String()
 }
 
-// process is a server that runs.
-type process struct {
-	cmd  *exec.Cmd
-	log  syncBuffer
-	done chan struct{}
-	err  error // how it ended; valid when done is closed
-}
-
-// startProcess starts a program, and kills it at the end of the test if it is
-// still there.
-func startProcess(t *testing.T, program string, env []string, args ...string) *process {
-	t.Helper()
-	p := &process{done: make(chan struct{})}
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.done)
-		p.err = p.cmd.Wait()
-	}()
+// clean ends a server at the end of the test, if it is still there, and shows
+// what it said if the test failed.
+func clean(t *testing.T, s *program.Server) {
 	t.Cleanup(func() {
-		p.kill(t)
+		kill(t, s)
 		if t.Failed() {
-			t.Logf("%s said:\n%s", filepath.Base(program), p.log.tail())
+			t.Logf("a program said:\n%s", s.Said())
 		}
 	})
-	return p
 }
 
-// kill ends the process as a machine that stops does: it finishes nothing.
-func (p *process) kill(t *testing.T) {
+func kill(t *testing.T, s *program.Server) {
 	t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := s.Kill(); err != nil {
 		t.Errorf("kill: %v", err)
 	}
-	<-p.done
 }
 
-// stop asks the process to end and waits until it has.
-func (p *process) stop(t *testing.T) {
+func stop(t *testing.T, s *program.Server) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Errorf("terminate: %v", err)
+	if err := s.Stop(); err != nil {
+		t.Errorf("stop: %v", err)
 	}
-	<-p.done
-	if p.err != nil {
-		t.Errorf("terminate: %v\n%s", p.err, p.log.tail())
-	}
-}
-
-func (p *process) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// syncBuffer is a buffer that a process writes and a test reads.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-// tail returns the end of what was written.
-func (b *syncBuffer) tail() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	text := b.buf.Bytes()
-	return string(text[max(0, len(text)-4000):])
 }
 
 // eventually waits for a condition that can only be asked for.
@@ -182,32 +108,4 @@ func eventually(t *testing.T, what string, condition func() bool) {
 			t.Fatalf("%s: not within two minutes", what)
 		}
 	}
-}
-
-// freePort returns a host:port that nobody listens on now.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	return l.Addr().String()
-}
-
-// isUp reports whether an HTTP server answers 200 there.
-func isUp(ctx context.Context, url string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
 }

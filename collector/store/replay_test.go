@@ -1,11 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -41,9 +44,9 @@ func replay(t *testing.T, db *database, path string, more ...string) string {
 }
 
 // spend returns what the command says of the file.
-func spend(t *testing.T, path, by string) []auditlog.Group {
+func spend(t *testing.T, path, by string, more ...string) []auditlog.Group {
 	t.Helper()
-	stdout, _ := otelaudit(t, "spend", "--path", path, "--by", by, "--format", "json")
+	stdout, _ := otelaudit(t, append([]string{"spend", "--path", path, "--by", by, "--format", "json"}, more...)...)
 	var s auditlog.Spend
 	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
 		t.Fatal(err)
@@ -97,6 +100,39 @@ func TestSpendOfTheFilesIsSpendOfTheDatabase(t *testing.T) {
 	if diff := diffSpend(want, db.spendOf(t, "model", logsql(t, "spend by model"))); diff != "" {
 		t.Errorf("spend (-file +database):\n%s", diff)
 	}
+
+	oneDay := logsql(t, "spend by model", "\n*\n", "\n"+dayFilter(t)+"\n")
+	want = spend(t, files.path, "model", "--since", "2026-02-14", "--until", "2026-02-15")
+	if diff := diffSpend(want, db.spendOf(t, "model", oneDay)); diff != "" {
+		t.Errorf("spend of a day (-file +database):\n%s", diff)
+	}
+
+	// The query by day is of cost and events only.
+	want = spend(t, files.path, "day")
+	if len(want) < 3 {
+		t.Fatalf("the files have too few days to tell: %+v", want)
+	}
+	for i := range want {
+		want[i].Key += "T00:00:00Z"
+		want[i].Totals = auditlog.Totals{Events: want[i].Events, Cost: want[i].Cost}
+	}
+	if diff := diffSpend(want, db.spendOf(t, "_time", logsql(t, "spend by day"))); diff != "" {
+		t.Errorf("spend by day (-file +database):\n%s", diff)
+	}
+}
+
+// dayFilter is the filter of the document for one day, made one for the day after.
+func dayFilter(t *testing.T) string {
+	t.Helper()
+	const filter = "_time:[2026-02-13, 2026-02-14)"
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte("`"+filter+"`")) {
+		t.Fatalf("%s has no filter %s", document, filter)
+	}
+	return strings.NewReplacer("-13", "-14", "-14", "-15").Replace(filter)
 }
 
 func TestTheEventsOfATraceAreFoundByItsID(t *testing.T) {
@@ -151,7 +187,7 @@ func TestTheFilesBringBackWhatTheDatabaseLost(t *testing.T) {
 	flags := []string{"-storageDataPath=" + dir, "-retentionPeriod=100y", "-inmemoryDataFlushInterval=1h"}
 	db := startDatabase(t, flags...)
 	replay(t, db, files.path)
-	db.kill(t)
+	kill(t, db.Server)
 
 	db = startDatabase(t, flags...)
 	if got := db.query(t, "* | count() events"); got[0]["events"] != "0" {
@@ -173,13 +209,15 @@ func TestTheDatabaseDropsWithoutAnErrorWhatIsOldOrLarge(t *testing.T) {
 	err := log.Append(t.Context(),
 		auditlog.Event{Name: "old", Time: time.Now().Add(-8 * 24 * time.Hour)},
 		auditlog.Event{Name: "large", Attributes: map[string]any{"diff": strings.Repeat("x", 3<<20)}},
+		auditlog.Event{Name: "long key", Attributes: map[string]any{strings.Repeat("k", 129): 1}},
+		auditlog.Event{Name: "wide", Attributes: numbered(1001)},
 		auditlog.Event{Name: "nav"})
 	if err := errors.Join(err, log.Close()); err != nil {
 		t.Fatal(err)
 	}
 	db := startDatabase(t, "-storageDataPath="+t.TempDir())
-	if said := replay(t, db, path); !strings.Contains(said, "sent 3 events") || !strings.Contains(said, "rejected 0") {
-		t.Errorf("the replay said %q, want that the database accepted all three", said)
+	if said := replay(t, db, path); !strings.Contains(said, "sent 5 events") || !strings.Contains(said, "rejected 0") {
+		t.Errorf("the replay said %q, want that the database accepted all of them", said)
 	}
 	var names []string
 	for _, r := range db.query(t, "*") {
@@ -188,9 +226,20 @@ func TestTheDatabaseDropsWithoutAnErrorWhatIsOldOrLarge(t *testing.T) {
 	if diff := gocmp.Diff([]string{"nav"}, names); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if got := db.metric(t, `vl_rows_dropped_total{reason="too_small_timestamp"}`); got != "1" {
-		t.Errorf("got %s rows dropped for their time, want 1", got)
+	for _, reason := range []string{"too_small_timestamp", "too_many_fields"} {
+		if got := db.metric(t, `vl_rows_dropped_total{reason="`+reason+`"}`); got != "1" {
+			t.Errorf("got %s rows dropped because of %s, want 1", got, reason)
+		}
 	}
+}
+
+// numbered returns n attributes.
+func numbered(n int) map[string]any {
+	attrs := make(map[string]any)
+	for i := range n {
+		attrs[fmt.Sprintf("a%d", i)] = i
+	}
+	return attrs
 }
 
 func TestSpendOfTheFilesIsSpendOfTheCluster(t *testing.T) {
@@ -215,4 +264,17 @@ func TestSpendOfTheFilesIsSpendOfTheCluster(t *testing.T) {
 			t.Errorf("node %d has %s of %d events, want a share", i, got, files.events)
 		}
 	}
+
+	// Without a node it takes events, and does not count too little.
+	kill(t, nodes[0].Server)
+	later := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := audittest.Open(t, later)
+	if err := log.Append(t.Context(), auditlog.Event{Name: "later"}); err != nil {
+		t.Fatal(err)
+	}
+	replay(t, cluster, later)
+	if status, body := cluster.ask(t, queryPath("*")); status == http.StatusOK {
+		t.Errorf("without a node the cluster answers a query with %q, want an error", body)
+	}
+	eventually(t, "the other node has the event", func() bool { return len(nodes[1].query(t, "event_name:later")) == 1 })
 }
