@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 
@@ -90,7 +91,7 @@ func (s *sink) accept(arrivals []arrival) bool {
 func (s *sink) got() []arrival {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.accepted[:len(s.accepted):len(s.accepted)]
+	return slices.Clip(s.accepted)
 }
 
 // hangs reports whether a request waits for its answer.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -39,8 +40,8 @@ func writeModelCalls(ctx context.Context, path string, n int) error {
 		sdklog.WithResource(resource.NewSchemaless(attribute.String("service.name", "agent"),
 			attribute.String("service.version", "1.8.0"), attribute.String("host.name", "build-7"))))
 	logger := provider.Logger("example.com/instrumentation/openai", log.WithInstrumentationVersion("0.9.1"))
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same calls each time
-	c := calls{random: random, at: time.Now().Add(-time.Duration(n) * time.Second)}
+	source := rand.NewChaCha8([32]byte{}) // the same calls each time
+	c := calls{bytes: source, Rand: rand.New(source), at: time.Now().Add(-time.Duration(n) * time.Second)} //nolint:gosec // no secrets
 	for range n {
 		ctx, record := c.next(ctx)
 		logger.Emit(ctx, record)
@@ -50,11 +51,13 @@ func writeModelCalls(ctx context.Context, path string, n int) error {
 
 // calls makes model calls: those of 8 in a row belong to one turn of an agent.
 type calls struct {
-	random *rand.Rand
-	at     time.Time
-	n      int
-	trace  trace.TraceID
-	turn   string
+	*rand.Rand
+
+	bytes io.Reader // of the same source; it has no end
+	at    time.Time
+	n     int
+	trace trace.TraceID
+	turn  string
 }
 
 func (c *calls) next(ctx context.Context) (context.Context, log.Record) {
@@ -63,14 +66,14 @@ func (c *calls) next(ctx context.Context) (context.Context, log.Record) {
 		c.turn = "conv-" + c.id(6)
 	}
 	c.n++
-	c.at = c.at.Add(time.Duration(c.random.IntN(2_000)) * time.Millisecond)
+	c.at = c.at.Add(time.Duration(c.IntN(2_000)) * time.Millisecond)
 	var span trace.SpanID
 	c.fill(span[:])
 	model, price := "gpt-4o", 2.5e-6
-	if c.random.IntN(4) == 0 {
+	if c.IntN(4) == 0 {
 		model, price = "gpt-4o-mini", 0.15e-6
 	}
-	input, output := c.random.Int64N(30_000), c.random.Int64N(2_000)
+	input, output := c.Int64N(30_000), c.Int64N(2_000)
 	var r log.Record
 	r.SetEventName("gen_ai.client.inference.operation.details")
 	r.SetTimestamp(c.at)
@@ -99,8 +102,4 @@ func (c *calls) id(bytes int) string {
 	return hex.EncodeToString(b)
 }
 
-func (c *calls) fill(b []byte) {
-	for i := range b {
-		b[i] = byte(c.random.Uint32())
-	}
-}
+func (c *calls) fill(b []byte) { _, _ = io.ReadFull(c.bytes, b) }
