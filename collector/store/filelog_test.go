@@ -26,14 +26,14 @@ import (
 
 // startFilelog starts the collector with the file log receiver on the folder of
 // a log.
-func startFilelog(t *testing.T, folder, storage, endpoint string) *program.Server {
+func startFilelog(t *testing.T, folder, storage, endpoint string, flags ...string) *program.Server {
 	t.Helper()
 	s, err := program.Start(built(t, buildFilelog), []string{
 		"OTELAUDIT_FOLDER=" + folder,
 		"OTELAUDIT_STORAGE=" + storage,
 		"OTELAUDIT_OTLP_ENDPOINT=" + endpoint,
 		"OTELAUDIT_COLLECTOR_LOG=stderr",
-	}, "--config", "../filelog/config.yaml")
+	}, append([]string{"--config", "../filelog/config.yaml"}, flags...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,6 +300,45 @@ func TestTheFileLogReceiverLosesWhatWasNotAcceptedBeforeAKill(t *testing.T) {
 	if got := len(arrivesByReplay(t, path)); got != lines+1 {
 		t.Errorf("the replay brings %d records, want %d", got, lines+1)
 	}
+}
+
+// TestTheFileLogReceiverLosesNothingWithTheGate: without the memory, the poll
+// does not end before everything was accepted.
+func TestTheFileLogReceiverLosesNothingWithTheGate(t *testing.T) {
+	t.Parallel()
+	const lines = 50
+	gate := gateInConfig(t)
+	path := writeLines(t, t.TempDir(), lines)
+	storage := t.TempDir()
+
+	s := serve(t, 0)
+	collector := startFilelog(t, filepath.Dir(path), storage, s.url, gate)
+	eventually(t, "a request waits", func() bool { return s.hangs() || collector.Ended() })
+	kill(t, collector)
+
+	s = serve(t, -1)
+	collector = startFilelog(t, filepath.Dir(path), storage, s.url, gate)
+	eventually(t, "the lines arrive after the kill", func() bool { return len(s.got()) >= lines || collector.Ended() })
+	stop(t, collector)
+	if got := len(s.got()); got != lines {
+		t.Errorf("%d records arrived after the kill, want %d", got, lines)
+	}
+}
+
+// gateInConfig returns the flag that the configuration says to use.
+func gateInConfig(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../filelog/config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word := range strings.FieldsSeq(string(text)) {
+		if strings.HasPrefix(word, "--feature-gates=") {
+			return word
+		}
+	}
+	t.Fatal("the configuration names no feature gate")
+	return ""
 }
 
 // contents returns what is in the files of a folder.

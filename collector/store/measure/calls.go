@@ -40,7 +40,7 @@ func writeModelCalls(ctx context.Context, path string, n int) error {
 		sdklog.WithResource(resource.NewSchemaless(attribute.String("service.name", "agent"),
 			attribute.String("service.version", "1.8.0"), attribute.String("host.name", "build-7"))))
 	logger := provider.Logger("example.com/instrumentation/openai", log.WithInstrumentationVersion("0.9.1"))
-	source := rand.NewChaCha8([32]byte{}) // the same calls each time
+	source := rand.NewChaCha8([32]byte{})                                                                  // the same calls each time
 	c := calls{bytes: source, Rand: rand.New(source), at: time.Now().Add(-time.Duration(n) * time.Second)} //nolint:gosec // no secrets
 	for range n {
 		ctx, record := c.next(ctx)
