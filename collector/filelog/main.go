@@ -1,8 +1,9 @@
 // Command filelog is an OpenTelemetry Collector with nothing in it but what the
 // contrib distribution has to read audit files and send them on: the file log
-// receiver, the file storage for its offsets, and exporters for OTLP over HTTP,
-// debugging and measuring. config.yaml beside it is for otelcol-contrib as it
-// is; this smaller one stands for it in tests and benchmarks:
+// receiver and the one for OTLP, the file storage for offsets, and exporters for
+// OTLP over HTTP, debugging and measuring. config.yaml beside it is for
+// otelcol-contrib as it is; this smaller one stands for it in tests and
+// benchmarks:
 //
 //	go build -o filelog . && ./filelog --config config.yaml
 //
@@ -32,6 +33,7 @@ import (
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 )
 
@@ -66,7 +68,7 @@ func factories() (otelcol.Factories, error) {
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list extensions: %w", err)
 	}
-	receivers, err := otelcol.MakeFactoryMap[receiver.Factory](filelogreceiver.NewFactory())
+	receivers, err := otelcol.MakeFactoryMap[receiver.Factory](filelogreceiver.NewFactory(), otlpreceiver.NewFactory())
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list receivers: %w", err)
 	}

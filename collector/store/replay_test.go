@@ -34,7 +34,7 @@ func startDocumentedDatabase(t *testing.T) *database {
 }
 
 // replay replays the log into the database with the command of the document,
-// and returns its last line.
+// and returns the last line that it says.
 func replay(t *testing.T, db *database, path string, more ...string) string {
 	t.Helper()
 	args := command(t, "otelaudit replay --endpoint http://"+storeInDocument, storeInDocument, db.address)

@@ -63,20 +63,24 @@ func Start(file string, env []string, args ...string) (*Server, error) {
 	return s, nil
 }
 
-// StartDatabase starts VictoriaLogs on a free port of the loopback interface,
-// waits until it answers, and returns it with its host:port.
-func StartDatabase(ctx context.Context, file string, flags ...string) (*Server, string, error) {
+// StartOn starts a program that listens on a free port of the loopback
+// interface. with returns what it is started with for a host:port, up whether it
+// answers there. StartOn returns when it does, and the host:port.
+func StartOn(ctx context.Context, file string, with func(address string) (env, args []string),
+	up func(ctx context.Context, address string) bool,
+) (*Server, string, error) {
 	// Between the choice of a free port and its use, another process may take it.
 	for attempt := 1; ; attempt++ {
 		address, err := freePort(ctx)
 		if err != nil {
 			return nil, "", err
 		}
-		s, err := Start(file, nil, append([]string{"-httpListenAddr=" + address}, flags...)...)
+		env, args := with(address)
+		s, err := Start(file, env, args...)
 		if err != nil {
 			return nil, "", err
 		}
-		switch err := s.await(ctx, "http://"+address+"/health"); {
+		switch err := s.await(ctx, func() bool { return up(ctx, address) }); {
 		case err == nil:
 			return s, address, nil
 		case attempt < 5 && strings.Contains(s.Said(), "address already in use"):
@@ -86,11 +90,21 @@ func StartDatabase(ctx context.Context, file string, flags ...string) (*Server, 
 	}
 }
 
-// await waits until the server answers 200 there.
-func (s *Server) await(ctx context.Context, url string) error {
+// StartDatabase starts VictoriaLogs on a free port of the loopback interface,
+// waits until it answers, and returns it with its host:port.
+func StartDatabase(ctx context.Context, file string, flags ...string) (*Server, string, error) {
+	return StartOn(ctx, file, func(address string) (env, args []string) {
+		return nil, append([]string{"-httpListenAddr=" + address}, flags...)
+	}, func(ctx context.Context, address string) bool {
+		return isHealthy(ctx, "http://"+address+"/health")
+	})
+}
+
+// await waits until the server is up.
+func (s *Server) await(ctx context.Context, up func() bool) error {
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
-	for !isUp(ctx, url) {
+	for !up() {
 		select {
 		case <-s.done:
 			return fmt.Errorf("start %s: it ended: %w\n%s", s.cmd.Path, s.err, s.Said())
@@ -118,6 +132,12 @@ func (s *Server) Stop() error {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
+	<-s.done
+	return s.err
+}
+
+// Wait waits until the program has ended by itself, and returns how.
+func (s *Server) Wait() error {
 	<-s.done
 	return s.err
 }
@@ -169,7 +189,7 @@ func freePort(ctx context.Context) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-func isUp(ctx context.Context, url string) bool {
+func isHealthy(ctx context.Context, url string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return false
