@@ -2,9 +2,11 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -339,6 +341,74 @@ func gateInConfig(t *testing.T) string {
 	}
 	t.Fatal("the configuration names no feature gate")
 	return ""
+}
+
+// TestTheFileLogReceiverDropsTheBatchOfARefusedRecord, and a replay only that
+// record.
+func TestTheFileLogReceiverDropsTheBatchOfARefusedRecord(t *testing.T) {
+	t.Parallel()
+	const lines = 50
+	refuse := func(a arrival) bool { return a.attributes()["n"].GetIntValue() == 25 }
+	path := writeLines(t, t.TempDir(), lines)
+
+	s := serveBut(t, -1, refuse)
+	collector := startFilelog(t, filepath.Dir(path), t.TempDir(), s.url)
+	eventually(t, "a request is refused", func() bool {
+		return strings.Contains(collector.Said(), "400") || collector.Ended()
+	})
+	auditLog := audittest.Open(t, path)
+	if err := auditLog.Append(t.Context(), auditlog.Event{Name: "after"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a later event arrives", func() bool { return len(s.got()) > 0 || collector.Ended() })
+	stop(t, collector)
+	if got := len(s.got()); got != 1 {
+		t.Errorf("%d of %d records of the refused batch arrived, want none: docs/scaling.md says that they are dropped", got-1, lines)
+	}
+
+	s = serveBut(t, -1, refuse)
+	cmd := exec.CommandContext(t.Context(), built(t, buildOtelaudit), "replay", "--path", path, "--endpoint", s.url)
+	out, err := cmd.CombinedOutput()
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("replay: got %v, want exit code 1\n%s", err, out)
+	}
+	if got := len(s.got()); got != lines {
+		t.Errorf("the replay brings %d records, want all %d but the refused one", got, lines+1)
+	}
+}
+
+func TestTheFileLogReceiverFollowsRotations(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	auditLog := audittest.Open(t, filepath.Join(dir, "audit.jsonl"))
+	s := serve(t, -1)
+	collector := startFilelog(t, dir, t.TempDir(), s.url)
+	times := make(map[int64]int)
+	for round := range 4 {
+		for n := range 50 {
+			err := auditLog.Append(t.Context(), auditlog.Event{Name: "nav", Attributes: map[string]any{"n": 50*round + n}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if round%2 == 0 { // read before the rotation, or while it goes on
+			eventually(t, "the lines arrive", func() bool { return len(s.got()) >= 50*(round+1) || collector.Ended() })
+		}
+		if err := auditLog.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all lines arrive", func() bool {
+		clear(times)
+		for _, a := range s.got() {
+			times[a.attributes()["n"].GetIntValue()]++
+		}
+		return len(times) == 200 || collector.Ended()
+	})
+	stop(t, collector)
+	if got := len(s.got()); got != 200 {
+		t.Errorf("%d records arrived, want 200", got)
+	}
 }
 
 // contents returns what is in the files of a folder.

@@ -37,7 +37,8 @@ func byKey(attrs []*commonpb.KeyValue) map[string]*commonpb.AnyValue {
 // sink is an OTLP receiver that keeps what arrives.
 type sink struct {
 	url     string
-	release chan struct{} // closed when requests that hang are to end
+	release chan struct{}      // closed when requests that hang are to end
+	refuse  func(arrival) bool // whether it answers 400 to a request with such a record; nil: never
 
 	mu       sync.Mutex
 	take     int // how many requests it accepts before the next ones hang; negative: all
@@ -49,7 +50,12 @@ type sink struct {
 // for an answer that never comes; negative: it accepts all.
 func serve(t *testing.T, take int) *sink {
 	t.Helper()
-	s := &sink{take: take, release: make(chan struct{})}
+	return serveBut(t, take, nil)
+}
+
+func serveBut(t *testing.T, take int, refuse func(arrival) bool) *sink {
+	t.Helper()
+	s := &sink{take: take, refuse: refuse, release: make(chan struct{})}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(s.release) }) // before the server waits for its requests
@@ -63,6 +69,10 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrivals, err := decode(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if s.refuse != nil && slices.ContainsFunc(arrivals, s.refuse) {
+		http.Error(w, "there is a record that is refused", http.StatusBadRequest)
 		return
 	}
 	if !s.accept(arrivals) {
