@@ -43,10 +43,13 @@ func writeModelCalls(ctx context.Context, path string, n int) error {
 	source := rand.NewChaCha8([32]byte{})                                                                  // the same calls each time
 	c := calls{bytes: source, Rand: rand.New(source), at: time.Now().Add(-time.Duration(n) * time.Second)} //nolint:gosec // no secrets
 	for range n {
+		if ctx.Err() != nil {
+			break
+		}
 		ctx, record := c.next(ctx)
 		logger.Emit(ctx, record)
 	}
-	return errors.Join(failure, provider.Shutdown(ctx), auditLog.Close())
+	return errors.Join(failure, context.Cause(ctx), provider.Shutdown(ctx), auditLog.Close())
 }
 
 // calls makes model calls: those of 8 in a row belong to one turn of an agent.

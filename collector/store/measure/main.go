@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -40,7 +41,11 @@ var (
 
 func main() {
 	flag.Parse()
-	if err := run(context.Background()); err != nil {
+	// Interrupted, it ends the database too and removes its files.
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	cancel()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)
 	}
@@ -259,7 +264,7 @@ func (m *measurement) query(ctx context.Context, database string) error {
 	if found != int(m.n) {
 		return fmt.Errorf("the database has %d events, want %d", found, int(m.n))
 	}
-	m.row("spend by model in the database", "%.2f s", took.Seconds())
+	m.row("spend by model in the database", "%.0f events/s", m.n/took.Seconds())
 	return nil
 }
 
