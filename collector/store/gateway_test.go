@@ -46,7 +46,7 @@ func TestTheAnswerOfTheGatewayIsThatOfTheDatabase(t *testing.T) {
 	}
 	clean(t, replay)
 	eventually(t, "the replay waits for the database", func() bool {
-		return strings.Contains(replay.Said(), "503") || replay.Ended()
+		return strings.Contains(replay.Said(), "status=503") || replay.Ended()
 	})
 
 	// It comes back where it was.
