@@ -112,9 +112,8 @@ func TestSpendOfTheFilesIsSpendOfTheDatabase(t *testing.T) {
 	if len(want) < 3 {
 		t.Fatalf("the files have too few days to tell: %+v", want)
 	}
-	for i := range want {
-		want[i].Key += "T00:00:00Z"
-		want[i].Totals = auditlog.Totals{Events: want[i].Events, Cost: want[i].Cost}
+	for i, g := range want {
+		want[i] = auditlog.Group{Key: g.Key + "T00:00:00Z", Totals: auditlog.Totals{Events: g.Events, Cost: g.Cost}}
 	}
 	if diff := diffSpend(want, db.spendOf(t, "_time", logsql(t, "spend by day"))); diff != "" {
 		t.Errorf("spend by day (-file +database):\n%s", diff)
