@@ -1,7 +1,10 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -77,29 +80,31 @@ func (d *database) metric(t *testing.T, name string) string {
 
 func (d *database) get(t *testing.T, path string) string {
 	t.Helper()
-	status, body := d.ask(t, path)
-	if status != http.StatusOK {
-		t.Fatalf("GET %s: %d\n%s", path, status, body)
+	body, err := d.ask(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return body
 }
 
-func (d *database) ask(t *testing.T, path string) (status int, body string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+d.address+path, http.NoBody)
+// ask returns the whole answer to a request. Any status but 200 is an error, and
+// so is an answer that breaks off.
+func (d *database) ask(ctx context.Context, path string) (body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.address+path, http.NoBody)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		return "", fmt.Errorf("GET %s: %w", path, err)
 	}
-	if err := resp.Body.Close(); err != nil {
-		t.Fatal(err)
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("GET %s: %s: %s", path, resp.Status, text)
 	}
-	return resp.StatusCode, string(text)
+	return string(text), nil
 }
