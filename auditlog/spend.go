@@ -229,9 +229,10 @@ func (s *sum) merge(other *sum) {
 	s.cost.merge(&other.cost)
 }
 
-// addTokens stops at the largest number instead of turning negative.
+// addTokens stops at the largest number instead of turning negative. b is
+// negative where a correction is added.
 func addTokens(a, b int64) int64 {
-	if a > math.MaxInt64-b {
+	if b > 0 && a > math.MaxInt64-b {
 		return math.MaxInt64
 	}
 	return a + b
