@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -92,14 +93,14 @@ func (e *BudgetError) text() string {
 		whose, usd(p.Limit), p.Name, usd(p.Spent.Cost), since, p.Name, p.End.Format(layout))
 }
 
-// usd formats an amount with cents at least, and not more digits than it takes.
+// usd formats an amount with cents at least, and a millionth of a dollar at
+// most.
 func usd(amount float64) string {
-	const cents = 2
-	text := strconv.FormatFloat(amount, 'f', -1, 64)
-	if short := strconv.FormatFloat(amount, 'f', cents, 64); len(short) > len(text) {
-		return short
+	text := strconv.FormatFloat(amount, 'f', 6, 64)
+	for range 4 {
+		text = strings.TrimSuffix(text, "0")
 	}
-	return strconv.FormatFloat(math.Round(amount*1e6)/1e6, 'f', -1, 64)
+	return text
 }
 
 // Event returns the budget event of the breach, as FORMAT.md section 9
