@@ -23,7 +23,7 @@ import (
 type child struct {
 	process int // and its group
 	ended   chan childEnd
-	stopped chan struct{} // it was stopped, by a signal
+	stopped chan os.Signal // that stopped it
 
 	tty   *os.File // nil: there is no terminal to give it
 	own   int      // guard's process group
@@ -56,7 +56,7 @@ func guardedSignals() []os.Signal {
 // startChild starts cmd in a process group of its own: in the foreground of
 // the terminal, if guard is and reads it.
 func startChild(cmd *exec.Cmd) (*child, error) {
-	c := &child{ended: make(chan childEnd, 1), stopped: make(chan struct{}, 1), own: unix.Getpgrp()}
+	c := &child{ended: make(chan childEnd, 1), stopped: make(chan os.Signal, 1), own: unix.Getpgrp()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if stdin, ok := cmd.Stdin.(*os.File); ok && term.IsTerminal(int(stdin.Fd())) { //nolint:gosec // a descriptor is a small number
 		c.openTerminal()
@@ -65,8 +65,11 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 		cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, int(c.tty.Fd()) //nolint:gosec // as above
 		c.given = true
 	}
-	endWithGuard(cmd.SysProcAttr)
-	if err := cmd.Start(); err != nil {
+	err := adopt(cmd.SysProcAttr)
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		c.release()
 		return nil, err
 	}
@@ -85,28 +88,30 @@ func (c *child) openTerminal() {
 	c.modes, _ = term.GetState(int(tty.Fd())) //nolint:errcheck,gosec // nil: they are left as they are
 }
 
-// wait waits for the child, and not by cmd.Wait, which does not see it stop.
+// wait waits for the child, and not by cmd.Wait, which does not see it stop;
+// and for what it leaves behind, so that gone is not misled by the dead.
 func (c *child) wait() {
 	for {
 		var status unix.WaitStatus
-		_, err := unix.Wait4(c.process, &status, unix.WUNTRACED, nil)
+		pid, err := unix.Wait4(-1, &status, unix.WUNTRACED, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ECHILD):
+			return
 		case err != nil:
 			c.ended <- childEnd{err: fmt.Errorf("wait for process %d: %w", c.process, err)}
 			return
+		case pid != c.process:
 		case status.Stopped():
 			select {
-			case c.stopped <- struct{}{}:
+			case c.stopped <- status.StopSignal():
 			default: // it is known
 			}
 		case status.Signaled():
 			const signaled = 128
 			c.ended <- childEnd{code: signaled + int(status.Signal())}
-			return
 		case status.Exited():
 			c.ended <- childEnd{code: status.ExitStatus()}
-			return
 		}
 	}
 }
@@ -142,17 +147,23 @@ func (c *child) signal(sig syscall.Signal) error {
 	return nil
 }
 
-// suspend stops the job that guard is in, because the child was stopped, so
-// that the shell takes the terminal back.
-func (c *child) suspend() error {
-	if !c.given {
+// suspend stops the job that guard is in, because sig stopped the child, so
+// that the shell sees that and takes the terminal back.
+func (c *child) suspend(sig os.Signal) error {
+	switch {
+	case c.given:
+		if err := c.takeTerminal(); err != nil {
+			return err
+		}
+		if !hasShell() {
+			return c.resume()
+		}
+	case c.tty == nil || sig != syscall.SIGTTIN && sig != syscall.SIGTTOU:
 		return nil // somebody stopped it, and will continue it
-	}
-	if err := c.takeTerminal(); err != nil {
-		return err
-	}
-	if !hasShell() {
-		return c.resume()
+	case c.foreground() == c.own:
+		return c.resume() // a shell that has not stopped a job does not continue it
+	case !hasShell():
+		return nil
 	}
 	return unix.Kill(0, unix.SIGSTOP)
 }

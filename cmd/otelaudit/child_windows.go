@@ -11,7 +11,7 @@ import (
 type child struct {
 	cmd     *exec.Cmd
 	ended   chan childEnd
-	stopped chan struct{} // never
+	stopped chan os.Signal // never
 }
 
 // childEnd says how a child ended.
@@ -28,7 +28,7 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	c := &child{cmd: cmd, ended: make(chan childEnd, 1), stopped: make(chan struct{})}
+	c := &child{cmd: cmd, ended: make(chan childEnd, 1), stopped: make(chan os.Signal)}
 	go func() {
 		err := cmd.Wait()
 		if _, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -39,12 +39,12 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 	return c, nil
 }
 
-func (c *child) pid() int             { return c.cmd.Process.Pid }
-func (c *child) pass(os.Signal) error { return nil }
-func (c *child) suspend() error       { return nil }
-func (c *child) terminate() error     { return c.kill() }
-func (c *child) gone() bool           { return true }
-func (c *child) release()             {}
+func (c *child) pid() int                { return c.cmd.Process.Pid }
+func (c *child) pass(os.Signal) error    { return nil }
+func (c *child) suspend(os.Signal) error { return nil }
+func (c *child) terminate() error        { return c.kill() }
+func (c *child) gone() bool              { return true }
+func (c *child) release()                {}
 
 func (c *child) kill() error {
 	if err := c.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -237,8 +237,8 @@ func (g *guard) watch(ctx context.Context, signals <-chan os.Signal) (int, error
 		select {
 		case end := <-g.child.ended:
 			return end.code, end.err
-		case <-g.child.stopped:
-			if err := g.child.suspend(); err != nil {
+		case sig := <-g.child.stopped:
+			if err := g.child.suspend(sig); err != nil {
 				g.sayf("stop with the command: %v", err)
 			}
 		case sig := <-signals:
