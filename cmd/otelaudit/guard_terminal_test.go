@@ -65,11 +65,18 @@ func (x *terminal) types(keys string) {
 // sees waits for text.
 func (x *terminal) sees(text string) {
 	x.t.Helper()
-	patience := time.After(time.Minute)
+	if !x.seesWithin(time.Minute, text) {
+		x.t.Fatalf("got %q, want %q", x.seen, text)
+	}
+}
+
+func (x *terminal) seesWithin(d time.Duration, text string) bool {
+	x.t.Helper()
+	patience := time.After(d)
 	for {
 		if _, rest, ok := strings.Cut(x.seen, text); ok {
 			x.seen = rest
-			return
+			return true
 		}
 		select {
 		case more, ok := <-x.output:
@@ -78,9 +85,23 @@ func (x *terminal) sees(text string) {
 			}
 			x.seen += more
 		case <-patience:
-			x.t.Fatalf("got %q, want %q", x.seen, text)
+			return false
 		}
 	}
+}
+
+// asks types a line until it sees the answer: bash drops what is typed while
+// it changes the modes of the terminal.
+func (x *terminal) asks(line, answer string) {
+	x.t.Helper()
+	const tries = 10
+	for range tries {
+		x.types(line + "\n")
+		if x.seesWithin(2*time.Second, answer) {
+			return
+		}
+	}
+	x.t.Fatalf("got %q, want %q", x.seen, answer)
 }
 
 const (
@@ -97,55 +118,39 @@ func TestGuardedCommandIsAJobOfTheShell(t *testing.T) {
 		t.Skip("bash is not installed")
 	}
 	x := startAtTerminal(t, bash, "--norc", "--noprofile", "-i")
-	x.types("stty -echo\n")
-	x.types("echo ready-$((40+2))\n")
-	x.sees("ready-42")
+	x.asks("stty -echo; echo ready-$((40+2))", "ready-42")
 
 	// It reads the terminal.
-	x.types("otelaudit guard --max-per-day 1 -- sh -c 'echo begun; cat'\n")
-	x.sees("begun")
-	x.types("one\n")
-	x.sees("one")
+	x.asks("otelaudit guard --max-per-day 1 -- sh -c 'echo begun; cat'", "begun")
+	x.asks("one", "one")
 
-	// It stops and goes on, in a pipeline too.
+	// It stops and goes on, more than once.
 	for range 2 {
 		x.types(ctrlZ)
 		x.sees("Stopped")
-		x.types("echo shell-$((40+2))\n")
-		x.sees("shell-42")
-		x.types("fg\n")
-		x.sees("otelaudit guard")
-		x.types("again\n")
-		x.sees("again")
+		x.asks("echo shell-$((40+2))", "shell-42")
+		x.asks("fg", "otelaudit guard")
+		x.asks("again", "again")
 	}
 
 	// It is interrupted.
 	x.types(ctrlC)
-	x.sees("$ ")
-	x.types("echo code-$?\n")
-	x.sees("code-130")
-	x.types("otelaudit guard --max-per-day 1 -- sh -c 'echo begun >&2; cat' | tr a-z A-Z\n")
-	x.sees("begun")
+	x.asks("echo code-$?", "code-130")
+	x.asks("otelaudit guard --max-per-day 1 -- sh -c 'echo begun >&2; cat' | tr a-z A-Z", "begun")
 	x.types("piped\n" + ctrlD)
 	x.sees("PIPED")
-	x.sees("$ ")
 
 	// In the background it waits for the terminal.
-	x.types("otelaudit guard --max-per-day 1 -- sh -c 'echo begun; cat' &\n")
-	x.sees("begun")
-	x.types("fg\n")
-	x.sees("otelaudit guard")
-	x.types("from behind\n")
-	x.sees("from behind")
+	x.asks("otelaudit guard --max-per-day 1 -- sh -c 'echo begun; cat' &", "begun")
+	x.asks("jobs", "Stopped")
+	x.asks("fg", "otelaudit guard")
+	x.asks("from behind", "from behind")
 	x.types(ctrlD)
-	x.sees("$ ")
+	x.asks("echo code-$?", "code-0")
 
 	// The budget ends it, and the terminal is the shell's.
-	x.types("otelaudit guard --max-per-day 1 --interval 10ms -- sh -c 'otelaudit append --event e --cost 2; cat'\n")
-	x.sees("otelaudit: stopping sh")
-	x.sees("$ ")
-	x.types("echo code-$?\n")
-	x.sees("code-3")
+	x.asks("otelaudit guard --max-per-day 1 --interval 10ms -- sh -c 'otelaudit append --event e --cost 2; cat'", "otelaudit: stopping sh")
+	x.asks("echo code-$?", "code-3")
 	x.types("exit 7\n")
 	if err := x.cmd.Wait(); x.cmd.ProcessState.ExitCode() != 7 {
 		t.Errorf("bash: got %v, want exit code 7", err)
