@@ -13,6 +13,10 @@ import (
 // keySpanName is the attribute of events that were made of a span.
 const keySpanName = "otelaudit.span.name"
 
+// keyParentID is the attribute that says the parent of that span: the events
+// of a trace can be put in a tree without its spans.
+const keyParentID = "otelaudit.span.parent_id"
+
 // modelCallNames are spans that are calls of a model by their name alone:
 // the Vercel AI SDK says no operation.
 var modelCallNames = [...]string{
@@ -127,6 +131,9 @@ func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
 		}
 	}
 	attrs = append(attrs, attribute.String(keySpanName, span.Name))
+	if span.ParentID.IsValid() {
+		attrs = append(attrs, attribute.String(keyParentID, span.ParentID.String()))
+	}
 	enc.attrs.ReadList(attrs, enc.cfg.replace)
 }
 

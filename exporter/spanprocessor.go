@@ -27,7 +27,8 @@ import (
 // resource, scope and attributes, from which cost, tokens and model are taken as
 // from those of a log record. Of a span that failed the status is the reason, unless
 // an attribute says one. The attribute otelaudit.span.name holds the span's name,
-// and tells such events from others.
+// and tells such events from others; otelaudit.span.parent_id is the id of its
+// parent, if it has one.
 //
 // A span is a call of a model if it carries usage, or failed, and
 // gen_ai.operation.name is chat, text_completion, generate_content or embeddings; if
@@ -142,6 +143,7 @@ func spanOf(span sdktrace.ReadOnlySpan) otelline.Span {
 		Status:     status.Description,
 		TraceID:    context.TraceID(),
 		SpanID:     context.SpanID(),
+		ParentID:   span.Parent().SpanID(),
 		Flags:      context.TraceFlags(),
 	}
 }

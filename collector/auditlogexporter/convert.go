@@ -46,6 +46,7 @@ func spanOf(s ptrace.Span, attrs []attribute.KeyValue) otelline.Span {
 		Status:     s.Status().Message(),
 		TraceID:    trace.TraceID(s.TraceID()),
 		SpanID:     trace.SpanID(s.SpanID()),
+		ParentID:   trace.SpanID(s.ParentSpanID()),
 		Flags:      trace.TraceFlags(s.Flags()), //nolint:gosec // the other bits are of the parent
 	}
 }

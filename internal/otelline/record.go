@@ -53,6 +53,7 @@ type Span struct {
 	Status     string // description of the status
 	TraceID    trace.TraceID
 	SpanID     trace.SpanID
+	ParentID   trace.SpanID // zero without a parent
 	Flags      trace.TraceFlags
 }
 
