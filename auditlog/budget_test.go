@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -136,7 +137,7 @@ func TestBudgetEventIsOnDiskOnceForEachPeriod(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		log := audittest.Open(t, path)
 		b := newBudget(t, log.Reader, auditlog.WithMaxPerHour(1), auditlog.WithBudgetSession("s-1"), auditlog.WithBudgetEvents(log))
-		want := ""
+		var want strings.Builder
 		for hour := range 2 {
 			if err := b.Check(t.Context()); err != nil {
 				t.Fatal(err)
@@ -144,13 +145,13 @@ func TestBudgetEventIsOnDiskOnceForEachPeriod(t *testing.T) {
 			at := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
 			appendEvents(t, log, auditlog.Event{Name: "llm.call", SessionID: "s-1", Cost: new(1.5)})
 			for range 3 {
-				breach(t, b)
+				_ = breach(t, b)
 			}
 			if n := auditlog.Unsynced(log); n != 0 {
 				t.Errorf("%d lines are unsynced", n)
 			}
-			want += fmt.Sprintf(`{"ts":%q,"event":"llm.call","session_id":"s-1","cost":1.5}`+"\n", at)
-			want += fmt.Sprintf(`{"ts":%q,"event":"budget","session_id":"s-1","reason":"hourly_budget_exhausted","budget_limit":1.0,"budget_period":"hour",`+
+			fmt.Fprintf(&want, `{"ts":%q,"event":"llm.call","session_id":"s-1","cost":1.5}`+"\n", at)
+			fmt.Fprintf(&want, `{"ts":%q,"event":"budget","session_id":"s-1","reason":"hourly_budget_exhausted","budget_limit":1.0,"budget_period":"hour",`+
 				`"budget_spent":1.5,"budget_start":"2000-01-01T0%d:00:00Z","budget_unpriced":0}`+"\n", at, hour)
 			time.Sleep(time.Hour)
 		}
@@ -158,7 +159,7 @@ func TestBudgetEventIsOnDiskOnceForEachPeriod(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, string(got)); diff != "" {
+		if diff := cmp.Diff(want.String(), string(got)); diff != "" {
 			t.Errorf("want, got:\n%s", diff)
 		}
 	})
@@ -192,7 +193,7 @@ func TestBudgetOfALogThatIsNotThereYetIsNotSpent(t *testing.T) {
 	}
 	log := audittest.Open(t, path)
 	appendEvents(t, log, auditlog.Event{Name: "llm.call", Cost: new(1.0)})
-	breach(t, b)
+	_ = breach(t, b)
 	// A log that somebody removes has spent nothing any more.
 	if err := errors.Join(log.Close(), os.Remove(path)); err != nil {
 		t.Fatal(err)

@@ -77,12 +77,14 @@ type otlpStatus string
 
 func (s *otlpStatus) UnmarshalJSON(data []byte) error {
 	switch strings.Trim(string(data), `"`) {
+	case "0", "STATUS_CODE_UNSET":
+		*s = "unset"
 	case "1", "STATUS_CODE_OK":
 		*s = "ok"
 	case "2", "STATUS_CODE_ERROR":
 		*s = "error"
 	default:
-		*s = "unset"
+		return fmt.Errorf("%s is no status: want 0 (unset), 1 (ok) or 2 (error)", data)
 	}
 	return nil
 }
