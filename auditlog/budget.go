@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,15 +11,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/calendar"
 )
 
 // Budget is a limit on what is spent in an hour or a day, to be asked before
 // every call of a model. [NewBudget] makes one.
 //
-// Hours and days are those of UTC, as in [Reader.Spend] and `otelaudit spend
-// --by hour`: what a Budget says is spent, anybody can look up, and it says when
-// there is money again. The price of that is that the limit of an hour may be
-// spent at its end and again at the beginning of the next.
+// Hours and days are those of a clock, UTC's unless [WithBudgetTimeZone] says
+// otherwise, as in [Reader.Spend] and `otelaudit spend --by hour`: what a Budget
+// says is spent, anybody can look up, and it says when there is money again. The
+// price of that is that the limit of an hour may be spent at its end and again at
+// the beginning of the next.
 //
 // What counts is what the log says, whoever wrote it, in this process or
 // another: the cost that events report whose ts is in the period, or later. A call of a model that
@@ -36,7 +40,9 @@ type Budget struct {
 
 	turn    chan struct{} // held by who uses the fields below
 	spend   hourlySpend
-	hour    int64 // that periods are of
+	now     int64 // the bucket that periods are of
+	day     calendar.Period
+	hour    calendar.Period
 	periods []BudgetPeriod
 	told    map[string]time.Time // start of the last period whose breach was told, by its name
 }
@@ -50,7 +56,7 @@ const (
 // BudgetPeriod is the present hour or day of a [Budget].
 type BudgetPeriod struct {
 	Name  string    // BudgetHour or BudgetDay
-	Start time.Time // in UTC
+	Start time.Time // in the budget's time zone
 	End   time.Time // when the next one begins
 	Limit float64   // USD
 	Spent Totals    // since Start
@@ -75,7 +81,7 @@ const (
 func (e *BudgetError) Error() string { return "auditlog: " + e.text() }
 
 func (e *BudgetError) text() string {
-	const layout = "2006-01-02 15:04 MST"
+	const layout = "2006-01-02 15:04 MST" // as the command writes hours
 	p, whose := e.Period, ""
 	if e.Session != "" {
 		whose = fmt.Sprintf(" of session %q", e.Session)
@@ -129,6 +135,7 @@ type budgetConfig struct {
 	perHour, perDay float64 // 0 without
 	errs            []error
 	session         string
+	zone            *time.Location
 	unpricedBreach  bool
 	events          *Log
 }
@@ -137,7 +144,7 @@ type budgetOption func(budgetConfig) budgetConfig
 
 func (o budgetOption) applyBudget(cfg budgetConfig) budgetConfig { return o(cfg) }
 
-// WithMaxPerHour limits what is spent from the full hour on, in USD. The hour
+// WithMaxPerHour limits what is spent from the full hour of the clock on, in USD. The hour
 // is spent when that much is. There is no limit by default.
 func WithMaxPerHour(usd float64) BudgetOption {
 	return budgetOption(func(cfg budgetConfig) budgetConfig {
@@ -147,7 +154,7 @@ func WithMaxPerHour(usd float64) BudgetOption {
 	})
 }
 
-// WithMaxPerDay limits what is spent from midnight UTC on, in USD. It goes
+// WithMaxPerDay limits what is spent from midnight on, in USD. It goes
 // together with [WithMaxPerHour]. There is no limit by default.
 func WithMaxPerDay(usd float64) BudgetOption {
 	return budgetOption(func(cfg budgetConfig) budgetConfig {
@@ -169,6 +176,15 @@ func checkLimit(option string, usd float64) error {
 func WithBudgetSession(id string) BudgetOption {
 	return budgetOption(func(cfg budgetConfig) budgetConfig {
 		cfg.session = id
+		return cfg
+	})
+}
+
+// WithBudgetTimeZone sets the time zone whose hours and days are counted. The
+// default, also if loc is nil, is UTC: the same on every machine.
+func WithBudgetTimeZone(loc *time.Location) BudgetOption {
+	return budgetOption(func(cfg budgetConfig) budgetConfig {
+		cfg.zone = loc
 		return cfg
 	})
 }
@@ -210,7 +226,7 @@ func NewBudget(r *Reader, opts ...BudgetOption) (*Budget, error) {
 		reader: r,
 		cfg:    cfg,
 		turn:   make(chan struct{}, 1),
-		spend:  hourlySpend{session: cfg.session, calls: newCallTally()},
+		spend:  hourlySpend{seconds: secondsPerQuarter, session: cfg.session, calls: newCallTally()},
 		told:   make(map[string]time.Time),
 	}, nil
 }
@@ -297,38 +313,36 @@ func (b *Budget) take(ctx context.Context) error {
 
 func (b *Budget) release() { <-b.turn }
 
-const hoursPerDay = 24
-
 // update reads what is new and brings periods up to date.
 func (b *Budget) update(ctx context.Context, t time.Time) error {
-	now := hourOf(t)
-	day := now - ((now%hoursPerDay)+hoursPerDay)%hoursPerDay
-	first := now
-	if b.cfg.perDay > 0 {
-		first = day
+	now := bucketOf(t, secondsPerQuarter)
+	if now != b.now || b.hour.End.IsZero() {
+		local := t.In(cmp.Or(b.cfg.zone, time.UTC))
+		b.now, b.hour, b.day, b.spend.answered = now, calendar.Hour(local), calendar.Day(local), false
 	}
-	err := b.spend.refresh(ctx, b.reader, now, first)
+	start := b.hour.Start
+	if b.cfg.perDay > 0 {
+		start = b.day.Start
+	}
+	err := b.spend.refresh(ctx, b.reader, now, bucketOf(start, secondsPerQuarter))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = b.missing(ctx, err)
 		b.spend.forget(now) // of what was read, nothing is left
 	}
-	if err != nil {
+	if err != nil || b.spend.answered {
 		return err
 	}
-	if b.spend.answered && b.hour == now {
-		return nil
-	}
 	b.periods = b.periods[:0]
-	add := func(name string, limit float64, start, hours int64) {
+	add := func(name string, limit float64, p calendar.Period) {
 		if limit > 0 {
 			b.periods = append(b.periods, BudgetPeriod{
-				Name: name, Limit: limit, Start: hourTime(start), End: hourTime(start + hours), Spent: b.spend.total(start),
+				Name: name, Limit: limit, Start: p.Start, End: p.End, Spent: b.spend.total(bucketOf(p.Start, secondsPerQuarter)),
 			})
 		}
 	}
-	add(BudgetHour, b.cfg.perHour, now, 1)
-	add(BudgetDay, b.cfg.perDay, day, hoursPerDay)
-	b.hour, b.spend.answered = now, true
+	add(BudgetHour, b.cfg.perHour, b.hour)
+	add(BudgetDay, b.cfg.perDay, b.day)
+	b.spend.answered = true
 	return nil
 }
 
@@ -344,6 +358,3 @@ func (b *Budget) missing(ctx context.Context, err error) error {
 	}
 	return errors.Join(err, snapshot.Close())
 }
-
-// hourTime is the inverse of hourOf.
-func hourTime(hour int64) time.Time { return time.Unix(hour*3600, 0).UTC() }

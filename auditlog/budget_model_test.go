@@ -26,7 +26,9 @@ func TestBudgetKnowsWhatAWholeReadKnows(t *testing.T) {
 		}
 		r := newReader(m.path, newReaderConfig(nil))
 		r.sectionSize = 700
-		b, err := NewBudget(r, WithMaxPerHour(1), WithMaxPerDay(1), WithBudgetSession(session))
+		// Days that begin at each quarter of an hour, hours at some.
+		zone := time.FixedZone("somewhere", int(seed)*15*60)
+		b, err := NewBudget(r, WithMaxPerHour(1), WithMaxPerDay(1), WithBudgetSession(session), WithBudgetTimeZone(zone))
 		m.must(err)
 		var steps []string
 		for range 60 {
@@ -121,6 +123,32 @@ func TestBudgetIsThereAgainInTheNextPeriod(t *testing.T) {
 	})
 }
 
+func TestDaysOfABudgetAreThoseOfItsTimeZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newHourlyModel(t, 1)
+		india := time.FixedZone("IST", int((5*time.Hour + 30*time.Minute).Seconds()))
+		b, err := NewBudget(newReader(m.path, newReaderConfig(nil)), WithMaxPerHour(100), WithMaxPerDay(100), WithBudgetTimeZone(india))
+		m.must(err)
+		// It is midnight UTC, and the day of India ends in 18 hours and a half.
+		for quarter := range 4 * 24 {
+			m.append(fmt.Sprintf(`{"ts":%q,"cost":1}`+"\n", time.Now().Format(time.RFC3339Nano)))
+			periods, err := b.Periods(t.Context())
+			m.must(err)
+			hour, day := 1+(quarter+2)%4, 1+quarter
+			if quarter < 2 {
+				hour = 1 + quarter // the hour began before the log
+			}
+			if quarter >= 74 {
+				day = 1 + quarter - 74
+			}
+			if periods[0].Spent.Cost != float64(hour) || periods[1].Spent.Cost != float64(day) {
+				t.Fatalf("at %v: got %+v, want %d and %d", time.Now().In(india), periods, hour, day)
+			}
+			time.Sleep(15 * time.Minute)
+		}
+	})
+}
+
 // TestBudgetHoldsNoMoreThanADay lets a week pass.
 func TestBudgetHoldsNoMoreThanADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -132,8 +160,8 @@ func TestBudgetHoldsNoMoreThanADay(t *testing.T) {
 			m.append(fmt.Sprintf(`{"ts":%q,"cost":1,"request_id":"q","otelaudit.span.name":"n"}`+"\n", time.Now().Format(time.RFC3339Nano)))
 			m.must(b.Check(t.Context()))
 			for _, buckets := range b.spend.buckets() {
-				if len(buckets) > 24 {
-					t.Fatalf("%d hours are remembered", len(buckets))
+				if len(buckets) > 25 {
+					t.Fatalf("%d buckets are remembered", len(buckets))
 				}
 			}
 			time.Sleep(time.Hour)

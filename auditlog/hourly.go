@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,14 +43,23 @@ func (r *Reader) HourlySpend(ctx context.Context, hours int) (Totals, error) {
 	return r.hourly.since(ctx, r, now, now-int64(hours))
 }
 
+// secondsPerHour is the length of HourlySpend's buckets, and secondsPerQuarter
+// that of a Budget's: in all time zones, days begin at a quarter of an hour of UTC.
+const (
+	secondsPerHour    = 3600
+	secondsPerQuarter = 900
+)
+
 // hourOf counts hours from 1970 on.
-func hourOf(t time.Time) int64 {
-	const secondsPerHour = 3600
+func hourOf(t time.Time) int64 { return bucketOf(t, secondsPerHour) }
+
+// bucketOf counts buckets from 1970 on.
+func bucketOf(t time.Time, seconds int64) int64 {
 	s := t.Unix()
 	if s < 0 {
-		s -= secondsPerHour - 1
+		s -= seconds - 1
 	}
-	return s / secondsPerHour
+	return s / seconds
 }
 
 // hourlySpend is what HourlySpend remembers of a log. It holds no file open: a
@@ -59,6 +69,7 @@ func hourOf(t time.Time) int64 {
 // Each step of reading changes it only when it is done, so that an error
 // leaves it as a log that was read less far.
 type hourlySpend struct {
+	seconds  int64      // of a bucket; 0 means an hour
 	session  string     // the only one to count; empty means all
 	calls    *callTally // counts calls that are told of twice once; nil counts events
 	bounds   hourBounds
@@ -100,7 +111,7 @@ func (h *hourlySpend) refresh(ctx context.Context, r *Reader, now, first int64) 
 		h.forget(now)
 	}
 	if !h.hasLater() {
-		h.bounds.last = now + horizonHours
+		h.bounds.last = now + h.horizon()
 	}
 	if err := h.update(ctx, r, now); err != nil {
 		if h.calls != nil {
@@ -134,6 +145,11 @@ func (h *hourlySpend) buckets() [4]hourBuckets {
 // Events may be stamped with any time; all later ones share a bucket.
 const horizonHours = 48
 
+func (h *hourlySpend) bucketSeconds() int64 { return cmp.Or(h.seconds, secondsPerHour) }
+
+// horizon is the number of buckets of horizonHours.
+func (h *hourlySpend) horizon() int64 { return horizonHours * secondsPerHour / h.bucketSeconds() }
+
 // hasLater reports whether there are events behind the last hour that has a
 // bucket of its own.
 func (h *hourlySpend) hasLater() bool {
@@ -147,7 +163,8 @@ func (h *hourlySpend) forget(now int64) {
 		session: h.session,
 		calls:   h.calls,
 		widest:  h.widest,
-		bounds:  hourBounds{first: now - h.widest, last: now + horizonHours},
+		seconds: h.seconds,
+		bounds:  hourBounds{first: now - h.widest, last: now + h.horizon(), seconds: h.bucketSeconds()},
 	}
 	if h.calls != nil {
 		h.calls = newCallTally()
@@ -438,11 +455,14 @@ func (b hourBuckets) dropBefore(first int64) {
 
 // hourBounds say which hours have buckets: those from first to last, and one
 // behind last for all later ones.
-type hourBounds struct{ first, last int64 }
+type hourBounds struct {
+	first, last int64
+	seconds     int64 // of a bucket
+}
 
 // excludes reports whether an archive holds nothing for the buckets.
 func (b hourBounds) excludes(archive archiveSummary) bool {
-	return archive.damaged == 0 && (!archive.timed || hourOf(archive.newest) < b.first)
+	return archive.damaged == 0 && (!archive.timed || bucketOf(archive.newest, b.seconds) < b.first)
 }
 
 // read reads sections that belong to one file behind lines, or to several. It
@@ -485,7 +505,7 @@ func (p *hourPart) event(s *fileScan) {
 	if !ok {
 		return
 	}
-	hour := min(hourOf(t), p.bounds.last+1)
+	hour := min(bucketOf(t, p.bounds.seconds), p.bounds.last+1)
 	if hour < p.bounds.first {
 		return
 	}

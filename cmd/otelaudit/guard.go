@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/watch"
 )
 
 func (a *app) guard() *cobra.Command {
@@ -24,7 +25,7 @@ func (a *app) guard() *cobra.Command {
 		Use:   "guard --max-per-hour USD [flags] -- COMMAND [ARGUMENT ...]",
 		Short: "Run a command until the budget is spent",
 		Long: `guard runs a command, and stops it when what the log says was spent in this hour or
-this day, of UTC, reaches a limit. The log is looked at four times a second, and every
+this day, of --timezone, reaches a limit. The log is looked at when it changes, and every
 cost in it counts, whoever wrote it; with --session, that of one session only. A call
 that is told of twice counts once, as in spend, whose --by hour and --by day show the
 same sums.
@@ -34,7 +35,7 @@ its process group are sent a SIGTERM when the budget is spent, and, if some are 
 after --grace, a SIGKILL. In both cases guard writes a budget event to the log, says so
 on stderr, and exits with 3. Otherwise the exit code is that of the command, 128 and the
 number of the signal if one ended it, and 2 if it could not be run. A log that cannot be
-read three times in a row stops the command too, with 2.
+read any more stops the command too, with 2.
 
 The command has guard's standard input and output, and the terminal; signals that guard
 gets are passed on to it. Its environment has $` + pathVariable + ` and
@@ -51,13 +52,13 @@ Processes that leave the group, as a daemon does, are not stopped.`,
 	g := &guard{app: a}
 	flags := cmd.Flags()
 	flags.SetInterspersed(false) // the command's own flags are not ours
-	perHour, perDay := new(amount), new(amount)
+	perHour, perDay := new(dollars), new(dollars)
 	flags.Var(perHour, "max-per-hour", "what may be spent in an hour, in US dollars")
 	flags.Var(perDay, "max-per-day", "what may be spent in a day, in US dollars")
 	flags.StringVar(&g.session, "session", "", "count only what the session with this `ID` spends (default all sessions)")
-	interval := &period{value: 250 * time.Millisecond}
-	flags.Var(interval, "interval", "how often to look at the log")
-	grace := &period{value: 10 * time.Second}
+	interval := &wait{value: 250 * time.Millisecond}
+	flags.Var(interval, "interval", "how often to look at the log where the system does not tell of changes")
+	grace := &wait{value: 10 * time.Second}
 	flags.Var(grace, "grace", "how long a command that is stopped may take to end")
 	unpriced := choiceFlag(cmd, "on-unpriced", "warn", "what to do about calls with tokens and no cost", "ignore", "warn", "breach")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
@@ -80,7 +81,7 @@ Processes that leave the group, as a daemon does, are not stopped.`,
 		if unpriced.value == "breach" {
 			opts = append(opts, auditlog.WithUnpricedBreach())
 		}
-		opts = append(opts, auditlog.WithBudgetSession(g.session))
+		opts = append(opts, auditlog.WithBudgetSession(g.session), auditlog.WithBudgetTimeZone(a.zone.loc))
 		g.warn, g.interval, g.grace = unpriced.value == "warn", interval.value, grace.value
 		g.logger = slog.New(newWarnings(a.err))
 		r, err := auditlog.NewReader(a.logPath(cmd), auditlog.WithLogger(g.logger))
@@ -97,34 +98,34 @@ Processes that leave the group, as a daemon does, are not stopped.`,
 	return cmd
 }
 
-// amount is the value of a flag in US dollars.
-type amount float64
+// dollars is the value of a flag in US dollars.
+type dollars float64
 
-func (m *amount) String() string {
+func (m *dollars) String() string {
 	if *m == 0 {
 		return "" // pflag then says no default
 	}
 	return strconv.FormatFloat(float64(*m), 'f', -1, 64)
 }
 
-func (m *amount) Type() string { return "USD" }
+func (m *dollars) Type() string { return "USD" }
 
-func (m *amount) Set(text string) error {
+func (m *dollars) Set(text string) error {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(f > 0) || math.IsInf(f, 0) {
 		return errors.New("want US dollars above 0 as a number such as 2.50")
 	}
-	*m = amount(f)
+	*m = dollars(f)
 	return nil
 }
 
-// period is the value of a flag that is a duration above 0.
-type period struct{ value time.Duration }
+// wait is the value of a flag that is a duration above 0.
+type wait struct{ value time.Duration }
 
-func (p *period) String() string { return p.value.String() }
-func (p *period) Type() string   { return "DURATION" }
+func (p *wait) String() string { return p.value.String() }
+func (p *wait) Type() string   { return "DURATION" }
 
-func (p *period) Set(text string) error {
+func (p *wait) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
 		return errors.New("want a duration above 0 such as 250ms or 10s")
@@ -144,8 +145,8 @@ type guard struct {
 	interval, grace time.Duration
 
 	child    *child
-	unpriced int64 // that were told of
-	failures int   // of the last checks, one after the other
+	unpriced int64     // that were told of
+	failing  time.Time // since when checks fail; zero if they do not
 }
 
 // What guard did, in the budget event.
@@ -154,10 +155,6 @@ const (
 	actionStopped = "stopped" // it ended when it was told to
 	actionKilled  = "killed"  // it did not, or something that it had started did not
 )
-
-// maxFailures is the number of checks in a row after which a log counts as one
-// that cannot be read.
-const maxFailures = 3
 
 func (g *guard) run(ctx context.Context, args []string) error {
 	program, err := exec.LookPath(args[0])
@@ -230,9 +227,13 @@ func (g *guard) run(ctx context.Context, args []string) error {
 
 // watch waits for the command's end, and returns its exit code; or for a
 // reason to stop it, which it returns as an error.
-func (g *guard) watch(ctx context.Context, signals <-chan os.Signal) (int, error) {
-	tick := time.NewTicker(g.interval)
-	defer tick.Stop()
+func (g *guard) watch(ctx context.Context, signals <-chan os.Signal) (code int, err error) {
+	w := watch.New(g.reader.Path(), watch.Config{Logger: g.logger, Interval: g.interval})
+	defer func() {
+		if closeErr := w.Close(); closeErr != nil {
+			g.sayf("%v", closeErr)
+		}
+	}()
 	for {
 		select {
 		case end := <-g.child.ended:
@@ -245,7 +246,7 @@ func (g *guard) watch(ctx context.Context, signals <-chan os.Signal) (int, error
 			if err := g.child.pass(sig); err != nil {
 				g.sayf("pass the signal %v on: %v", sig, err)
 			}
-		case <-tick.C:
+		case <-w.Changed():
 			if err := g.checkAgain(ctx); err != nil {
 				return 0, err
 			}
@@ -306,10 +307,13 @@ func (g *guard) checkAgain(ctx context.Context) error {
 		return err
 	}
 	if err == nil {
-		g.failures = 0
+		g.failing = time.Time{}
 		return nil
 	}
-	if g.failures++; g.failures < maxFailures {
+	if g.failing.IsZero() {
+		g.failing = time.Now()
+	}
+	if time.Since(g.failing) < 2*g.interval {
 		return nil
 	}
 	return fmt.Errorf("the log cannot be read, so that nobody knows what is spent: %w", plain(err))

@@ -27,8 +27,8 @@ func (a *app) trace() *cobra.Command {
 		Short: "Show the events of a trace as a tree, with what each span cost",
 		Long: `trace shows the events of one trace under their spans, in the order of time. The
 amounts of a span are those of its events and of all spans below it; a call that is told
-of twice counts once, as in spend. ID may be the beginning of a trace's id, 4 digits or
-more, if no other trace begins so.
+of twice counts once, as in spend. Times are those of --timezone. ID may be the beginning
+of a trace's id, 4 digits or more, if no other trace begins so.
 
 --spans FILE adds the names, times, parents and states of the spans: OTLP in its JSON
 form, one object per line as the collector's file exporter writes it, or one for the whole
@@ -65,14 +65,14 @@ trace itself have no span.`,
 		if *spansFile != "" && len(spans) == 0 {
 			a.sayf("warning: %s has no span of this trace", *spansFile)
 		}
-		t, err := newTraceTree(whole, entries, spans)
+		t, err := newTraceTree(whole, entries, spans, &a.clock)
 		if err != nil {
 			return err
 		}
 		if format.value == "json" {
 			return a.out.json(t)
 		}
-		_, err = a.out.WriteString(t.text())
+		_, err = a.out.WriteString(t.text(&a.clock))
 		return err
 	})
 	cmd.Args = func(_ *cobra.Command, args []string) error {

@@ -55,7 +55,7 @@ func (s *spanNode) setTimes(start, end time.Time) {
 }
 
 // newTraceTree puts the events of a trace under their spans.
-func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan) (*traceTree, error) {
+func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan, c *clock) (*traceTree, error) {
 	t := &traceTree{ID: id, Spans: []*spanNode{}, Events: []json.RawMessage{}, entries: len(entries)}
 	sums, err := auditlog.SpendOf(entries, func(e auditlog.Entry) string { return textOf(e, "span_id") })
 	if err != nil {
@@ -82,7 +82,7 @@ func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan) (*trace
 		s.known, s.ParentID, s.Name = true, string(from.ParentID), from.Name
 		s.Status, s.Message = cmp.Or(string(from.Status.Code), "unset"), from.Status.Message
 		if !from.Start.IsZero() {
-			s.setTimes(from.Start.Time, from.End.Time)
+			s.setTimes(c.shown(from.Start.Time), from.End.Time)
 		}
 	}
 	for _, e := range entries {
@@ -102,7 +102,7 @@ func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan) (*trace
 			s.Name = name
 			s.ParentID, _ = event.Attributes[keySpanParentID].(string) // "" if it is none
 			if event.Duration != nil && !event.Time.IsZero() {
-				s.setTimes(event.Time.Add(-*event.Duration), event.Time)
+				s.setTimes(c.shown(event.Time.Add(-*event.Duration)), event.Time)
 			}
 		}
 	}
@@ -184,11 +184,11 @@ func sortByTime(nodes []node, spans []*spanNode) {
 }
 
 // text is the tree for people.
-func (t *traceTree) text() string {
+func (t *traceTree) text(c *clock) string {
 	w := list.NewWriter()
 	w.SetStyle(list.StyleConnectedLight)
 	w.Style().CharItemSingle, w.Style().CharItemTop = "└─", "├─"
-	appendNodes(w, t.nodes)
+	appendNodes(w, t.nodes, c)
 	text := "trace " + t.ID + ": " + amounts(t.Total) + "\n"
 	if w.Length() > 0 {
 		text += w.Render() + "\n"
@@ -199,15 +199,15 @@ func (t *traceTree) text() string {
 	return text
 }
 
-func appendNodes(w list.Writer, nodes []node) {
+func appendNodes(w list.Writer, nodes []node, c *clock) {
 	for _, n := range nodes {
 		if n.span == nil {
-			w.AppendItem(eventText(n.event))
+			w.AppendItem(eventText(n.event, c))
 			continue
 		}
 		w.AppendItem(n.span.text())
 		w.Indent()
-		appendNodes(w, n.span.nodes)
+		appendNodes(w, n.span.nodes, c)
 		w.UnIndent()
 	}
 }
@@ -234,10 +234,10 @@ func (s *spanNode) text() string {
 func amounts(t auditlog.Totals) string {
 	parts := []string{plural(t.Events, "event")}
 	if t.Cost != 0 {
-		parts = append(parts, decimals(t.Cost, 6)+" USD")
+		parts = append(parts, amount(t.Cost, 6)+" USD")
 	}
 	if t.InputTokens != 0 || t.OutputTokens != 0 {
-		parts = append(parts, fmt.Sprintf("%d in + %d out tokens", t.InputTokens, t.OutputTokens))
+		parts = append(parts, fmt.Sprintf("%s in + %s out tokens", count(t.InputTokens), count(t.OutputTokens)))
 	}
 	if t.Unpriced != 0 {
 		parts = append(parts, fmt.Sprintf("%d unpriced", t.Unpriced))
@@ -245,17 +245,17 @@ func amounts(t auditlog.Totals) string {
 	return strings.Join(parts, ", ")
 }
 
-func eventText(e auditlog.Event) string {
+func eventText(e auditlog.Event, c *clock) string {
 	parts := make([]string, 0, 8)
 	if !e.Time.IsZero() {
-		parts = append(parts, e.Time.UTC().Format("2006-01-02T15:04:05.000Z"))
+		parts = append(parts, c.shown(e.Time).Format("2006-01-02 15:04:05.000"))
 	}
 	parts = append(parts, cmp.Or(printable(e.Name), "(no name)"))
 	if e.Model != "" {
 		parts = append(parts, printable(e.Model))
 	}
 	if e.Cost != nil {
-		parts = append(parts, decimals(*e.Cost, 6)+" USD")
+		parts = append(parts, amount(*e.Cost, 6)+" USD")
 	}
 	if e.InputTokens != nil || e.OutputTokens != nil {
 		parts = append(parts, fmt.Sprintf("%s in + %s out tokens", tokens(e.InputTokens), tokens(e.OutputTokens)))
@@ -274,7 +274,7 @@ func tokens(n *int64) string {
 	if n == nil {
 		return "?"
 	}
-	return strconv.FormatInt(*n, 10)
+	return count(*n)
 }
 
 // milliseconds writes a duration with a millisecond as its smallest part,
