@@ -56,6 +56,7 @@ Processes that leave the group, as a daemon does, are not stopped.`,
 	flags.Var(perHour, "max-per-hour", "what may be spent in an hour, in US dollars")
 	flags.Var(perDay, "max-per-day", "what may be spent in a day, in US dollars")
 	flags.StringVar(&g.session, "session", "", "count only what the session with this `ID` spends (default all sessions)")
+	a.completeFromLog(cmd, "session", func(e auditlog.Event) string { return e.SessionID })
 	interval := &wait{value: 250 * time.Millisecond}
 	flags.Var(interval, "interval", "how often to look at the log where the system does not tell of changes")
 	grace := &wait{value: 10 * time.Second}
