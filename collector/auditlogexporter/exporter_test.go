@@ -76,6 +76,7 @@ func TestASpanOfAModelCallBecomesALineAndOthersDoNot(t *testing.T) {
 		s.SetStartTimestamp(1770993022123000000)
 		s.SetEndTimestamp(1770993023357500000)
 		s.SetSpanID(pcommon.SpanID{7: 1})
+		s.SetParentSpanID(pcommon.SpanID{7: 2})
 		s.SetFlags(0x301)
 		s.SetDroppedAttributesCount(3)
 		s.Attributes().PutStr("gen_ai.operation.name", operation)
@@ -98,7 +99,7 @@ func TestASpanOfAModelCallBecomesALineAndOthersDoNot(t *testing.T) {
 	delete(line, "log.record.uid")
 	want := map[string]any{
 		"ts": "2026-02-13T14:30:23.357Z", "event": "chat", "session_id": "collector", "input_t": 5.0, "reason": "cut off", "duration_ms": 1235.0,
-		"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5.0, "otelaudit.span.name": "chat x",
+		"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5.0, "otelaudit.span.name": "chat x", "otelaudit.span.parent_id": "0000000000000002",
 		"span_id": "0000000000000001", "trace_flags": "01",
 		"otel": map[string]any{
 			"time_unix_nano": "1770993023357500000", "observed_time_unix_nano": "1770993023357500000", "severity_number": 17.0,
