@@ -29,16 +29,22 @@ type Token struct {
 	Start, End uint32 // of the raw text, the quotes of a string included
 	Next       uint32 // index of the first token behind this one and what it holds
 	Kind       Kind
-	// Of a string: whether it has escapes, and whether it has bytes above ASCII,
-	// which need not be valid UTF-8. With neither it stands for itself.
-	Escaped, Beyond bool
+	Marks      Marks
 }
+
+// Marks says what is special in a string. Without any it stands for itself
+// between its quotes.
+type Marks uint8
+
+const (
+	// Escaped marks a string with escapes.
+	Escaped Marks = 1 << iota
+	// Beyond marks one with bytes above ASCII, which need not be valid UTF-8.
+	Beyond
+)
 
 // Opaque is the kind of a token that is one of [Tape.Known].
 const Opaque = Object + 1
-
-// Plain reports whether a string stands for itself between its quotes.
-func (t *Token) Plain() bool { return !t.Escaped && !t.Beyond }
 
 // Scan takes text apart, white space around it allowed, and reports whether it
 // is a JSON object. What is wrong with one that is not, EachMember tells.
@@ -54,8 +60,8 @@ func (t *Tape) Scan(text []byte) bool {
 		tokens   = t.Tokens
 		open     = uint32(none) // the token of what is open around i; its Next is that of what is open around it
 		inObject bool
-		start    int
-		token    Token
+		marks    Marks
+		token    *Token // filled in its place: it is faster than to copy it there
 	)
 	if i >= len(text) || text[i] != '{' {
 		return false
@@ -66,12 +72,13 @@ key: // A key starts at i, behind white space.
 	if i >= len(text) || text[i] != '"' {
 		return false
 	}
-	start = i
-	if token, i = stringToken(text, i); i < 0 {
+	tokens = append(tokens, Token{})
+	token = &tokens[len(tokens)-1]
+	token.Start, token.Kind = uint32(i), String
+	if i, marks = stringMarks(text, i+1); i < 0 {
 		return false
 	}
-	token.Next = uint32(len(tokens)) + 1
-	tokens = append(tokens, token)
+	token.End, token.Next, token.Marks = uint32(i), uint32(len(tokens)), marks
 	if i < len(text) && text[i] != ':' {
 		i = skipUsualSpace(text, i)
 	}
@@ -86,23 +93,26 @@ value: // A value starts at i, behind white space.
 	if i >= len(text) {
 		return false
 	}
-	start = i
+	tokens = append(tokens, Token{})
+	token = &tokens[len(tokens)-1]
+	token.Start = uint32(i)
 	switch c := text[i]; {
 	case c == '"':
-		if token, i = stringToken(text, i); i < 0 {
+		if i, marks = stringMarks(text, i+1); i < 0 {
 			return false
 		}
+		token.Kind, token.Marks = String, marks
 	case c == '-' || c-'0' < 10:
 		if i = numberEnd(text, i); i < 0 {
 			return false
 		}
-		token = Token{Start: uint32(start), End: uint32(i), Kind: NumberValue}
+		token.Kind = NumberValue
 	case c == '{' || c == '[':
-		token = Token{Start: uint32(start), Kind: Array}
+		token.Kind = Array
 		if c == '{' {
 			if n := t.knownAt(text[i:]); n > 0 {
 				i += n
-				token = Token{Start: uint32(start), End: uint32(i), Kind: Opaque}
+				token.Kind = Opaque
 				break
 			}
 			token.Kind = Object
@@ -112,12 +122,10 @@ value: // A value starts at i, behind white space.
 		}
 		if i < len(text) && text[i] == c+2 { // '}' is two behind '{', and ']' behind '['
 			i++
-			token.End = uint32(i)
 			break
 		}
 		token.Next = open
-		open, inObject = uint32(len(tokens)), token.Kind == Object
-		tokens = append(tokens, token)
+		open, inObject = uint32(len(tokens)-1), c == '{'
 		if inObject {
 			goto key
 		}
@@ -126,13 +134,12 @@ value: // A value starts at i, behind white space.
 		if i = literalEnd(text, i); i < 0 {
 			return false
 		}
-		token = Token{Start: uint32(start), End: uint32(i), Kind: Bool}
+		token.Kind = Bool
 		if c == 'n' {
 			token.Kind = Null
 		}
 	}
-	token.Next = uint32(len(tokens)) + 1
-	tokens = append(tokens, token)
+	token.End, token.Next = uint32(i), uint32(len(tokens))
 
 	// A value ends before i.
 	for open != none {
@@ -176,12 +183,11 @@ func (t *Tape) knownAt(text []byte) int {
 	return 0
 }
 
-// stringToken returns the token of the string that starts at i, and the index
-// behind it, −1 if it is none.
-func stringToken(text []byte, i int) (t Token, end int) {
-	t = Token{Start: uint32(i), Kind: String}
+// stringMarks returns the index behind the closing quote of the string whose
+// content starts at i, −1 if there is none, and what is special in it.
+func stringMarks(text []byte, i int) (end int, marks Marks) {
 	var beyond uint64
-	for i++; ; {
+	for {
 		// As plainEnd, which does not look for bytes above ASCII.
 		for i+8 <= len(text) {
 			w := binary.LittleEndian.Uint64(text[i:])
@@ -202,20 +208,21 @@ func stringToken(text []byte, i int) (t Token, end int) {
 			i++
 		}
 		if i >= len(text) {
-			return t, -1
+			return -1, 0
 		}
 	special:
 		switch {
 		case text[i] == '"':
-			t.End = uint32(i) + 1
-			t.Beyond = beyond&highBits != 0
-			return t, i + 1
+			if beyond&highBits != 0 {
+				marks |= Beyond
+			}
+			return i + 1, marks
 		case text[i] < ' ':
-			return t, -1
+			return -1, 0
 		}
 		if i = escapeEnd(text, i); i < 0 {
-			return t, -1
+			return -1, 0
 		}
-		t.Escaped = true
+		marks |= Escaped
 	}
 }

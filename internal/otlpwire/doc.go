@@ -3,7 +3,7 @@
 //
 // What it makes of a line equals, as protobuf, what otlploghttp makes of the
 // record that [otelline.Decoder] gives for it; tests hold the two together on
-// random records and on arbitrary bytes. It takes a twelfth of the time,
+// random records and on arbitrary bytes. It takes a tenth of the time,
 // because there is no record in between: a line is taken apart in one pass
 // ([jsonline.Tape]), and its tokens are written as protobuf in another one.
 //

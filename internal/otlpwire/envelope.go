@@ -88,7 +88,7 @@ func (e *Encoder) readDerived(i uint32) bool {
 	}
 	for j := i + 1; j < tokens[i].Next; j++ { // elements hold nothing if they are strings
 		t := &tokens[j]
-		if t.Kind != jsonline.String || t.Escaped {
+		if t.Kind != jsonline.String || t.Marks&jsonline.Escaped != 0 {
 			return false
 		}
 		f := knownKeys.Find(e.line.raw[t.Start+1 : t.End-1])

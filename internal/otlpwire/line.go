@@ -82,9 +82,13 @@ func (l *line) reset() {
 	}
 }
 
-// read takes the members of the object on the tape. It reports false for keys
-// that are rare: those that are written with escapes or not in UTF-8, and
-// repeated ones.
+// manyMembers is the number of members from which repeated keys are left to the
+// Decoder: comparing all with all would be quadratic.
+const manyMembers = 256
+
+// read takes the members of the object on the tape. It reports false for what is
+// rare: keys that are written with escapes or not in UTF-8, repeated keys, and
+// a great many of them.
 func (l *line) read(raw []byte, tape *jsonline.Tape) bool {
 	l.raw = raw
 	l.members, l.stack = l.members[:0], l.stack[:0]
@@ -93,7 +97,7 @@ func (l *line) read(raw []byte, tape *jsonline.Tape) bool {
 	for i := uint32(1); int(i) < len(tape.Tokens); {
 		token := &tape.Tokens[i]
 		key := raw[token.Start+1 : token.End-1]
-		if token.Escaped || token.Beyond && !utf8.Valid(key) {
+		if len(l.members) == manyMembers || token.Marks&jsonline.Escaped != 0 || token.Marks == jsonline.Beyond && !utf8.Valid(key) {
 			return false
 		}
 		if l.filter.add(raw, token) && l.has(key, tape) {

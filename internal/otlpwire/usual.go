@@ -83,7 +83,7 @@ func (e *Encoder) ownRecord() bool {
 func (e *Encoder) ownAttributes() bool {
 	l, env, w := &e.line, &e.line.env, &e.w
 	aside, ok := e.push(env.attributes)
-	if !ok {
+	if !ok || len(l.stack)-aside > manyMembers {
 		return false
 	}
 	isAside := func(key string) bool {

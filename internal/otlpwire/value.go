@@ -28,7 +28,7 @@ func (e *Encoder) textOf(i uint32) []byte {
 		return nil
 	}
 	lit := e.line.raw[t.Start:t.End]
-	if text := lit[1 : len(lit)-1]; t.Plain() || !t.Escaped && utf8.Valid(text) {
+	if text := lit[1 : len(lit)-1]; t.Marks == 0 || t.Marks == jsonline.Beyond && utf8.Valid(text) {
 		return text
 	}
 	e.scratch = jsonline.AppendUnquoted(e.scratch[:0], lit)
@@ -108,7 +108,7 @@ func (e *Encoder) push(i uint32) (base int, ok bool) {
 		return base, true
 	}
 	for j := i + 1; j < e.tape.Tokens[i].Next; j = e.tape.Tokens[j+1].Next {
-		if t := &e.tape.Tokens[j]; t.Escaped || t.Beyond && !utf8.Valid(e.keyText(j)) {
+		if t := &e.tape.Tokens[j]; t.Marks&jsonline.Escaped != 0 || t.Marks == jsonline.Beyond && !utf8.Valid(e.keyText(j)) {
 			return base, false
 		}
 		e.line.stack = append(e.line.stack, j)
@@ -175,7 +175,7 @@ func (e *Encoder) wrapper(key uint32) (done, ok bool) {
 	if inner.Kind != jsonline.String {
 		return false, true
 	}
-	if !inner.Plain() {
+	if inner.Marks != 0 {
 		return false, false
 	}
 	text := e.keyText(key + 1)
