@@ -74,11 +74,11 @@ key: // A key starts at i, behind white space.
 	}
 	tokens = append(tokens, Token{})
 	token = &tokens[len(tokens)-1]
-	token.Start, token.Kind = uint32(i), String
+	token.Start, token.Kind = at32(i), String
 	if i, marks = stringMarks(text, i+1); i < 0 {
 		return false
 	}
-	token.End, token.Next, token.Marks = uint32(i), uint32(len(tokens)), marks
+	token.End, token.Next, token.Marks = at32(i), at32(len(tokens)), marks
 	if i < len(text) && text[i] != ':' {
 		i = skipUsualSpace(text, i)
 	}
@@ -95,7 +95,7 @@ value: // A value starts at i, behind white space.
 	}
 	tokens = append(tokens, Token{})
 	token = &tokens[len(tokens)-1]
-	token.Start = uint32(i)
+	token.Start = at32(i)
 	switch c := text[i]; {
 	case c == '"':
 		if i, marks = stringMarks(text, i+1); i < 0 {
@@ -125,7 +125,7 @@ value: // A value starts at i, behind white space.
 			break
 		}
 		token.Next = open
-		open, inObject = uint32(len(tokens)-1), c == '{'
+		open, inObject = at32(len(tokens)-1), c == '{'
 		if inObject {
 			goto key
 		}
@@ -139,7 +139,7 @@ value: // A value starts at i, behind white space.
 			token.Kind = Null
 		}
 	}
-	token.End, token.Next = uint32(i), uint32(len(tokens))
+	token.End, token.Next = at32(i), at32(len(tokens))
 
 	// A value ends before i.
 	for open != none {
@@ -162,7 +162,7 @@ value: // A value starts at i, behind white space.
 			i++
 			closed := &tokens[open]
 			open = closed.Next
-			closed.End, closed.Next = uint32(i), uint32(len(tokens))
+			closed.End, closed.Next = at32(i), at32(len(tokens))
 			inObject = open != none && tokens[open].Kind == Object
 		default:
 			return false
@@ -171,6 +171,10 @@ value: // A value starts at i, behind white space.
 	t.Tokens = tokens
 	return skipUsualSpace(text, i) == len(text)
 }
+
+// at32 narrows an index of a text that Scan takes, or of its tokens, of which
+// there are fewer than bytes.
+func at32(i int) uint32 { return uint32(i) } //nolint:gosec // checked by Scan
 
 // knownAt returns the length of the known object that text begins with, 0 if
 // it begins with none.

@@ -2,6 +2,7 @@ package otlpwire
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -80,11 +81,11 @@ func (w *writer) severity(n int64) {
 
 // attributes writes a repeated KeyValue.
 func (w *writer) attributes(tag byte, attrs []attribute.KeyValue) {
-	for i := len(attrs) - 1; i >= 0; i-- {
+	for _, kv := range slices.Backward(attrs) {
 		begun := w.size()
-		w.value(attrs[i].Value)
+		w.value(kv.Value)
 		w.message(keyValueValue, begun)
-		w.nonEmpty(keyValueKey, []byte(attrs[i].Key))
+		w.nonEmpty(keyValueKey, []byte(kv.Key))
 		w.message(tag, begun)
 	}
 }
@@ -106,10 +107,9 @@ func (w *writer) value(v attribute.Value) {
 	case attribute.BYTESLICE:
 		w.text(anyBytes, v.AsByteSlice())
 	case attribute.SLICE:
-		list := v.AsSlice()
-		for i := len(list) - 1; i >= 0; i-- {
+		for _, e := range slices.Backward(v.AsSlice()) {
 			element := w.size()
-			w.value(list[i])
+			w.value(e)
 			w.message(listValues, element)
 		}
 		w.message(anyArray, begun)

@@ -2,6 +2,9 @@ package otlpwire
 
 import (
 	"encoding/hex"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
@@ -124,8 +127,7 @@ func (e *Encoder) ownAttributes() bool {
 		}
 	}
 	l.stack = l.stack[:aside]
-	for i := len(l.members) - 1; i >= 0; i-- {
-		m := l.members[i]
+	for _, m := range slices.Backward(l.members) {
 		if isReserved(m.id) || env.isDerived(m.id) {
 			continue
 		}
@@ -199,8 +201,7 @@ func (e *Encoder) foreignRecord(offset int64) bool {
 		w.text(keyValueKey, []byte(otelline.KeyUID))
 		w.message(recordAttributes, begun)
 	}
-	for i := len(l.members) - 1; i >= 0; i-- {
-		m := l.members[i]
+	for _, m := range slices.Backward(l.members) {
 		if m.id >= 0 && taken[m.id] {
 			continue
 		}
@@ -289,9 +290,9 @@ func isZero(id []byte) bool {
 // extraAttributes writes the extra attributes whose keys the record does not
 // have.
 func (e *Encoder) extraAttributes(has func(key string) bool) {
-	for i := len(e.extra) - 1; i >= 0; i-- {
-		if !has(string(e.extra[i].Key)) {
-			e.w.attributes(recordAttributes, e.extra[i:i+1])
+	for _, kv := range slices.Backward(e.extra) {
+		if !has(string(kv.Key)) {
+			e.w.attributes(recordAttributes, []attribute.KeyValue{kv})
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (w *writer) text(tag byte, text []byte) {
 	copy(w.buf[w.at:], text)
 	if len(text) < 0x80 {
 		w.at -= 2
-		w.buf[w.at], w.buf[w.at+1] = tag, byte(len(text))
+		w.buf[w.at], w.buf[w.at+1] = tag, byte(len(text)) //nolint:gosec // below 0x80
 		return
 	}
 	w.varint(uint64(len(text)))
