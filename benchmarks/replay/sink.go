@@ -173,11 +173,11 @@ func uidOf(record []byte) (uid []byte, err error) {
 				isUID = string(text) == "log.record.uid"
 				return nil
 			}),
-			eachField(attribute, value, func(any []byte) error {
+			eachField(attribute, value, func(choice []byte) error {
 				if !isUID {
 					return nil
 				}
-				return eachField(any, stringValue, func(text []byte) error {
+				return eachField(choice, stringValue, func(text []byte) error {
 					uid = text
 					return nil
 				})
