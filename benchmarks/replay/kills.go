@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/otelaudit/otelaudit/benchmarks/internal/contest"
 )
@@ -51,9 +50,6 @@ func kills(dir string) ([]contest.Row, error) {
 	}, nil
 }
 
-// quiet is how long nothing must arrive for what is missing to be lost.
-const quiet = 10 * time.Second
-
 // survive lets p replay a log of n records and kills it when a quarter, a half
 // and three quarters of them have arrived.
 func survive(dir string, p program, path string, n int) (twice, lost int, err error) {
@@ -65,9 +61,7 @@ func survive(dir string, p program, path string, n int) (twice, lost int, err er
 	arrived, strange := 0, 0
 	parts := make(chan struct{}, timesKilled) // one for each part that has arrived
 	all := make(chan struct{})
-	var latest time.Time
-	s, err := newSink(0, func(uid []byte, at time.Time) {
-		latest = at
+	s, err := newSink(0, func(uid []byte, _ time.Time) {
 		i, ok := eventOf(uid)
 		switch {
 		case !ok || i >= n:
@@ -117,8 +111,8 @@ func survive(dir string, p program, path string, n int) (twice, lost int, err er
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := waitForRest(ctx, s, run, all, &latest); err != nil {
-		return 0, 0, err
+	if s.waitFor(ctx, run, all); ctx.Err() != nil {
+		return 0, 0, fmt.Errorf("%s: %w; it said:\n%s", p.name, ctx.Err(), run.kill())
 	}
 	if err := run.end(p); err != nil {
 		return 0, 0, err
@@ -131,28 +125,4 @@ func survive(dir string, p program, path string, n int) (twice, lost int, err er
 		return 0, 0, fmt.Errorf("%s sent %d records that are not in the log", p.name, strange)
 	}
 	return twice, n - arrived, nil
-}
-
-// waitForRest waits until all has arrived, or nothing arrives any more.
-func waitForRest(ctx context.Context, s *sink, run *process, all <-chan struct{}, latest *time.Time) error {
-	began := time.Now()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-all:
-			return nil
-		case <-run.exited:
-			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w; it said:\n%s", run.cmd.Path, ctx.Err(), run.kill())
-		case <-tick.C:
-			s.mu.Lock()
-			since := time.Since(*latest)
-			s.mu.Unlock()
-			if since > quiet && time.Since(began) > quiet {
-				return nil
-			}
-		}
-	}
 }

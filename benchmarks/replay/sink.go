@@ -62,6 +62,31 @@ func (s *sink) close() error {
 	return errors.Join(err, s.failure)
 }
 
+// quiet is how long nothing must arrive for what is missing to be lost.
+const quiet = 15 * time.Second
+
+// waitFor waits until done is closed, or the process ends, or nothing arrives
+// any more.
+func (s *sink) waitFor(ctx context.Context, run *process, done <-chan struct{}) {
+	began := time.Now()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-run.exited:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if time.Since(began) > quiet && time.Since(time.Unix(0, s.last.Load())) > quiet {
+				return
+			}
+		}
+	}
+}
+
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}

@@ -67,8 +67,8 @@ func replay(dir string, p program, path string, n int) (_ score, err error) {
 	if err != nil {
 		return score{}, err
 	}
-	if err := run.wait(ctx, s.reached); err != nil {
-		return score{}, err
+	if s.waitFor(ctx, run, s.reached); ctx.Err() != nil || s.records.Load() < int64(n) {
+		return score{}, fmt.Errorf("%s sent %d of %d records; it said:\n%s", p.name, s.records.Load(), n, run.kill())
 	}
 	if err := run.end(p); err != nil {
 		return score{}, err
