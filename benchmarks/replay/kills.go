@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/otelaudit/otelaudit/benchmarks/internal/contest"
 )
