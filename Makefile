@@ -2,7 +2,7 @@
 # make, git and, for the race detector, a C compiler. The other tools are pinned
 # in tools/go.mod and built by the go command.
 
-MODULES := . autoexport benchmarks examples tools
+MODULES := . autoexport benchmarks docs/screenshots examples tools
 BUILD := $(CURDIR)/build
 TOOL := go tool -modfile="$(CURDIR)/tools/go.mod"
 LINT := $(TOOL) golangci-lint
@@ -58,7 +58,7 @@ test: require-cc ## all tests of all modules with the race detector
 	@failed=0; for module in $(MODULES); do \
 		cd "$(CURDIR)/$$module" && \
 		$(TOOL) gotestsum --format standard-quiet --format-hide-empty-pkg \
-			--jsonfile "$(BUILD)/test/module-$$module.json" \
+			--jsonfile "$(BUILD)/test/module-$$(echo "$$module" | tr / -).json" \
 			-- -race -timeout 25m $(TESTFLAGS) ./... || failed=1; \
 	done; exit $$failed
 
@@ -88,6 +88,39 @@ bench: ## benchmarks that match BENCH, summed up over BENCHCOUNT runs by benchst
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) ./... > "$(BUILD)/bench.txt" || \
 		{ cat "$(BUILD)/bench.txt"; exit 1; }
 	@$(TOOL) benchstat "$(BUILD)/bench.txt"
+
+# Each platform's archive holds the command, the licence and the documents. Paths,
+# users, times and the order of files are fixed, so that the same commit gives the
+# same bytes everywhere. The version is the tag, which the go command writes into
+# the program.
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+DIST := $(BUILD)/dist
+VERSION = $(shell git describe --tags --always --dirty)
+COMMITTED = $(shell git log -1 --format=%ct)
+
+.PHONY: dist
+dist: ## release archives of all platforms in build/dist, byte for byte reproducible; needs GNU tar
+	@rm -rf "$(DIST)" && mkdir -p "$(DIST)"
+	@set -e; for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/} name=otelaudit_$(VERSION)_$${platform%/*}_$${platform#*/}; \
+		folder="$(BUILD)/stage/$$name"; rm -rf "$$folder"; mkdir -p "$$folder"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags="-s -w -buildid=" -o "$$folder/" ./cmd/otelaudit; \
+		cp -R LICENSE README.md FORMAT.md CHANGELOG.md packaging/systemd "$$folder/"; \
+		tar --sort=name --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r-w --mtime=@$(COMMITTED) \
+			-C "$(BUILD)/stage" -cf - "$$name" | gzip -9n > "$(DIST)/$$name.tar.gz"; \
+		echo "$$name.tar.gz"; \
+	done
+	@cd "$(DIST)" && sha256sum *.tar.gz > SHA256SUMS
+
+# The chart library of reports: the files that its makers publish on npm.
+CHARTJS := 4.6.1
+
+.PHONY: chartjs
+chartjs: ## get the chart library of reports again, and fail if it is not what is here (needs npm)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && \
+		npm pack --silent chart.js@$(CHARTJS) >/dev/null && tar -xzf chart.js-$(CHARTJS).tgz && \
+		cp package/dist/chart.umd.min.js package/LICENSE.md "$(CURDIR)/internal/report/assets/chartjs/"
+	git diff --exit-code --stat -- internal/report/assets/chartjs
 
 .PHONY: quickstart
 quickstart: ## the whole path with a real collector

@@ -3,6 +3,7 @@ package auditlog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,40 +53,50 @@ func (l *Log) Append(ctx context.Context, events ...Event) error {
 // packages of this module can make its argument: it is how the exporter hands
 // over lines that it has encoded. lines may be used again when it returns.
 func (l *Log) AppendLines(ctx context.Context, lines *jsonline.Lines) error {
-	return l.appendLines(ctx, lines, l.cadence.keep)
+	if l.cadence.lines == 1 {
+		return l.appendToDisk(ctx, lines)
+	}
+	r := l.turns.request(lines)
+	defer l.turns.free(r)
+	if err := l.outcome(r, l.writeShared(ctx, r)); err != nil || r.written == 0 {
+		return err
+	}
+	return l.cadence.keep(ctx, r.last)
 }
 
 // AppendLinesToDisk is AppendLines that returns nil when the lines are on stable
 // storage. It waits for these lines once; an append and a Sync behind it would
 // wait for the cadence, and then for what others wrote meanwhile too.
 func (l *Log) AppendLinesToDisk(ctx context.Context, lines *jsonline.Lines) error {
-	return l.appendLines(ctx, lines, l.cadence.await)
+	return l.appendToDisk(ctx, lines)
 }
 
-// appendLines appends lines and calls settle with the running number of the
-// last one.
-func (l *Log) appendLines(ctx context.Context, lines *jsonline.Lines, settle func(context.Context, int64) error) error {
-	r := l.turns.request(lines)
-	defer l.turns.free(r)
+// outcome returns what became of r; err is why it was not even tried. Without an
+// error and anything written there was nothing to append.
+func (l *Log) outcome(r *request, err error) error {
+	switch n := r.lines.Len(); {
+	case err != nil:
+		l.counts.failed.Add(int64(n))
+		return fmt.Errorf("auditlog: append to %s: waiting for other writers: %w", l.path, err)
+	case r.err == nil:
+		return nil
+	case r.written > 0:
+		l.counts.failed.Add(int64(n - r.written))
+		return &BatchError{Written: r.written, Err: r.err}
+	default:
+		l.counts.failed.Add(int64(n))
+		return fmt.Errorf("auditlog: append to %s: %w", l.path, r.err)
+	}
+}
+
+// writeShared writes the lines of r with those of others. The error is that of
+// ctx, and r was not written then.
+func (l *Log) writeShared(ctx context.Context, r *request) error {
 	w, err := l.turns.join(ctx, r)
 	if err == nil && w == yourTurn {
 		err = l.lead(ctx, r)
 	}
-	if err != nil {
-		l.counts.failed.Add(int64(lines.Len()))
-		return fmt.Errorf("auditlog: append to %s: waiting for other writers: %w", l.path, err)
-	}
-	switch {
-	case r.err != nil:
-		l.counts.failed.Add(int64(lines.Len() - r.written))
-		if r.written > 0 {
-			return &BatchError{Written: r.written, Err: r.err}
-		}
-		return fmt.Errorf("auditlog: append to %s: %w", l.path, r.err)
-	case r.written == 0:
-		return nil // there was nothing to append
-	}
-	return settle(ctx, r.last)
+	return err
 }
 
 // lead writes the lines of r, which has the turn, and of those that wait. The
@@ -109,14 +120,29 @@ func (l *Log) lead(ctx context.Context, r *request) error {
 		return nil
 	}
 	var room [8]*request
-	batch := l.turns.collect(append(room[:0], r))
-	l.write(batch)
+	l.serve(l.turns.collect(append(room[:0], r)), r)
+	return nil
+}
+
+// serve writes the lines of batch, and of those that wait for the same commit,
+// leaves the file and passes on the turn. It wakes all of batch but leader.
+func (l *Log) serve(batch []*request, leader *request) {
+	commits := slices.ContainsFunc(batch, func(r *request) bool { return r.commits })
+	if commits {
+		l.write(l.commits.board(batch))
+	} else {
+		l.write(batch)
+	}
 	l.leave()
 	l.turns.release()
-	for _, other := range batch[1:] {
-		other.wake <- served
+	if commits {
+		l.commits.wrote() // who went along is woken when it is on disk
 	}
-	return nil
+	for _, r := range batch {
+		if r != leader {
+			r.wake <- served
+		}
+	}
 }
 
 // lockLimit is how long an append waits for another process's lock, which is
@@ -132,16 +158,13 @@ func (l *Log) leadLater() {
 	close(entered)
 
 	batch := l.turns.collect(nil)
-	if err != nil {
-		for _, r := range batch {
-			r.err = err
-		}
-	} else {
-		l.write(batch)
-		l.leave()
+	if err == nil {
+		l.serve(batch, nil)
+		return
 	}
 	l.turns.release()
 	for _, r := range batch {
+		r.err = err
 		r.wake <- served
 	}
 }

@@ -22,6 +22,10 @@ func (e *DamageError) Error() string {
 // JSON. In the active file somebody may be about to write the rest of it.
 const reasonTorn = "torn line (no line feed at the end of the file)"
 
+// Torn reports whether the line is one that has no line feed yet, at the end of
+// its file: in the active file somebody may be about to write the rest of it.
+func (e *DamageError) Torn() bool { return e.Reason == reasonTorn }
+
 // explain says why line is not an event. cause is what the scanner says, nil
 // if line was too long to be looked at as a whole.
 func explain(line []byte, cause error) string {

@@ -26,8 +26,9 @@ import (
 // It looks for them among the last dedupWindow events with usage: calls end as
 // their records are emitted, and memory has to end somewhere.
 type deduper struct {
-	// replace counts merged in place of a and b.
-	replace func(a, b, merged *call)
+	// replace counts merged, which is what kept says and what only other knows,
+	// in place of them, and completes its group: it has that of kept.
+	replace func(kept, other, merged *call)
 
 	window []*call // a ring, oldest at next once it is full
 	next   int
@@ -69,6 +70,7 @@ type call struct {
 	// ids are hashes that identify the call, 0: none.
 	ids   [idKinds]uint64
 	group string // key of its group
+	tag   any    // of a Tally
 	// joined is the call that it was found to be a part of.
 	joined *call
 }
@@ -170,7 +172,7 @@ func hashAll(values ...[]byte) uint64 {
 	return max(h.Sum64(), 1)
 }
 
-func newDeduper(replace func(a, b, merged *call)) *deduper {
+func newDeduper(replace func(kept, other, merged *call)) *deduper {
 	return &deduper{replace: replace, byID: make(map[uint64][]*call), bySpan: make(map[uint64]*spanCalls)}
 }
 
@@ -259,16 +261,13 @@ func (d *deduper) join(a, b *call) {
 		merged.input, merged.output, merged.tokens = other.input, other.output, other.tokens
 		merged.unpriced = merged.tokens && !merged.priced
 	}
-	if merged.group == "" {
-		merged.group = other.group
-	}
 	for i, id := range merged.ids {
 		if id == 0 {
 			merged.ids[i] = other.ids[i]
 		}
 	}
 	a.joined, b.joined = &merged, &merged
-	d.replace(a, b, &merged)
+	d.replace(kept, other, &merged)
 }
 
 func (d *deduper) index(c *call) {
@@ -322,7 +321,7 @@ func (d *deduper) end() {
 // callPart is a part of a scan for calls.
 type callPart struct {
 	*matcher
-	key    func(dst []byte, f *fields) []byte // nil for no groups
+	key    groupKey // nil for no groups
 	calls  []*call
 	text   []byte
 	values [callKeyCount][]byte

@@ -97,6 +97,8 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 					t.Errorf("the groups do not add up to the total (-total +groups):\n%s", diff)
 				}
 			}
+			sameAsSpend(t, r, auditlog.Filter{})
+			sameAsSpend(t, r, auditlog.Filter{NoDedup: true})
 			all, err := r.Spend(t.Context(), auditlog.Filter{NoDedup: true}, auditlog.ByNothing)
 			if err != nil || all.Total.Events != int64(len(test.lines)) {
 				t.Errorf("NoDedup: got %+v, %v, want %d events", all.Total, err, len(test.lines))
@@ -146,7 +148,9 @@ func TestPairsAreFoundAcrossFilesAndWithinTheWindow(t *testing.T) {
 			}
 		}
 		files[activeName] = content.String()
-		got, err := putLog(t, files).Spend(t.Context(), auditlog.Filter{}, auditlog.ByNothing)
+		r := putLog(t, files)
+		sameAsSpend(t, r, auditlog.Filter{})
+		got, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.ByNothing)
 		if err != nil {
 			t.Fatal(err)
 		}

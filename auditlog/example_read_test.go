@@ -2,6 +2,7 @@ package auditlog_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,6 +33,45 @@ func exampleLog(ctx context.Context) (path string, remove func(), err error) {
 		return "", nil, err
 	}
 	return path, func() { _ = os.RemoveAll(dir) }, log.Close()
+}
+
+// byDay adds up what each model cost on each day.
+type byDay map[string]float64
+
+func (d byDay) key(e auditlog.Entry) string {
+	t, _ := e.Time()
+	event, _ := e.Event()
+	return t.Format(time.DateOnly) + " " + event.Model
+}
+
+func (d byDay) Add(e auditlog.Entry, u auditlog.Usage) any {
+	d[d.key(e)] += u.Cost
+	return d.key(e)
+}
+
+func (d byDay) Join(kept, other, joined auditlog.Usage) any {
+	d[kept.Tag.(string)] += joined.Cost - kept.Cost
+	d[other.Tag.(string)] -= other.Cost
+	return kept.Tag
+}
+
+func ExampleReader_Tally() {
+	ctx := context.Background()
+	path, remove, err := exampleLog(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer remove()
+	r, err := auditlog.NewReader(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	sums := byDay{}
+	total, _, err := r.Tally(ctx, auditlog.Filter{}, sums)
+	fmt.Println(sums["2026-02-13 large"], sums["2026-02-13 small"], total.Cost, err)
+	// Output: 1.5 0.25 1.75 <nil>
 }
 
 func ExampleReader_Query() {
@@ -152,4 +192,48 @@ func ExampleReader_Verify() {
 	// Output:
 	// audit.jsonl line 2 at byte 16: not a JSON object
 	// 1 file, 2 events
+}
+
+func ExampleReader_Follow() {
+	ctx := context.Background()
+	path, remove, err := exampleLog(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer remove()
+
+	log, err := auditlog.Open(path, auditlog.WithSessionID("s-2"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	following := auditlog.Following{Last: 1}
+	for entry, err := range log.Follow(ctx, following) {
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		event, err := entry.Event()
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		fmt.Println(event.SessionID, event.Name, event.Model)
+		if event.SessionID == "s-2" {
+			break // or go on until ctx ends
+		}
+		// Somebody appends, and rotates the log.
+		err = errors.Join(log.Rotate(ctx), log.Append(ctx, auditlog.Event{Name: auditlog.EventNav, Model: "small"}))
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+	}
+	if err := log.Close(); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// s-1 nav large
+	// s-2 nav small
 }

@@ -28,19 +28,36 @@ type File struct {
 	// size is the active file's size when the snapshot was taken. Lines that
 	// begin behind it do not belong to the snapshot.
 	size int64
+	// complete tells that active was the active file of the snapshot before
+	// this one and is not any more.
+	complete bool
 }
 
 // Path returns the path that the file had when the snapshot was taken.
 func (f *File) Path() string { return f.path }
 
 // Active reports whether f is the active file, to which lines are appended.
-func (f *File) Active() bool { return f.active != nil }
+func (f *File) Active() bool { return f.active != nil && !f.complete }
+
+// isOpen reports whether f is read through a descriptor. That of a file that
+// was rotated is closed when the snapshot that holds it is left behind; then it
+// is an archive like any other.
+func (f *File) isOpen() bool {
+	if f.active == nil {
+		return false
+	}
+	if !f.complete || f.other == "" {
+		return true
+	}
+	_, err := f.active.Stat()
+	return !errors.Is(err, os.ErrClosed)
+}
 
 // Content returns the uncompressed content, from the beginning. Of the active
 // file it is what was there when the snapshot was taken; the last line of it
 // may be incomplete. A defect of a compressed archive is an error of Read.
 func (f *File) Content() (io.ReadCloser, error) {
-	if f.active != nil {
+	if f.isOpen() {
 		return io.NopCloser(io.NewSectionReader(f.active, 0, f.size)), nil
 	}
 	c, err := f.openArchive()
@@ -87,7 +104,7 @@ func (r *ioReader) Read(p []byte) (int, error) {
 
 // open returns the content from offset on.
 func (f *File) open(offset int64) (*content, error) {
-	if f.active != nil {
+	if f.isOpen() {
 		// Not bounded by size: the last line may go on behind it.
 		return contentAt(f.path, f.active, offset), nil
 	}

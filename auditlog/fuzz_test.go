@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 )
@@ -104,7 +105,7 @@ func FuzzReader(f *testing.F) {
 // checkReads runs every read of the log.
 func checkReads(t *testing.T, r *auditlog.Reader, events int64) {
 	t.Helper()
-	for by := auditlog.ByNothing; by <= auditlog.ByDay; by++ {
+	for by := auditlog.ByNothing; by <= auditlog.ByMonth; by++ {
 		spend, err := r.Spend(t.Context(), auditlog.Filter{}, by)
 		if err != nil || spend.Total.Events != events {
 			t.Errorf("Spend: got %d events, %v, want %d", spend.Total.Events, err, events)
@@ -119,6 +120,13 @@ func checkReads(t *testing.T, r *auditlog.Reader, events int64) {
 		if by != auditlog.ByNothing && grouped != events {
 			t.Errorf("Spend by %d: got %d events in groups, want %d", by, grouped, events)
 		}
+	}
+	spend, err := r.Spend(t.Context(), auditlog.Filter{TimeZone: time.FixedZone("", 14*3600)}, auditlog.ByMonth, auditlog.ByModel)
+	if err != nil {
+		t.Errorf("Spend by month and model: %v", err)
+	}
+	if _, err := json.Marshal(spend); err != nil {
+		t.Errorf("Spend by month and model as JSON: %v", err)
 	}
 	if last, err := r.LastEvents(t.Context(), 3, ""); err != nil || int64(len(last)) != min(events, 3) {
 		t.Errorf("LastEvents: got %d, %v", len(last), err)

@@ -20,9 +20,13 @@ func (r *Reader) LastEvents(ctx context.Context, n int, event string) (_ []Entry
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	return snapshot.last(ctx, n, newMatcher(Filter{Event: event}))
+}
+
+// last returns the last n events that match, oldest first.
+func (s *Snapshot) last(ctx context.Context, n int, m *matcher) (_ []Entry, err error) {
 	var newestFirst []Entry
-	m := newMatcher(Filter{Event: event})
-	for _, f := range slices.Backward(snapshot.Files()) {
+	for _, f := range slices.Backward(s.files) {
 		if len(newestFirst) >= n {
 			break
 		}

@@ -28,7 +28,8 @@ type Log struct {
 	log  *slog.Logger
 	fs   vfs.FS
 
-	turns turns
+	commits commits
+	turns   turns
 	// The fields of writer belong to the goroutine that has the turn.
 	writer
 

@@ -23,6 +23,9 @@ type Filter struct {
 	// NoDedup makes Spend count every event, also where two of them tell of one
 	// call of a model: see [Reader.Spend]. Other reads never leave events out.
 	NoDedup bool
+	// TimeZone is that of the hours, days, weeks and months by which Spend
+	// groups; nil means UTC. No other read looks at it.
+	TimeZone *time.Location
 	// OnDamage is called for each damaged line, in order, from the goroutine
 	// that reads. nil means that damage is logged as warnings, by the logger of
 	// WithLogger.
@@ -69,18 +72,30 @@ func gather[P partial](ctx context.Context, r *Reader, m *matcher, newPart func(
 func gatherFrom[P partial](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
 	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
 ) error {
-	onDamage := m.OnDamage
-	if onDamage == nil {
-		onDamage = damageLogger{r.cfg.logger}.report
-	}
+	_, err := gatherLines(ctx, r, snapshot, m, newPart, deliver)
+	return err
+}
+
+// gatherLines is gatherFrom and returns the number of lines in the last file.
+func gatherLines[P partial](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
+	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
+) (int64, error) {
+	onDamage := r.onDamage(m.Filter)
 	sections := snapshot.sections(r.sectionSize)
 	for i := range sections {
 		sections[i].skip = m.excludes
 	}
-	_, err := scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
+	return scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
 		return deliver(p, onDamage, linesBefore)
 	})
-	return err
+}
+
+// onDamage returns what to call for damage.
+func (r *Reader) onDamage(filter Filter) func(*DamageError) {
+	if filter.OnDamage != nil {
+		return filter.OnDamage
+	}
+	return damageLogger{r.cfg.logger}.report
 }
 
 const (
@@ -105,9 +120,12 @@ type placedDamage struct {
 }
 
 func (p *matches) event(s *fileScan) {
-	if !p.matches(&s.fields) {
-		return
+	if p.matches(&s.fields) {
+		p.add(s)
 	}
+}
+
+func (p *matches) add(s *fileScan) {
 	p.raw = append(p.raw, s.Raw...)
 	p.ends = append(p.ends, len(p.raw))
 	p.entries = append(p.entries, s.Entry)

@@ -46,6 +46,9 @@ func newReader(path string, cfg readerConfig) *Reader {
 	}
 }
 
+// Path returns the absolute path of the active file.
+func (r *Reader) Path() string { return r.path }
+
 // Entry is one event as it stands in a file.
 type Entry struct {
 	// File is the path of the file, of an archive perhaps.

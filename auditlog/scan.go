@@ -75,7 +75,7 @@ func (f *File) openScan(from Cursor, onDamage func(*DamageError)) (*fileScan, er
 		onDamage = f.logger.report
 	}
 	s := newFileScan(c, from, onDamage)
-	if f.active != nil {
+	if c.file == nil {
 		s.limit = f.size
 	}
 	return s, nil

@@ -99,7 +99,7 @@ func observe(t *testing.T, r *Reader, filter Filter) (all []string) {
 	for e, err := range r.Query(t.Context(), filter) {
 		note(fmt.Sprintf("%s:%d:%d:%v %s", e.File, e.Line, e.Offset, e.Terminated, e.Raw), err)
 	}
-	for by := ByNothing; by <= ByDay; by++ {
+	for by := ByNothing; by <= ByMonth; by++ {
 		spend, err := r.Spend(t.Context(), filter, by)
 		note(spend, err)
 	}

@@ -277,3 +277,31 @@ func TestSettleEnds(t *testing.T) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 }
+
+// TestARotationThatIsUndoneChangesNothing looks while the active file has its
+// archive's name, and lists when it has its own again.
+func TestARotationThatIsUndoneChangesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	if err := os.WriteFile(path, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newReader(path, newReaderConfig(nil))
+	s, err := r.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := r.openActive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := s.succeed(Cursor{Offset: 3, Line: 1}, nil, again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.active != s.active || next.Change() != Unchanged || next.From().Offset != 3 || len(next.Files()) != 1 {
+		t.Errorf("got %v from %v, want the same file, unchanged", next.Change(), next.From())
+	}
+	if err := errors.Join(again.Close(), next.Close()); err != nil {
+		t.Error(err)
+	}
+}

@@ -15,10 +15,19 @@ import (
 // Snapshot is the list of a log's files at one moment. Writers and rotations
 // go on beside it without changing what is read through it: no event is
 // missing and none is there twice. Close it after use. It is safe for
-// concurrent use.
+// concurrent use, [Snapshot.Next] and [Snapshot.Remember] excepted.
 type Snapshot struct {
+	reader *Reader
 	files  []*File
 	active *os.File // nil without an active file
+
+	// What Next goes by.
+	known    []archiveID // of the archives that are older than active
+	unlisted bool        // known is empty because nobody asked for archives
+	trail    trail       // of active
+	left     *os.File    // was active in the snapshot before this one
+	from     Cursor
+	change   Change
 }
 
 // Files returns the files in the order in which they were written: archives,
@@ -28,10 +37,13 @@ func (s *Snapshot) Files() []*File { return s.files }
 // Close releases the active file; nothing can be read through s after it.
 // Further calls do nothing.
 func (s *Snapshot) Close() error {
-	if s.active == nil {
-		return nil
+	var errs []error
+	for _, f := range []*os.File{s.active, s.left} {
+		if err := closeFile(f); err != nil && !errors.Is(err, os.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
-	if err := s.active.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("auditlog: %w", err)
 	}
 	return nil
@@ -50,19 +62,22 @@ func (r *Reader) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-func (r *Reader) snapshot(ctx context.Context) (*Snapshot, error) {
+func (r *Reader) snapshot(ctx context.Context) (_ *Snapshot, err error) {
+	var archives []archive
+	var active *os.File
 	if r.cfg.activeOnly {
-		active, err := openRegular(r.path)
-		if err != nil {
-			return nil, err
-		}
-		return r.newSnapshot(nil, active)
+		active, err = openRegular(r.path)
+	} else {
+		archives, active, err = settle(ctx, r)
 	}
-	archives, active, err := settle(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return r.newSnapshot(archives, active)
+	s, err := r.newSnapshot(archives, active)
+	if err != nil {
+		return nil, errors.Join(err, closeFile(active))
+	}
+	return s, nil
 }
 
 // folder is what settle looks at: a [Reader], and in tests one beside which
@@ -172,25 +187,40 @@ func closeFile(f *os.File) error {
 	return f.Close()
 }
 
+// newSnapshot returns a snapshot that closes active.
 func (r *Reader) newSnapshot(archives []archive, active *os.File) (*Snapshot, error) {
-	s := &Snapshot{active: active, files: make([]*File, 0, len(archives)+1)}
-	logger := damageLogger{r.cfg.logger}
+	s := &Snapshot{reader: r, active: active, unlisted: r.cfg.activeOnly, files: make([]*File, 0, len(archives)+1)}
 	for _, a := range archives {
-		plain := filepath.Join(r.dir, a.id.plainName(r.stem))
-		f := &File{path: plain, other: plain + ".gz", id: a.id, logger: logger}
-		if !a.plain {
-			f.path, f.other = f.other, f.path
+		s.files = append(s.files, r.archiveFile(a))
+		s.known = append(s.known, a.id)
+	}
+	if active != nil {
+		f, err := r.activeFile(active)
+		if err != nil {
+			return nil, err
 		}
 		s.files = append(s.files, f)
 	}
-	if active != nil {
-		info, err := active.Stat()
-		if err != nil {
-			return nil, errors.Join(err, active.Close())
-		}
-		s.files = append(s.files, &File{path: r.path, logger: logger, active: active, size: info.Size()})
-	}
 	return s, nil
+}
+
+// archiveFile returns the File of a.
+func (r *Reader) archiveFile(a archive) *File {
+	plain := filepath.Join(r.dir, a.id.plainName(r.stem))
+	f := &File{path: plain, other: plain + ".gz", id: a.id, logger: damageLogger{r.cfg.logger}}
+	if !a.plain {
+		f.path, f.other = f.other, f.path
+	}
+	return f
+}
+
+// activeFile returns the File of the open active file, as long as it is now.
+func (r *Reader) activeFile(active *os.File) (*File, error) {
+	info, err := active.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &File{path: r.path, logger: damageLogger{r.cfg.logger}, active: active, size: info.Size()}, nil
 }
 
 // archive is an archive in the log's folder.
@@ -226,13 +256,23 @@ func (r *Reader) listArchives() ([]archive, error) {
 	var list []archive
 	for _, e := range entries {
 		id, compressed, ok := parseArchive(r.stem, e.Name())
-		if !ok || !e.Type().IsRegular() && e.Type()&fs.ModeSymlink == 0 {
+		if !ok || !e.Type().IsRegular() && !r.isLinkToFile(e) {
 			continue
 		}
 		list = append(list, archive{id, !compressed})
 	}
 	slices.SortFunc(list, archive.compare)
 	return slices.CompactFunc(list, func(a, b archive) bool { return a.id == b.id }), nil
+}
+
+// isLinkToFile reports whether e is a link that may lead to an archive. One that
+// leads nowhere does: an archive is missing then, which is no reason to be silent.
+func (r *Reader) isLinkToFile(e fs.DirEntry) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(r.dir, e.Name()))
+	return err != nil || info.Mode().IsRegular()
 }
 
 // sameArchives ignores the forms: compression does not move events.

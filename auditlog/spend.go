@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -26,33 +23,24 @@ type Totals struct {
 
 // Group is one line of a [Spend].
 type Group struct {
-	// Key is the event, model or session, or the beginning of the hour
-	// (2026-02-13T14:00:00Z) or of the day (2026-02-13). Empty: the events have
-	// none.
+	// Key is the event, model or session; of an hour its beginning, with the
+	// offset of the time zone (2026-02-13T14:00:00Z); of a day and of a week its
+	// first day (2026-02-13); or the month (2026-02). Empty: the events have none.
 	Key string `json:"key"`
 	Totals
+	// Start is when an hour, day, week or month began; zero for other groups.
+	Start time.Time `json:"start,omitzero"`
+	// Groups divide this one, as asked for by the next GroupBy; nil without one.
+	Groups []Group `json:"groups,omitempty"`
 }
 
 // Spend is what [Reader.Spend] returns.
 type Spend struct {
 	Total Totals `json:"total"`
-	// Groups are in order of time for hours and days, else the most expensive
-	// first; never nil.
+	// Groups are in order of time for hours, days, weeks and months, else the
+	// most expensive first; never nil.
 	Groups []Group `json:"groups"`
 }
-
-// GroupBy says what the groups of a [Spend] have in common.
-type GroupBy int
-
-// The ways to group. Hours and days are those of UTC.
-const (
-	ByNothing GroupBy = iota // no groups
-	ByEvent
-	ByModel
-	BySession
-	ByHour
-	ByDay
-)
 
 // Spend sums the cost and tokens of the events that match filter. Cost is a
 // JSON number in the line: 1 and 1.0 are the same, the string "1" is no cost.
@@ -65,16 +53,20 @@ const (
 // response. What counts is the one with a cost, else the log record. Pairs are
 // looked for among the last 4,096 events with usage that match the filter, whose
 // NoDedup turns that off. [Reader.HourlySpend] counts every event.
-func (r *Reader) Spend(ctx context.Context, filter Filter, by GroupBy) (spend Spend, err error) {
-	if by < ByNothing || by > ByDay {
-		return Spend{}, fmt.Errorf("auditlog: group spend by %d: no such GroupBy", by)
+//
+// The sums are in groups by the first of by, and each of these in groups by the
+// next one. Hours, days, weeks and months are those of the filter's TimeZone.
+func (r *Reader) Spend(ctx context.Context, filter Filter, by ...GroupBy) (spend Spend, err error) {
+	by, err = groupings(by)
+	if err != nil {
+		return Spend{}, err
 	}
 	snapshot, err := r.Snapshot(ctx)
 	if err != nil {
 		return Spend{}, err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	s := spender{by: by, groups: make(map[string]*sum)}
+	s := spender{by: by, zone: cmp.Or(filter.TimeZone, time.UTC), groups: make(map[string]*sum)}
 	m := newMatcher(filter)
 	if err := s.scan(ctx, r, snapshot, m); err != nil {
 		return Spend{}, err
@@ -84,35 +76,22 @@ func (r *Reader) Spend(ctx context.Context, filter Filter, by GroupBy) (spend Sp
 			return Spend{}, err
 		}
 	}
-	spend = Spend{Total: s.total.totals(), Groups: make([]Group, 0, len(s.groups))}
-	for key, group := range s.groups {
-		if group.events > 0 {
-			spend.Groups = append(spend.Groups, Group{Key: key, Totals: group.totals()})
-		}
-	}
-	slices.SortFunc(spend.Groups, func(a, b Group) int {
-		if by != ByHour && by != ByDay {
-			if c := cmp.Compare(b.Cost, a.Cost); c != 0 {
-				return c
-			}
-		}
-		return strings.Compare(a.Key, b.Key)
-	})
-	return spend, nil
+	return Spend{Total: s.total.totals(), Groups: s.tree()}, nil
 }
 
 // spender adds up a Spend.
 type spender struct {
-	by     GroupBy
+	by     []GroupBy
+	zone   *time.Location
 	total  sum
-	groups map[string]*sum
+	groups map[string]*sum // by groupKey
 	// doubled tells that there are events which may tell of a call that
 	// another one tells of too. Most logs have none, and need no second scan.
 	doubled bool
 }
 
 func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
-	newPart := func() *spendPart { return &spendPart{matcher: m, key: s.by.key()} }
+	newPart := func() *spendPart { return &spendPart{matcher: m, key: newGroupKey(s.by, s.zone)} }
 	return gatherFrom(ctx, r, snapshot, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
 		s.doubled = s.doubled || p.doubled
@@ -130,19 +109,24 @@ func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *ma
 
 // dedup takes one of each two events that tell of one call out of the sums.
 func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
-	d := newDeduper(func(a, b, merged *call) {
-		for _, c := range []*call{a, b} {
+	d := newDeduper(func(kept, other, merged *call) {
+		for _, c := range []*call{kept, other} {
 			s.total.remove(c.amounts)
 			if group := s.groups[c.group]; group != nil {
 				group.remove(c.amounts)
 			}
 		}
 		s.total.add(merged.amounts)
-		if group := s.groups[merged.group]; group != nil {
-			group.add(merged.amounts)
+		if len(s.by) == 0 {
+			return
 		}
+		merged.group = fillGroupKey(merged.group, other.group, len(s.by))
+		if s.groups[merged.group] == nil {
+			s.groups[merged.group] = new(sum)
+		}
+		s.groups[merged.group].add(merged.amounts)
 	})
-	newPart := func() *callPart { return &callPart{matcher: m, key: s.by.key()} }
+	newPart := func() *callPart { return &callPart{matcher: m, key: newGroupKey(s.by, s.zone)} }
 	err := gatherFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
 		for _, c := range p.calls {
 			d.add(c)
@@ -157,7 +141,7 @@ func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *m
 type spendPart struct {
 	damageList
 	*matcher
-	key     func(dst []byte, f *fields) []byte // nil for no groups
+	key     groupKey // nil for no groups
 	total   sum
 	groups  map[string]*sum
 	doubled bool
@@ -184,47 +168,6 @@ func (p *spendPart) event(s *fileScan) {
 		p.groups[string(p.text)] = group
 	}
 	group.add(a)
-}
-
-// key returns what appends an event's group, nil for no groups.
-func (by GroupBy) key() func(dst []byte, f *fields) []byte {
-	switch by {
-	case ByEvent:
-		return func(dst []byte, f *fields) []byte { return appendText(dst, f[fieldEvent]) }
-	case ByModel:
-		return func(dst []byte, f *fields) []byte { return appendText(dst, f[fieldModel]) }
-	case BySession:
-		return func(dst []byte, f *fields) []byte { return appendText(dst, f[fieldSession]) }
-	case ByHour:
-		return timeKey(time.Hour, "2006-01-02T15:00:00Z")
-	case ByDay:
-		return timeKey(24*time.Hour, time.DateOnly)
-	}
-	return nil
-}
-
-func appendText(dst, value []byte) []byte {
-	if jsonline.KindOf(value) != jsonline.String {
-		return dst
-	}
-	return jsonline.AppendUnquoted(dst, value)
-}
-
-// timeKey formats a time once for all events of its period: neighbours in a
-// log are neighbours in time.
-func timeKey(period time.Duration, layout string) func(dst []byte, f *fields) []byte {
-	var start time.Time
-	var text []byte
-	return func(dst []byte, f *fields) []byte {
-		t, ok := jsonline.ParseTime(f[fieldTime])
-		if !ok {
-			return dst
-		}
-		if t = t.Truncate(period); text == nil || !t.Equal(start) {
-			start, text = t, t.AppendFormat(text[:0], layout)
-		}
-		return append(dst, text...)
-	}
 }
 
 // amounts are what sums need of an event.

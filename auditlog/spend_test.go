@@ -3,6 +3,7 @@ package auditlog_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"strings"
@@ -38,22 +39,37 @@ func TestSpendSumsCostsAndCountsUnpricedCalls(t *testing.T) {
 	none := auditlog.Totals{Events: 4, Unpriced: 1, OutputTokens: 7}
 	m1 := auditlog.Totals{Events: 2, Cost: 2, InputTokens: 10, OutputTokens: 1}
 	m2 := auditlog.Totals{Events: 4, Unpriced: 2, Cost: 0.5, InputTokens: 5}
+	group := func(key string, totals auditlog.Totals) auditlog.Group {
+		return auditlog.Group{Key: key, Totals: totals}
+	}
+	period := func(key, start string, totals auditlog.Totals) auditlog.Group {
+		at, err := time.Parse(time.RFC3339, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return auditlog.Group{Key: key, Totals: totals, Start: at}
+	}
+	friday := auditlog.Totals{Events: 3, Cost: 2, InputTokens: 10, OutputTokens: 1}
+	saturday := auditlog.Totals{Events: 3, Unpriced: 2, Cost: 0.5, InputTokens: 5}
+	both := auditlog.Totals{Events: 6, Unpriced: 2, Cost: 2.5, InputTokens: 15, OutputTokens: 1}
 	for by, want := range map[auditlog.GroupBy][]auditlog.Group{
 		auditlog.ByNothing: {},
-		auditlog.ByModel:   {{"m1", m1}, {"m2", m2}, {"", none}},
-		auditlog.BySession: {{"s1", m1}, {"s2", m2}, {"", none}},
+		auditlog.ByModel:   {group("m1", m1), group("m2", m2), group("", none)},
+		auditlog.BySession: {group("s1", m1), group("s2", m2), group("", none)},
 		auditlog.ByEvent: {
-			{"nav", auditlog.Totals{Events: 6, Unpriced: 3, Cost: 2.5, InputTokens: 15, OutputTokens: 8}},
-			{"", auditlog.Totals{Events: 1}}, {"brief", auditlog.Totals{Events: 1}}, {"skip", auditlog.Totals{Events: 2}},
+			group("nav", auditlog.Totals{Events: 6, Unpriced: 3, Cost: 2.5, InputTokens: 15, OutputTokens: 8}),
+			group("", auditlog.Totals{Events: 1}), group("brief", auditlog.Totals{Events: 1}), group("skip", auditlog.Totals{Events: 2}),
 		},
 		auditlog.ByHour: {
-			{"", none}, {"2026-02-13T14:00:00Z", m1}, {"2026-02-13T15:00:00Z", auditlog.Totals{Events: 1}},
-			{"2026-02-14T00:00:00Z", auditlog.Totals{Events: 3, Unpriced: 2, Cost: 0.5, InputTokens: 5}},
+			group("", none), period("2026-02-13T14:00:00Z", "2026-02-13T14:00:00Z", m1),
+			period("2026-02-13T15:00:00Z", "2026-02-13T15:00:00Z", auditlog.Totals{Events: 1}),
+			period("2026-02-14T00:00:00Z", "2026-02-14T00:00:00Z", saturday),
 		},
 		auditlog.ByDay: {
-			{"", none}, {"2026-02-13", auditlog.Totals{Events: 3, Cost: 2, InputTokens: 10, OutputTokens: 1}},
-			{"2026-02-14", auditlog.Totals{Events: 3, Unpriced: 2, Cost: 0.5, InputTokens: 5}},
+			group("", none), period("2026-02-13", "2026-02-13T00:00:00Z", friday), period("2026-02-14", "2026-02-14T00:00:00Z", saturday),
 		},
+		auditlog.ByWeek:  {group("", none), period("2026-02-09", "2026-02-09T00:00:00Z", both)},
+		auditlog.ByMonth: {group("", none), period("2026-02", "2026-02-01T00:00:00Z", both)},
 	} {
 		got, err := r.Spend(t.Context(), auditlog.Filter{}, by)
 		if err != nil {
@@ -63,13 +79,94 @@ func TestSpendSumsCostsAndCountsUnpricedCalls(t *testing.T) {
 			t.Errorf("by %d: -want +got:\n%s", by, diff)
 		}
 	}
-	if _, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.ByDay+1); err == nil {
-		t.Error("an unknown GroupBy is no error")
+	for _, by := range []auditlog.GroupBy{-1, auditlog.ByMonth + 1} {
+		if _, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.ByModel, by); err == nil {
+			t.Errorf("%d is no error", by)
+		}
+	}
+}
+
+func TestGroupsAreDividedIntoGroups(t *testing.T) {
+	spend, err := spendLog(t).Spend(t.Context(), auditlog.Filter{}, auditlog.ByDay, auditlog.ByModel, auditlog.ByEvent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	var walk func(indent string, groups []auditlog.Group)
+	walk = func(indent string, groups []auditlog.Group) {
+		for _, g := range groups {
+			got = append(got, fmt.Sprintf("%s%s %d %v %d %d", indent, g.Key, g.Events, g.Cost, g.InputTokens, g.OutputTokens))
+			walk(indent+" ", g.Groups)
+		}
+	}
+	walk("", spend.Groups)
+	want := []string{
+		" 4 0 0 7", "  4 0 0 7", "   1 0 0 0", "  nav 1 0 0 7", "  skip 2 0 0 0",
+		"2026-02-13 3 2 10 1", " m1 2 2 10 1", "  nav 2 2 10 1", " m2 1 0 0 0", "  brief 1 0 0 0",
+		"2026-02-14 3 0.5 5 0", " m2 3 0.5 5 0", "  nav 3 0.5 5 0",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("groups (-want +got):\n%s", diff)
+	}
+}
+
+// In a zone, an event belongs to the day on the clock there, and the hour that
+// a clock shows twice is two.
+func TestHoursAndDaysAreThoseOfTheTimeZone(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := putLog(t, map[string]string{activeName: `{"ts":"2026-10-25T01:10:00Z","cost":4}
+{"ts":"2026-10-25T00:10:00Z","cost":2}
+{"ts":"2026-10-24T22:10:00Z","cost":1}
+{"ts":"2026-10-24T21:59:59.999Z","cost":0.5}
+{"ts":"2026-10-31T23:00:00Z","cost":8}
+`})
+	for by, want := range map[auditlog.GroupBy]string{
+		auditlog.ByHour: "2026-10-24T23:00:00+02:00 0.5, 2026-10-25T00:00:00+02:00 1, 2026-10-25T02:00:00+02:00 2, " +
+			"2026-10-25T02:00:00+01:00 4, 2026-11-01T00:00:00+01:00 8, ",
+		auditlog.ByDay:   "2026-10-24 0.5, 2026-10-25 7, 2026-11-01 8, ",
+		auditlog.ByWeek:  "2026-10-19 7.5, 2026-10-26 8, ",
+		auditlog.ByMonth: "2026-10 7.5, 2026-11 8, ",
+	} {
+		spend, err := r.Spend(t.Context(), auditlog.Filter{TimeZone: berlin}, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got strings.Builder
+		for _, g := range spend.Groups {
+			fmt.Fprintf(&got, "%s %v, ", g.Key, g.Cost)
+			if g.Start.IsZero() || g.Start.Location() != berlin {
+				t.Errorf("by %d: %s has the start %v", by, g.Key, g.Start)
+			}
+		}
+		if got.String() != want {
+			t.Errorf("by %d: got %s want %s", by, &got, want)
+		}
+	}
+}
+
+// What is said twice may say only together to which group it belongs.
+func TestACallThatIsToldTwiceBelongsToOneOfTheInnerGroups(t *testing.T) {
+	r := putLog(t, map[string]string{activeName: `{"session_id":"s1","event":"llm","cost":1,"input_t":7,"gen_ai.response.id":"r"}
+{"event":"chat","model":"m","input_t":7,"gen_ai.response.id":"r","otelaudit.span.name":"chat m"}
+`})
+	spend, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.BySession, auditlog.ByModel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	totals := auditlog.Totals{Events: 1, Cost: 1, InputTokens: 7}
+	want := auditlog.Spend{Total: totals, Groups: []auditlog.Group{
+		{Key: "s1", Totals: totals, Groups: []auditlog.Group{{Key: "m", Totals: totals}}},
+	}}
+	if diff := cmp.Diff(want, spend); diff != "" {
+		t.Errorf("spend (-want +got):\n%s", diff)
 	}
 }
 
 func TestSpendIsTheJSONOfTheCommand(t *testing.T) {
-	spend, err := spendLog(t).Spend(t.Context(), auditlog.Filter{Model: "m1"}, auditlog.ByDay)
+	spend, err := spendLog(t).Spend(t.Context(), auditlog.Filter{Model: "m1"}, auditlog.ByModel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +175,7 @@ func TestSpendIsTheJSONOfTheCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"total":{"events":2,"unpriced":0,"cost":2,"input_t":10,"output_t":1},` +
-		`"groups":[{"key":"2026-02-13","events":2,"unpriced":0,"cost":2,"input_t":10,"output_t":1}]}`
+		`"groups":[{"key":"m1","events":2,"unpriced":0,"cost":2,"input_t":10,"output_t":1}]}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -24,13 +24,16 @@ type turns struct {
 // written by who has it.
 type request struct {
 	lines *jsonline.Lines // nil to get the turn in any case
-	since time.Time       // when it began to wait
+	since time.Time       // when it began to wait, first for a commit
 	wake  chan wakeup     // with room for one
 
 	// The outcome, set before it is woken.
 	written int   // how many of lines are in the file
 	last    int64 // the running number of the last of them
 	err     error
+
+	commits bool // it has the turn of commits, and takes along those that wait for it
+	leaves  bool // its context ended while it was being written for a commit
 }
 
 type wakeup int
@@ -45,7 +48,7 @@ func (t *turns) request(lines *jsonline.Lines) *request {
 	if !ok {
 		r = &request{wake: make(chan wakeup, 1)}
 	}
-	r.lines, r.written, r.last, r.err = lines, 0, 0, nil
+	*r = request{lines: lines, wake: r.wake}
 	return r
 }
 
@@ -63,7 +66,9 @@ func (t *turns) join(ctx context.Context, r *request) (wakeup, error) {
 		t.mu.Unlock()
 		return yourTurn, nil
 	}
-	r.since = time.Now()
+	if r.since.IsZero() {
+		r.since = time.Now()
+	}
 	t.waiting = append(t.waiting, r)
 	t.mu.Unlock()
 	return t.await(ctx, r)
@@ -109,7 +114,9 @@ func (t *turns) take(ctx context.Context) error {
 func (t *turns) again(r *request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r.since = time.Now()
+	if r.since.IsZero() {
+		r.since = time.Now()
+	}
 	t.waiting = append(t.waiting, nil)
 	copy(t.waiting[1:], t.waiting)
 	t.waiting[0] = r
@@ -124,6 +131,11 @@ const maxShared = 1 << 20
 func (t *turns) collect(batch []*request) []*request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.next(batch)
+}
+
+// next is collect for who has mu.
+func (t *turns) next(batch []*request) []*request {
 	size, n := 0, 0
 	for n < len(t.waiting) && t.waiting[n].lines != nil && size < maxShared {
 		size += t.waiting[n].lines.Size()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -24,7 +23,7 @@ func (a *app) accuracy() *cobra.Command {
 	since := a.sinceFlag(cmd)
 	format := formatFlag(cmd, "table", "json")
 	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
-		accuracy, err := r.AccuracyMetrics(ctx, since.time)
+		accuracy, err := r.AccuracyMetrics(ctx, since.time())
 		if err != nil {
 			return err
 		}
@@ -36,5 +35,3 @@ func (a *app) accuracy() *cobra.Command {
 		return a.print(t)
 	})
 }
-
-func decimals(f float64, n int) string { return strconv.FormatFloat(f, 'f', n, 64) }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,15 +20,21 @@ type streams struct {
 // app is one run of the command: what its verbs share.
 type app struct {
 	streams
-	out     *output // buffered; run flushes it
-	now     time.Time
-	path    string // --path
-	started bool   // flags and arguments are parsed and a verb has begun
+	clock
+	out     *output      // buffered; run flushes it
+	path    string       // --path
+	started bool         // flags and arguments are parsed and a verb has begun
+	logger  *slog.Logger // of verbs that read
 }
 
 // run runs the command and returns its exit code.
 func run(ctx context.Context, args []string, std streams) int {
-	a := &app{streams: std, out: newOutput(std.out), now: time.Now()}
+	return runAt(ctx, time.Now(), args, std)
+}
+
+// runAt is run at a time.
+func runAt(ctx context.Context, now time.Time, args []string, std streams) int {
+	a := &app{streams: std, out: newOutput(std.out), clock: clock{now, zone{time.Local, "local"}}}
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -68,9 +74,15 @@ in which session, with which model, and what it cost.
 The log is --path, else $OTELAUDIT_PATH, else ~/.scout/audit.jsonl. Its archives,
 audit_YYYYMMDD_HHMMSS.jsonl.gz, stand beside it and are read with it.
 
-Results go to stdout, everything else to stderr. Exit codes: 0 done; 1 it ran and
-something is wrong (damage found, events refused); 2 wrong usage, or it could not
-run to its end.`
+Results go to stdout, everything else to stderr. There are no colours, and progress bars
+only on a terminal. The exit code is
+
+    0   done
+    1   it ran, and something is wrong: damage found, events refused or rejected
+    2   wrong usage, or it could not run to its end
+
+Environment: $OTELAUDIT_PATH, $OTELAUDIT_SESSION_ID (of appended events), $COLUMNS (width
+of tables, else the terminal's), $TZ (the local time zone), $OTEL_EXPORTER_OTLP_* (replay).`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -80,7 +92,7 @@ func (a *app) root() *cobra.Command {
 		Example: `  otelaudit query --since 24h --event budget
   otelaudit spend --by model
   otelaudit replay --endpoint http://localhost:4318`,
-		Version:       version(),
+		Version:       thisBuild().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -88,7 +100,9 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.PersistentFlags().StringVar(&a.path, "path", "", "active `FILE` of the log (default $"+pathVariable+", else ~/.scout/audit.jsonl)")
-	root.AddCommand(a.query(), a.tail(), a.spend(), a.accuracy(), a.gates(), a.verify(), a.append(), a.rotate(), a.replay())
+	root.PersistentFlags().Var(&a.zone, "timezone", "time zone of days, hours and times that are asked for and shown: a name such as Europe/Berlin, UTC or local")
+	completeWords(root, "timezone", "local", "UTC")
+	root.AddCommand(a.query(), a.tail(), a.spend(), a.burn(), a.accuracy(), a.gates(), a.verify(), a.append(), a.rotate(), a.replay(), a.report(), a.version())
 	for _, verb := range root.Commands() {
 		verb.DisableFlagsInUseLine = true
 		runE := verb.RunE
@@ -98,11 +112,4 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	return root
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

@@ -41,7 +41,7 @@ further, append ends with 2 and says which line was the last one that is in it.`
   otelaudit append --json '{"event":"deep","cost":0.02,"files":["a.go"]}'
   jq -c '{event: .type, cost: .usd}' other.jsonl | otelaudit append -`,
 	}
-	events := newEventFlags(cmd, a.now)
+	events := newEventFlags(cmd, &a.clock)
 	events.addJSON()
 	session := cmd.Flags().String("session", "", "`ID` of the event's session; with -, of the events that name none (default $"+sessionVariable+", else new)")
 	cmd.Args = func(_ *cobra.Command, args []string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +43,17 @@ type lineAppender struct {
 	rest    []byte // the beginning of the next one
 	batch   []auditlog.Event
 	origins []origin // of batch
+	// refusals wait for those of the batch, so that all are told of in the
+	// order of the lines.
+	refusals []refusal
 
 	appended, refused int64
+}
+
+// refusal is a line that is no event, and why.
+type refusal struct {
+	origin
+	reason string
 }
 
 // origin is where an event comes from.
@@ -132,25 +142,39 @@ func (l *lineAppender) takeLine(ctx context.Context, text []byte) error {
 	event, err := decodeEvent(text)
 	if err != nil {
 		l.refuse(o, err.Error())
-		return nil
+		return l.flushFull(ctx)
 	}
 	l.batch = append(l.batch, event)
 	l.origins = append(l.origins, o)
-	if len(l.batch) < maxBatch {
+	return l.flushFull(ctx)
+}
+
+func (l *lineAppender) flushFull(ctx context.Context) error {
+	if len(l.batch)+len(l.refusals) < maxBatch {
 		return nil
 	}
 	return l.flush(ctx)
 }
 
-// refuse says why a line is not appended, with all of it: nobody may have it
-// any more.
 func (l *lineAppender) refuse(o origin, reason string) {
 	l.refused++
-	l.sayf("line %d of standard input is not appended: %s: %s", o.line, reason, printable(string(o.text)))
+	l.refusals = append(l.refusals, refusal{o, reason})
 }
 
-// flush appends the batch.
+// sayRefusals says why lines are not appended, with all of each: nobody may
+// have it any more.
+func (l *lineAppender) sayRefusals() {
+	slices.SortFunc(l.refusals, func(a, b refusal) int { return cmp.Compare(a.line, b.line) })
+	for _, r := range l.refusals {
+		l.sayf("line %d of standard input is not appended: %s: %s", r.line, r.reason, printable(string(r.text)))
+	}
+	clear(l.refusals)
+	l.refusals = l.refusals[:0]
+}
+
+// flush appends the batch and tells of the refusals.
 func (l *lineAppender) flush(ctx context.Context) error {
+	defer l.sayRefusals()
 	for len(l.batch) > 0 {
 		err := l.log.Append(ctx, l.batch...)
 		if wrong, ok := errors.AsType[*auditlog.EventError](err); ok {

@@ -40,15 +40,16 @@ func (f *eventFlag) Set(text string) error {
 	return f.set(text)
 }
 
-func newEventFlags(cmd *cobra.Command, now time.Time) *eventFlags {
+func newEventFlags(cmd *cobra.Command, clock *clock) *eventFlags {
 	e := &eventFlags{cmd: cmd}
 	text := func(name, kind, usage string, to func(*auditlog.Event, string)) {
 		addEventFlag(e, name, kind, usage, func(s string) (string, error) { return s, nil }, to)
 	}
 	text("event", "NAME", "name of the event, such as nav", func(e *auditlog.Event, v string) { e.Name = v })
-	addEventFlag(e, "ts", "TIME", "when it happened: RFC 3339, a date, or a duration back from now (default now)",
-		func(s string) (time.Time, error) { return parseTime(s, now) },
-		func(e *auditlog.Event, v time.Time) { e.Time = v })
+	ts := &timeFlag{clock: clock}
+	addEventFlag(e, "ts", "TIME", "when it happened, such as 2026-02-13T14:30:00Z, today or 90m (default now)",
+		func(s string) (*timeFlag, error) { return ts, ts.Set(s) },
+		func(e *auditlog.Event, v *timeFlag) { e.Time = v.time() })
 	addEventFlag(e, "cost", "USD", "what it cost, in US dollars", parseCost,
 		func(e *auditlog.Event, v float64) { e.Cost = &v })
 	text("model", "MODEL", "name of the model", func(e *auditlog.Event, v string) { e.Model = v })

@@ -32,13 +32,21 @@ func (c *choice) Set(text string) error {
 func choiceFlag(cmd *cobra.Command, name, value, usage string, of ...string) *choice {
 	c := &choice{value: value, of: of}
 	cmd.Flags().Var(c, name, usage)
-	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return of, cobra.ShellCompDirectiveNoFileComp
-	}
-	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
-		panic(err) // the flag was added two lines above
-	}
+	completeWords(cmd, name, of...)
 	return c
+}
+
+// completeWords makes the shell complete a flag of cmd with words.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	completeWith(cmd, flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+func completeWith(cmd *cobra.Command, flag string, complete cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+		panic(err) // whoever calls it has added the flag before
+	}
 }
 
 // formatFlag adds --format; its default is the first one.

@@ -27,7 +27,7 @@ escalates on gate_escalate, and on gate_compress with the reason stale_cascade.
 	cmd.Flags().Var(last, "last", "how many of the last queries to show")
 	format := formatFlag(cmd, "table", "json")
 	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
-		gates, err := r.GateMetrics(ctx, since.time, int(last.value))
+		gates, err := r.GateMetrics(ctx, since.time(), int(last.value))
 		if err != nil {
 			return err
 		}

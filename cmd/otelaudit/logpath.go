@@ -33,7 +33,8 @@ func (a *app) readVerb(cmd *cobra.Command, f func(ctx context.Context, r *auditl
 	cmd.Args = noArguments
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		warned := newWarnings(a.err)
-		opts := []auditlog.ReaderOption{auditlog.WithLogger(slog.New(warned))}
+		a.logger = slog.New(warned)
+		opts := []auditlog.ReaderOption{auditlog.WithLogger(a.logger)}
 		if *activeOnly {
 			opts = append(opts, auditlog.WithActiveOnly())
 		}
@@ -46,6 +47,8 @@ func (a *app) readVerb(cmd *cobra.Command, f func(ctx context.Context, r *auditl
 		if flushErr := a.out.Flush(); err == nil {
 			err = flushErr // before the last line on stderr, not behind it
 		}
+		// As for the warnings themselves: there is nobody left to tell if that fails.
+		_ = warned.end()
 		damaged := warned.count()
 		if damaged > 0 {
 			a.sayf("skipped %s", plural(damaged, "damaged line"))

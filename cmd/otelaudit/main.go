@@ -13,6 +13,8 @@ import (
 	"syscall"
 )
 
+//go:generate go test -run ^TestTheReferenceIsWhatTheCommandSays$ . -update
+
 func main() { os.Exit(mainCode()) }
 
 func mainCode() int {

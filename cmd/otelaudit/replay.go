@@ -89,13 +89,15 @@ func (f *replayFlags) options(changed func(string) bool) []bridge.Option {
 func (a *app) runReplay(ctx context.Context, path string, f replayFlags, changed func(string) bool) error {
 	bar := newProgress(a.err)
 	a.err = bar // whatever is said goes above the bar
-	opts := append(f.options(changed), bridge.WithLogger(slog.New(inFlags{newWarnings(bar)})), bridge.WithProgress(bar.update))
+	warned := newWarnings(bar)
+	opts := append(f.options(changed), bridge.WithLogger(slog.New(inFlags{warned})), bridge.WithProgress(bar.update))
 	b, err := bridge.New(path, opts...)
 	if err != nil {
 		return plain(err)
 	}
 	stats, err := b.Run(ctx)
 	bar.end()
+	_ = warned.end() // nobody is left to tell if stderr is gone
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && stats.Read == 0:
 		return explainMissing(ctx, path, err)

@@ -24,20 +24,26 @@ var columnOf = func() map[string]int {
 // row is a line in cells: strings as they are, other values as JSON, null and
 // absent empty; all further attributes are one JSON object in the last cell.
 // The envelope of OpenTelemetry records is left out.
-type row []string
+type row struct {
+	cells  []string
+	isText []bool // of the cells: it was a string
+}
 
-func newRow() row { return make(row, len(columnKeys)+1) }
+func newRow() row {
+	return row{make([]string, len(columnKeys)+1), make([]bool, len(columnKeys)+1)}
+}
 
 // fill takes the cells from a line.
 func (r row) fill(line []byte) error {
-	clear(r)
+	clear(r.cells)
+	clear(r.isText)
 	var attributes []byte
 	err := jsonline.EachMember(line, func(key, value []byte) bool {
 		if jsonline.KeyIs(key, "otel") {
 			return true
 		}
 		if i, ok := columnOf[jsonline.Unquote(key)]; ok {
-			r[i] = cell(value)
+			r.cells[i], r.isText[i] = cell(value), jsonline.KindOf(value) == jsonline.String
 			return true
 		}
 		if attributes == nil {
@@ -49,13 +55,24 @@ func (r row) fill(line []byte) error {
 		return true
 	})
 	if attributes != nil {
-		r[len(r)-1] = string(append(attributes, '}'))
+		r.cells[len(r.cells)-1] = string(append(attributes, '}'))
 	}
 	return err
 }
 
 // of returns the cell of one of columnKeys.
-func (r row) of(key string) string { return r[columnOf[key]] }
+func (r row) of(key string) string { return r.cells[columnOf[key]] }
+
+// safe returns the cells for a spreadsheet, valid until the next fill. A number
+// may begin with a minus; that is no formula.
+func (r row) safe() []string {
+	for i, text := range r.cells {
+		if r.isText[i] {
+			r.cells[i] = csvText(text)
+		}
+	}
+	return r.cells
+}
 
 func cell(value []byte) string {
 	switch jsonline.KindOf(value) {

@@ -30,6 +30,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("TZ", "UTC") // what is local is the same everywhere
 			env.Values[collectorKey{}] = newCollector(env)
 			return nil
 		},
@@ -41,6 +42,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
+			"await": await,
 			"checklog": func(ts *testscript.TestScript, neg bool, args []string) {
 				checkLog(t.Context(), ts, neg, args)
 			},

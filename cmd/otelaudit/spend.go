@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
+	"encoding/json"
+	"slices"
+	"strconv"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
@@ -17,6 +20,8 @@ var groupings = map[string]auditlog.GroupBy{
 	"session": auditlog.BySession,
 	"hour":    auditlog.ByHour,
 	"day":     auditlog.ByDay,
+	"week":    auditlog.ByWeek,
+	"month":   auditlog.ByMonth,
 }
 
 func (a *app) spend() *cobra.Command {
@@ -25,7 +30,17 @@ func (a *app) spend() *cobra.Command {
 		Short: "Sum cost, tokens and events",
 		Long: `spend sums the cost in USD and the tokens that events report, and counts the events.
 Nothing is computed from price lists: an event with tokens and without a cost counts
-as unpriced, and its price is missing from the sum. Hours and days are those of UTC.
+as unpriced, and its price is missing from the sum.
+
+Hours, days, weeks and months are those of --timezone. A week begins on a Monday, by
+whose date it is named. --hours counts hours of UTC.
+
+A table is compact where there are fewer than 100 columns, of the terminal or of
+$COLUMNS: it shortens numbers (1.2M) and long names, and leaves out the unpriced
+events if there are none. json and csv have everything, and every digit. csv has a row
+for each group, or with --breakdown for each model of each group, and none for the
+total: it is their sum. A text that a spreadsheet would take for a formula has an
+apostrophe in front.
 
 A call of a model that the log holds twice is counted once: as an event made of a span
 and as a log record, with the same response, request or span id, or as the two records
@@ -34,35 +49,51 @@ that Gemini CLI emits for a response. --no-dedup counts every event.
 ` + timeHelp,
 		Example: `  otelaudit spend
   otelaudit spend --since 7d --by model
+  otelaudit spend --since monday --by day --breakdown --timezone Europe/Berlin
+  otelaudit spend --by month --format csv > spend.csv
   otelaudit spend --hours 1 --format json | jq .total.cost`,
 	}
-	since := a.sinceFlag(cmd)
-	until := a.timeFlag(cmd, "until", "only events before this time")
+	since, until := a.sinceFlag(cmd), a.untilFlag(cmd)
 	// A time.Duration holds twice as many hours.
 	hours := &number{least: 1, most: 1 << 20}
 	cmd.Flags().Var(hours, "hours", "only events since the start of the hour that was N hours ago (at 14:30, 1 means since 13:00)")
 	noDedup := cmd.Flags().Bool("no-dedup", false, "count every event, also where two tell of one call")
-	by := choiceFlag(cmd, "by", "", "group the sums", "event", "model", "session", "hour", "day")
-	format := formatFlag(cmd, "table", "json")
+	by := choiceFlag(cmd, "by", "", "group the sums", "event", "model", "session", "hour", "day", "week", "month")
+	breakdown := cmd.Flags().Bool("breakdown", false, "divide each group by model")
+	format := formatFlag(cmd, "table", "json", "csv")
 	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
-		if err := checkPeriod(since, until); err != nil {
+		from, to, err := period(since, until)
+		if err != nil {
 			return err
 		}
-		filter := auditlog.Filter{Since: since.time, Until: until.time, NoDedup: *noDedup}
+		filter := auditlog.Filter{Since: from, Until: to, NoDedup: *noDedup, TimeZone: a.zone.loc}
 		if hours.value > 0 {
-			if !since.time.IsZero() {
+			if !from.IsZero() {
 				return usagef("--hours and --since both say where to begin; leave one out")
 			}
 			filter.Since = hourStart(a.now, hours.value)
 		}
-		spend, err := r.Spend(ctx, filter, groupings[by.value])
+		levels := []auditlog.GroupBy{groupings[by.value]}
+		if *breakdown {
+			switch by.value {
+			case "":
+				return usagef("--breakdown divides groups by model; say by what they are with --by")
+			case "model":
+				return usagef("--breakdown divides groups by model, and --by model makes one of each; leave one out")
+			}
+			levels = append(levels, auditlog.ByModel)
+		}
+		spend, err := r.Spend(ctx, filter, levels...)
 		if err != nil {
 			return err
 		}
-		if format.value == "json" {
+		switch format.value {
+		case "json":
 			return a.out.json(spend)
+		case "csv":
+			return a.spendCSV(spend, by.value, *breakdown)
 		}
-		return a.print(spendTable(spend, by.value))
+		return a.printSheet(spendSheet(spend, by.value, a.compact()))
 	})
 }
 
@@ -71,24 +102,125 @@ func hourStart(now time.Time, hours int64) time.Time {
 	return now.Truncate(time.Hour).Add(-time.Duration(hours) * time.Hour)
 }
 
-func spendTable(spend auditlog.Spend, by string) table.Writer {
-	t := newTable(column{by, false}, column{"cost (USD)", true}, column{"events", true}, column{"unpriced", true},
-		column{"input_t", true}, column{"output_t", true})
+func spendSheet(spend auditlog.Spend, by string, compact bool) sheet {
+	f := totalsFormat{compact: compact, unpriced: !compact || spend.Total.Unpriced > 0}
+	s := sheet{columns: append([]column{{by, false}}, f.columns()...)}
+	total := append([]string{"total"}, f.cells(spend.Total)...)
 	if by == "" {
-		t.AppendRow(spendRow("total", spend.Total))
-		return t
+		s.rows = [][]string{total}
+		return s
 	}
 	for _, g := range spend.Groups {
-		key := printable(g.Key)
-		if key == "" {
-			key = "(none)"
+		s.rows = append(s.rows, append([]string{groupName(g, by)}, f.cells(g.Totals)...))
+		for _, part := range g.Groups {
+			s.rows = append(s.rows, append([]string{"  └ " + groupName(part, "model")}, f.cells(part.Totals)...))
 		}
-		t.AppendRow(spendRow(key, g.Totals))
 	}
-	t.AppendFooter(spendRow("total", spend.Total))
-	return t
+	s.footer = total
+	return s
 }
 
-func spendRow(key string, sum auditlog.Totals) table.Row {
-	return table.Row{key, decimals(sum.Cost, 6), sum.Events, sum.Unpriced, sum.InputTokens, sum.OutputTokens}
+// groupName returns what a table calls a group.
+func groupName(g auditlog.Group, by string) string {
+	switch {
+	case g.Key == "":
+		return "(none)"
+	case by == "hour" && !g.Start.IsZero():
+		return g.Start.Format("2006-01-02 15:04 MST")
+	}
+	return printable(g.Key)
+}
+
+// totalsFormat says how a table shows totals.
+type totalsFormat struct {
+	compact  bool
+	unpriced bool // has a column
+}
+
+func (f totalsFormat) columns() []column {
+	columns := []column{{"cost (USD)", true}, {"events", true}}
+	if f.unpriced {
+		columns = append(columns, column{"unpriced", true})
+	}
+	return append(columns, column{"input_t", true}, column{"output_t", true})
+}
+
+func (f totalsFormat) cells(t auditlog.Totals) []string {
+	cells := []string{f.cost(t.Cost), f.count(t.Events)}
+	if f.unpriced {
+		cells = append(cells, f.count(t.Unpriced))
+	}
+	return append(cells, f.count(t.InputTokens), f.count(t.OutputTokens))
+}
+
+func (f totalsFormat) cost(usd float64) string {
+	if f.compact {
+		return amount(usd, 4)
+	}
+	return amount(usd, 6)
+}
+
+func (f totalsFormat) count(n int64) string {
+	if f.compact {
+		return shortCount(n)
+	}
+	return count(n)
+}
+
+// totalsColumns are the names of totalsCells, the keys of JSON.
+var totalsColumns = []string{"events", "unpriced", "cost", "input_t", "output_t"}
+
+// totalsCells are totals in CSV, in the digits of JSON.
+func totalsCells(t auditlog.Totals) []string {
+	return []string{
+		strconv.FormatInt(t.Events, 10), strconv.FormatInt(t.Unpriced, 10), csvNumber(t.Cost),
+		strconv.FormatInt(t.InputTokens, 10), strconv.FormatInt(t.OutputTokens, 10),
+	}
+}
+
+func csvNumber(f float64) string {
+	number, err := json.Marshal(f)
+	if err != nil {
+		return "" // NaN and the infinities, which no sum is
+	}
+	return string(number)
+}
+
+func (a *app) spendCSV(spend auditlog.Spend, by string, breakdown bool) error {
+	w := csv.NewWriter(a.out)
+	isPeriod := by == "hour" || by == "day" || by == "week" || by == "month"
+	var header []string
+	if by != "" {
+		header = append(header, by)
+	}
+	if isPeriod {
+		header = append(header, "start")
+	}
+	if breakdown {
+		header = append(header, "model")
+	}
+	rows := [][]string{append(header, totalsColumns...)}
+	for _, g := range spend.Groups {
+		cells := []string{csvText(g.Key)}
+		if isPeriod {
+			cells = append(cells, startText(g.Start))
+		}
+		if !breakdown {
+			rows = append(rows, append(cells, totalsCells(g.Totals)...))
+		}
+		for _, part := range g.Groups {
+			rows = append(rows, slices.Concat(cells, []string{csvText(part.Key)}, totalsCells(part.Totals)))
+		}
+	}
+	if by == "" {
+		rows = append(rows, totalsCells(spend.Total))
+	}
+	return w.WriteAll(rows)
+}
+
+func startText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
 }

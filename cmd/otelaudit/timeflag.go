@@ -8,33 +8,56 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/otelaudit/otelaudit/internal/calendar"
 )
 
 // timeHelp stands in the help of verbs that take times.
-const timeHelp = `Times are RFC 3339 (2026-02-13T14:30:00Z), a date (2026-02-13, its beginning in
-UTC), or a duration back from now (90m, 24h, 7d, 1d12h). An event without a valid
-ts has no time: it is left out when one is asked for.`
+const timeHelp = `Times are RFC 3339 (2026-02-13T14:30:00Z), a date with or without a time of day
+(2026-02-13, "2026-02-13 14:30", 14:30), a day (today, yesterday, monday, "monday
+9:00"), now, or a duration back from now (90m, 24h, 7d, 2w, 1d12h). What has no zone
+is meant in that of --timezone; a day alone is its beginning; monday is the last one,
+today included. An event without a valid ts has no time: it is left out when one is
+asked for.`
 
-// timeFlag is the value of a flag that is an instant.
+var errTime = errors.New(`want RFC 3339 such as 2026-02-13T14:30:00Z, a date such as 2026-02-13 or "2026-02-13 14:30", ` +
+	"now, today, yesterday, a weekday such as monday, or a duration back from now such as 90m, 24h, 7d, 2w or 1d12h")
+
+// timeFlag is the value of a flag that is an instant. Which one it is can
+// depend on --timezone, so that it is not known before all flags are.
 type timeFlag struct {
-	time time.Time // zero if the flag is not there
-	text string
-	now  time.Time
+	text  string
+	clock *clock
 }
 
 func (f *timeFlag) String() string { return f.text }
 func (f *timeFlag) Type() string   { return "TIME" }
 
-func (f *timeFlag) Set(text string) (err error) {
+func (f *timeFlag) Set(text string) error {
+	if _, err := parseTime(text, f.clock.now); err != nil {
+		return err
+	}
 	f.text = text
-	f.time, err = parseTime(text, f.now)
-	return err
+	return nil
+}
+
+// time returns the zero time if the flag is not there.
+func (f *timeFlag) time() time.Time {
+	if f.text == "" {
+		return time.Time{}
+	}
+	t, err := parseTime(f.text, f.clock.shown(f.clock.now))
+	if err != nil {
+		return time.Time{} // not after Set; a zone makes no text wrong
+	}
+	return t
 }
 
 // timeFlag adds a flag.
 func (a *app) timeFlag(cmd *cobra.Command, name, usage string) *timeFlag {
-	f := &timeFlag{now: a.now}
+	f := &timeFlag{clock: &a.clock}
 	cmd.Flags().Var(f, name, usage)
+	completeWords(cmd, name, "now", "today", "yesterday", "monday", "1h", "24h", "7d")
 	return f
 }
 
@@ -42,38 +65,110 @@ func (a *app) sinceFlag(cmd *cobra.Command) *timeFlag {
 	return a.timeFlag(cmd, "since", "only events at this time and later")
 }
 
+func (a *app) untilFlag(cmd *cobra.Command) *timeFlag {
+	return a.timeFlag(cmd, "until", "only events before this time")
+}
+
+// period returns the instants of --since and --until.
+func period(since, until *timeFlag) (from, to time.Time, err error) {
+	from, to = since.time(), until.time()
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return from, to, usagef("--since %s is not before --until %s: no event can match; exchange them or leave one out", since.text, until.text)
+	}
+	return from, to, nil
+}
+
+// parseTime reads what timeHelp says. Its zone is that of now.
 func parseTime(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
 	}
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return t, nil
+	text = strings.TrimSpace(text)
+	if strings.EqualFold(text, "now") {
+		return now, nil
 	}
 	if age, ok := parseAge(text); ok {
 		return now.Add(-age), nil
 	}
-	return time.Time{}, errors.New("want RFC 3339 such as 2026-02-13T14:30:00Z, a date such as 2026-02-13 (UTC), " +
-		"or a duration back from now such as 90m, 24h, 7d or 1d12h")
+	day, clock, hasClock := strings.Cut(text, " ")
+	if !hasClock {
+		// As RFC 3339 without its zone, which nobody but people leaves out.
+		day, clock, hasClock = strings.Cut(text, "T")
+	}
+	if !hasClock && strings.Contains(text, ":") {
+		day, clock, hasClock = "today", text, true
+	}
+	year, month, dayOfMonth, ok := parseDay(day, now)
+	if !ok {
+		return time.Time{}, errTime
+	}
+	if !hasClock {
+		return calendar.DayStart(year, month, dayOfMonth, now.Location()), nil
+	}
+	hour, minute, second, ok := parseClock(strings.TrimSpace(clock))
+	if !ok {
+		return time.Time{}, errTime
+	}
+	return time.Date(year, month, dayOfMonth, hour, minute, second, 0, now.Location()), nil
 }
 
-// parseAge reads a duration with days in front: those of time.ParseDuration
-// end at hours.
-func parseAge(text string) (time.Duration, bool) {
+// parseDay reads a date, or a word for one of the last days.
+func parseDay(text string, now time.Time) (year int, month time.Month, day int, ok bool) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		year, month, day = t.Date()
+		return year, month, day, true
+	}
+	year, month, day = now.Date()
+	switch text = strings.ToLower(text); text {
+	case "today":
+		return year, month, day, true
+	case "yesterday":
+		return year, month, day - 1, true
+	}
+	for back := range 7 {
+		name := strings.ToLower(((now.Weekday() + 7 - time.Weekday(back)) % 7).String())
+		if text == name || text == name[:3] {
+			return year, month, day - back, true
+		}
+	}
+	return 0, 0, 0, false
+}
+
+// parseClock reads a time of day.
+func parseClock(text string) (hour, minute, second int, ok bool) {
+	for _, layout := range []string{"15:04", "15:04:05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			hour, minute, second = t.Clock()
+			return hour, minute, second, true
+		}
+	}
+	return 0, 0, 0, false
+}
+
+// parseAge reads a duration with weeks and days in front: those of
+// time.ParseDuration end at hours.
+func parseAge(text string) (age time.Duration, ok bool) {
 	const day = 24 * time.Hour
-	if text == "" || text[0] < '0' || text[0] > '9' {
+	if !startsWithDigit(text) {
 		return 0, false // no signs
 	}
-	var age time.Duration
-	if days, rest, ok := strings.Cut(text, "d"); ok {
-		n, err := strconv.ParseInt(days, 10, 64)
-		if err != nil || n > math.MaxInt64/int64(day) {
+	for _, unit := range []struct {
+		name   string
+		length time.Duration
+	}{{"w", 7 * day}, {"d", day}} {
+		number, rest, there := strings.Cut(text, unit.name)
+		if !there {
+			continue
+		}
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n > int64((math.MaxInt64-age)/unit.length) {
 			return 0, false
 		}
-		age, text = time.Duration(n)*day, rest
+		age, text = age+time.Duration(n)*unit.length, rest
 		if text == "" {
 			return age, true
 		}
-		if text[0] < '0' || text[0] > '9' {
+		if !startsWithDigit(text) {
 			return 0, false
 		}
 	}
@@ -82,4 +177,8 @@ func parseAge(text string) (time.Duration, bool) {
 		return 0, false
 	}
 	return age + rest, true
+}
+
+func startsWithDigit(text string) bool {
+	return text != "" && text[0] >= '0' && text[0] <= '9'
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -12,7 +13,8 @@ import (
 )
 
 // warnings is a handler of what packages log, for people: a line for each
-// record, and how many of them were warnings.
+// record, and how many of them were warnings. Of the damaged lines of a file it
+// says the first few and how many more there are. Call end at the end.
 type warnings struct {
 	attrs slog.Handler // formats the attributes into line
 	*warningLines
@@ -24,7 +26,13 @@ type warningLines struct {
 	mu   sync.Mutex
 	w    io.Writer
 	line bytes.Buffer
+
+	file    string // that the last damaged line is in
+	damaged int64  // lines of it
 }
+
+// maxDamaged is how many damaged lines of a file are told of one by one.
+const maxDamaged = 5
 
 var _ slog.Handler = warnings{}
 
@@ -52,6 +60,18 @@ func (h warnings) Enabled(_ context.Context, level slog.Level) bool { return lev
 func (h warnings) Handle(ctx context.Context, r slog.Record) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if file, ok := damagedFile(r); ok {
+		if file != h.file {
+			if err := h.sayMore(); err != nil {
+				return err
+			}
+			h.file, h.damaged = file, 0
+		}
+		if h.damaged++; h.damaged > maxDamaged {
+			h.n.Add(1)
+			return nil
+		}
+	}
 	h.line.Reset()
 	h.line.WriteString("otelaudit: ")
 	switch {
@@ -68,6 +88,42 @@ func (h warnings) Handle(ctx context.Context, r slog.Record) error {
 		return err
 	}
 	_, err := h.w.Write(h.line.Bytes())
+	return err
+}
+
+// damagedFile returns the file of a warning that tells of a damaged line: where
+// it is and the reason, and no more.
+func damagedFile(r slog.Record) (file string, ok bool) {
+	where := 0
+	r.Attrs(func(attr slog.Attr) bool {
+		switch attr.Key {
+		case "file":
+			file = attr.Value.String()
+			where++
+		case "line", "offset", "reason":
+			where++
+		}
+		return true
+	})
+	return file, where == 4 && r.NumAttrs() == 4 && r.Level == slog.LevelWarn
+}
+
+// end says how much of the last file's damage was not told of. What comes after
+// it begins anew.
+func (h warnings) end() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	err := h.sayMore()
+	h.file, h.damaged = "", 0
+	return err
+}
+
+func (l *warningLines) sayMore() error {
+	more := l.damaged - maxDamaged
+	if more <= 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(l.w, "otelaudit: warning: and %s more in %s; otelaudit verify lists all\n", count(more), printable(l.file))
 	return err
 }
 

@@ -1,7 +1,5 @@
-//go:build unix && !(linux && (amd64 || arm64))
+//go:build unix && !linux
 
 package vfs
 
-import "golang.org/x/sys/unix"
-
-func lstat(name string, st *unix.Stat_t) error { return unix.Lstat(name, st) }
+func lstat(name string) (Info, error) { return lstatWithTimes(name) }

@@ -68,9 +68,17 @@ func check(path string, f *os.File) error {
 
 // Stat implements FS. It does not allocate.
 func (OS) Stat(name string) (Info, error) {
-	var st unix.Stat_t
-	if err := lstat(name, &st); err != nil {
+	info, err := lstat(name)
+	if err != nil {
 		return Info{}, &os.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	return info, nil
+}
+
+func lstatWithTimes(name string) (Info, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(name, &st); err != nil {
+		return Info{}, err
 	}
 	return infoOf(&st), nil
 }
@@ -104,14 +112,7 @@ func (OS) Link(from, to string) error {
 func (OS) Remove(name string) error { return os.Remove(name) }
 
 // List implements FS.
-func (OS) List(dir string) ([]string, error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	names, err := d.Readdirnames(-1)
-	return names, errors.Join(err, d.Close())
-}
+func (OS) List(dir string) ([]string, error) { return list(dir) }
 
 // SyncDir implements FS.
 func (OS) SyncDir(dir string) error {

@@ -80,14 +80,7 @@ func (OS) Link(from, to string) error { return os.Link(from, to) }
 func (OS) Remove(name string) error { return os.Remove(name) }
 
 // List implements FS.
-func (OS) List(dir string) ([]string, error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	names, err := d.Readdirnames(-1)
-	return names, errors.Join(err, d.Close())
-}
+func (OS) List(dir string) ([]string, error) { return list(dir) }
 
 // SyncDir implements FS.
 func (OS) SyncDir(string) error { return nil }

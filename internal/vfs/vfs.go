@@ -22,7 +22,7 @@ type FS interface {
 	// the file system has no second names.
 	Link(from, to string) error
 	Remove(name string) error
-	// List returns the names in a folder.
+	// List returns the names in a folder, those of folders in it excepted.
 	List(dir string) ([]string, error)
 	// SyncDir makes what happened to the names in dir durable.
 	SyncDir(dir string) error

@@ -1,0 +1,156 @@
+package auditlog
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+)
+
+// commits is the queue of appends that return when their lines are on disk.
+// Who has its turn writes the lines of all that wait here with its own, in one
+// write, and syncs them: one commit. Lines that come meanwhile wait for the next
+// one, unwritten: written now they would need the next fsync all the same, and
+// make this one slower. The turn to write is free during the fsync, so appends
+// that wait for no disk go on.
+type commits struct {
+	turns
+
+	// The commit of who has the turn: who goes with it, and whether all of
+	// that is in the kernel.
+	riders  []*request
+	written bool
+	crowd   int // how many the last commit and its end found
+}
+
+// appendToDisk appends lines, which are on disk when it returns nil.
+func (l *Log) appendToDisk(ctx context.Context, lines *jsonline.Lines) error {
+	r := l.turns.request(lines)
+	defer l.turns.free(r)
+	w, err := l.commits.join(ctx, r)
+	if err == nil && w == yourTurn {
+		err = l.commit(ctx, r)
+	}
+	if err := l.outcome(r, err); err != nil || r.written == 0 {
+		return err
+	}
+	return l.cadence.await(ctx, r.last)
+}
+
+// commit writes and syncs the lines of r, which has the turn of commits, and of
+// those that wait behind it. The error is that of ctx, and r was not written
+// then.
+func (l *Log) commit(ctx context.Context, r *request) error {
+	l.commits.gather()
+	r.commits = true
+	err := l.writeShared(ctx, r)
+	if err == nil && r.written > 0 {
+		// All of them look at the outcome themselves: each has a context of its own.
+		_ = l.cadence.await(ctx, r.last)
+	}
+	l.commits.end(r.err)
+	return err
+}
+
+// gather lets those come that the commit before woke: awake, they are about to
+// append again, and one fsync covers all of them. It only lets others run, and
+// only so often, as some may not come back.
+func (c *commits) gather() {
+	for range 4 * c.crowd {
+		c.mu.Lock()
+		all := len(c.waiting)+1 >= c.crowd
+		c.mu.Unlock()
+		if all {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// join waits until r has the turn, or its lines are written and synced. With an
+// error it is not written. When ctx ends while they are being synced, join
+// returns as if they were; whoever looks will wait for the fsync, and ctx.
+func (c *commits) join(ctx context.Context, r *request) (wakeup, error) {
+	c.mu.Lock()
+	if !c.taken {
+		c.taken = true
+		c.mu.Unlock()
+		return yourTurn, nil
+	}
+	r.since = time.Now()
+	c.waiting = append(c.waiting, r)
+	c.mu.Unlock()
+	select {
+	case w := <-r.wake:
+		return w, nil
+	case <-ctx.Done():
+	}
+	if c.remove(r) {
+		return 0, context.Cause(ctx)
+	}
+	if c.leave(r) {
+		return served, nil
+	}
+	// It is being written, or has been woken.
+	return <-r.wake, nil
+}
+
+// leave takes r out of the commit if its lines are written, and else makes
+// wrote wake it.
+func (c *commits) leave(r *request) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.riders, r)
+	if i < 0 || !c.written {
+		r.leaves = true
+		return false
+	}
+	c.riders = slices.Delete(c.riders, i, i+1)
+	return true
+}
+
+// board adds to batch those that wait, for the write that is about to be made.
+func (c *commits) board(batch []*request) []*request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written = false
+	c.riders = c.next(c.riders[:0])
+	return append(batch, c.riders...)
+}
+
+// wrote tells that the write was made.
+func (c *commits) wrote() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written = true
+	c.riders = slices.DeleteFunc(c.riders, func(r *request) bool {
+		if r.leaves {
+			r.wake <- served
+		}
+		return r.leaves
+	})
+}
+
+// end ends the commit, wakes who went with it, and gives the turn to the next.
+// err is why the lines of who had the turn are not in the file.
+func (c *commits) end(err error) {
+	if errors.Is(err, ErrLocked) {
+		// Who waited as long as that need not wait for a turn of its own.
+		for _, r := range c.expired(time.Now().Add(-lockLimit)) {
+			r.err = ErrLocked
+			r.wake <- served
+		}
+	}
+	c.mu.Lock()
+	c.crowd = len(c.riders) + 1 + len(c.waiting)
+	for _, r := range c.riders {
+		r.wake <- served
+	}
+	clear(c.riders)
+	c.riders = c.riders[:0]
+	c.mu.Unlock()
+	c.release()
+}

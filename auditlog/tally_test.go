@@ -1,0 +1,103 @@
+package auditlog_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+)
+
+// adder is a Tally that sums up what Spend does, and checks that it is told
+// only of what was added before.
+type adder struct {
+	t     *testing.T
+	total auditlog.Totals
+	live  map[*auditlog.Usage]bool
+}
+
+func (a *adder) count(u auditlog.Usage, sign int64) {
+	a.total.Events += sign
+	a.total.Cost += float64(sign) * u.Cost
+	a.total.InputTokens += sign * u.InputTokens
+	a.total.OutputTokens += sign * u.OutputTokens
+	if u.Unpriced() {
+		a.total.Unpriced += sign
+	}
+}
+
+func (a *adder) Add(_ auditlog.Entry, u auditlog.Usage) any {
+	a.count(u, 1)
+	a.live[&u] = true
+	return &u
+}
+
+func (a *adder) Join(kept, other, joined auditlog.Usage) any {
+	for _, u := range []auditlog.Usage{kept, other} {
+		added, ok := u.Tag.(*auditlog.Usage)
+		if !ok || !a.live[added] {
+			a.t.Errorf("joined a usage that is not counted: %+v", u)
+			continue
+		}
+		delete(a.live, added)
+		u.Tag = nil
+		if diff := cmp.Diff(*added, u); diff != "" {
+			a.t.Errorf("the tag is that of another usage (-added +joined):\n%s", diff)
+		}
+		a.count(u, -1)
+	}
+	return a.Add(auditlog.Entry{}, joined)
+}
+
+// sameAsSpend holds the totals of Tally, and those that its calls make, against
+// those of Spend.
+func sameAsSpend(t *testing.T, r *auditlog.Reader, filter auditlog.Filter) {
+	t.Helper()
+	want, err := r.Spend(t.Context(), filter, auditlog.ByNothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &adder{t: t, live: make(map[*auditlog.Usage]bool)}
+	got, _, err := r.Tally(t.Context(), filter, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Total, got); diff != "" {
+		t.Errorf("Tally (-spend +tally):\n%s", diff)
+	}
+	if diff := cmp.Diff(want.Total, a.total); diff != "" {
+		t.Errorf("what Tally told of (-spend +told):\n%s", diff)
+	}
+}
+
+func TestTallyTellsOfEachEventInOrderAndCountsDamage(t *testing.T) {
+	r := putLog(t, map[string]string{
+		archiveName: `{"event":"a","ts":"2026-02-13T14:30:22Z"}` + "\nbroken\n" + `{"event":"b","cost":2}` + "\n",
+		activeName:  `{"event":"c","input_t":3}` + "\n" + strings.Repeat("{\n", 300) + `{"event":"d"}` + "\n",
+	})
+	order := &recorder{}
+	var damage []int64
+	_, damaged, err := r.Tally(t.Context(), auditlog.Filter{OnDamage: func(d *auditlog.DamageError) { damage = append(damage, d.Line) }}, order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if damaged != 301 || len(damage) != 301 || damage[0] != 2 || damage[300] != 301 {
+		t.Errorf("got %d damaged lines, told of %d, want 301", damaged, len(damage))
+	}
+	want := []string{`{"event":"a","ts":"2026-02-13T14:30:22Z"} false false`, `{"event":"b","cost":2} true false`, `{"event":"c","input_t":3} true true`, `{"event":"d"} false false`}
+	if diff := cmp.Diff(want, order.told); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// recorder notes what it is told.
+type recorder struct{ told []string }
+
+func (r *recorder) Add(e auditlog.Entry, u auditlog.Usage) any {
+	text := map[bool]string{true: " true", false: " false"}
+	r.told = append(r.told, string(e.Raw)+text[u.IsCall()]+text[u.Unpriced()])
+	return nil
+}
+
+func (r *recorder) Join(_, _, _ auditlog.Usage) any { return nil }
