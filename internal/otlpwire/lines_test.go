@@ -101,8 +101,9 @@ func TestLongStringsManyMembersAndDeepValues(t *testing.T) {
 		`"` + strings.Repeat("x", 1<<20) + `"`, `"` + strings.Repeat(`\n`, 1<<19) + `"`, `"` + strings.Repeat("ä", 1<<19) + `"`,
 		`"` + strings.Repeat("\xff", 1<<18) + `"`, `"\ud83d\ude00` + strings.Repeat(`ä\"`, 1<<18) + `"`,
 		`{"a":0` + many.String() + `}`, `[0` + list.String() + `]`, `0` + many.String(), `0,"key1":1` + many.String(),
-		nested(62), nested(64), nested(66), nested(1000),
-		strings.Repeat("[", 9999) + strings.Repeat("]", 9999), strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001),
+		nested(62), nested(64), nested(66), nested(400),
+		// Too deep for the Decoder, whose time grows with the square of the depth.
+		strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001),
 	} {
 		for _, otel := range []string{`"otel":{}`, `"ts":"2026-02-13T14:30:22.123Z"`, `"otel":{"body":` + value + `}`} {
 			line := []byte(`{"v":` + value + `,` + otel + `}`)
