@@ -17,7 +17,7 @@ import (
 // but a Run that starts while another one is running returns [ErrLocked].
 type Bridge struct {
 	cfg        config
-	reader     *auditlog.Reader
+	log        *auditlog.Reader
 	sender     *sender
 	path       string
 	checkpoint string
@@ -46,7 +46,7 @@ func New(path string, opts ...Option) (*Bridge, error) {
 	}
 	b := &Bridge{
 		cfg:        cfg,
-		reader:     reader,
+		log:        reader,
 		sender:     s,
 		path:       path,
 		checkpoint: cfg.checkpoint,

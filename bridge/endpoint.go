@@ -213,7 +213,7 @@ func envTLS() (*tls.Config, error) {
 // defaultTransport equals the transport of otlploghttp, which WithHTTPClient
 // replaces together with its TLS settings. It is no clone of
 // [http.DefaultTransport], which a program may have replaced.
-func defaultTransport() (*http.Transport, error) {
+func defaultTransport(inFlight int) (*http.Transport, error) {
 	cfg, err := envTLS()
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func defaultTransport() (*http.Transport, error) {
 		DialContext:           dialer.DialContext,
 		TLSClientConfig:       cfg,
 		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          100,
+		MaxIdleConnsPerHost:   inFlight, // the default of 2 would close the others after each request
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,

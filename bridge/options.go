@@ -16,6 +16,10 @@ import (
 const (
 	// DefaultBatchSize is the largest number of records in one request.
 	DefaultBatchSize = 512
+	// DefaultInFlight is the largest number of requests in flight.
+	DefaultInFlight = 4
+	// MaxInFlight is how many requests in flight can be asked for.
+	MaxInFlight = 64
 	// DefaultInitialBackoff is the mean wait before the first retry.
 	DefaultInitialBackoff = time.Second
 	// DefaultMaxBackoff is the longest mean wait between two retries.
@@ -24,7 +28,7 @@ const (
 
 // maxBatchBytes bounds the line bytes of one request. A collector takes 20 MiB
 // of OTLP by default, and no line grows five times when it becomes OTLP.
-const maxBatchBytes = 4 << 20
+const maxBatchBytes = 2 << 20
 
 // Option changes how a [Bridge] works.
 type Option interface {
@@ -44,6 +48,7 @@ type config struct {
 	rejectFile  string
 	fromStart   bool
 	batchSize   int
+	inFlight    int
 	dryRun      bool
 	serviceName string
 	logger      *slog.Logger
@@ -57,6 +62,7 @@ type config struct {
 func newConfig(opts []Option) (config, error) {
 	c := config{
 		batchSize: DefaultBatchSize,
+		inFlight:  DefaultInFlight,
 		logger:    slog.New(slog.DiscardHandler),
 		initial:   DefaultInitialBackoff,
 		maximum:   DefaultMaxBackoff,
@@ -67,6 +73,8 @@ func newConfig(opts []Option) (config, error) {
 	switch {
 	case c.batchSize < 1:
 		return config{}, fmt.Errorf("batch size %d: it must be at least 1", c.batchSize)
+	case c.inFlight < 1 || c.inFlight > MaxInFlight:
+		return config{}, fmt.Errorf("%d requests in flight: it must be 1 to %d", c.inFlight, MaxInFlight)
 	case c.logger == nil:
 		return config{}, errors.New("the logger is nil: leave WithLogger out to discard what is logged")
 	case c.initial <= 0 || c.maximum < c.initial:
@@ -145,12 +153,29 @@ func WithFromStart() Option {
 }
 
 // WithBatchSize sets the largest number of records in one request, at least 1.
-// A batch is smaller at the end of each file, and when its lines reach 4 MiB.
+// A batch is smaller at the end of each file, and when its lines reach 2 MiB.
 //
 // Default: [DefaultBatchSize].
 func WithBatchSize(n int) Option {
 	return optionFunc(func(c config) config {
 		c.batchSize = n
+		return c
+	})
+}
+
+// WithInFlight sets how many requests may be in flight at a time, 1 to
+// [MaxInFlight]. A
+// batch counts as in flight until the checkpoint on disk is behind it, so that a
+// run which is killed sends at most so many batches again.
+//
+// With 1, a record is sent only when all before it were accepted or set aside.
+// With more, records of one request are in order, and requests may overtake each
+// other on their way.
+//
+// Default: [DefaultInFlight].
+func WithInFlight(n int) Option {
+	return optionFunc(func(c config) config {
+		c.inFlight = n
 		return c
 	})
 }

@@ -401,10 +401,10 @@ func TestDeathBetweenAcceptanceAndCheckpointSendsOneBatchAgain(t *testing.T) {
 	write(t, path, content)
 
 	ctx, die := context.WithCancel(t.Context())
-	c.push(nil, func(_ http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+	c.push(nil, func(_ http.ResponseWriter, _ *http.Request, req *collogspb.ExportLogsServiceRequest) {
 		c.keep(req) // taken, but the answer never arrives
 		die()
-		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
 	})
 	stats, err := newBridge(t, path, url, bridge.WithBatchSize(4)).Run(ctx)
 	if !errors.Is(err, context.Canceled) {

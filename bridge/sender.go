@@ -43,7 +43,7 @@ func newSender(c config) (*sender, error) {
 	s := new(sender)
 	base := c.transport
 	if base == nil {
-		if s.own, err = defaultTransport(); err != nil {
+		if s.own, err = defaultTransport(c.inFlight); err != nil {
 			return nil, err
 		}
 		base = s.own

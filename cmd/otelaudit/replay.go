@@ -19,7 +19,7 @@ import (
 type replayFlags struct {
 	endpoint, checkpoint, reject string
 	headers                      headers
-	batch                        number
+	batch, inFlight              number
 	fromStart, dryRun            bool
 }
 
@@ -56,6 +56,8 @@ as damaged; the exit code is 1 if anything was rejected or damaged.`,
 	flags.BoolVar(&f.fromStart, "from-start", false, "ignore the checkpoint and begin with the oldest event")
 	f.batch = number{value: bridge.DefaultBatchSize, least: 1, most: math.MaxInt32}
 	flags.Var(&f.batch, "batch", "most records in one request")
+	f.inFlight = number{value: bridge.DefaultInFlight, least: 1, most: bridge.MaxInFlight}
+	flags.Var(&f.inFlight, "in-flight", "most requests at a time; with 1 records arrive in the order of the log")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "send nothing; count what would be sent")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.runReplay(cmd.Context(), a.logPath(cmd), f, flags.Changed)
@@ -64,7 +66,7 @@ as damaged; the exit code is 1 if anything was rejected or damaged.`,
 }
 
 func (f *replayFlags) options(changed func(string) bool) []bridge.Option {
-	opts := []bridge.Option{bridge.WithBatchSize(int(f.batch.value))}
+	opts := []bridge.Option{bridge.WithBatchSize(int(f.batch.value)), bridge.WithInFlight(int(f.inFlight.value))}
 	if changed("endpoint") {
 		opts = append(opts, bridge.WithEndpoint(f.endpoint))
 	}
