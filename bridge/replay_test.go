@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	collogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 
 	"github.com/otelaudit/otelaudit/bridge"
 )
@@ -527,12 +528,12 @@ func TestResourcesThatDifferInSchemaURLAloneStayApart(t *testing.T) {
 	var got []record
 	for _, req := range c.accepted {
 		for _, rl := range req.GetResourceLogs() {
-			for _, r := range recordsOf(&collogspb.ExportLogsServiceRequest{ResourceLogs: req.GetResourceLogs()}) {
+			for _, r := range recordsOf(&collogspb.ExportLogsServiceRequest{ResourceLogs: []*logspb.ResourceLogs{rl}}) {
 				got = append(got, record{r.GetEventName(), rl.GetSchemaUrl()})
 			}
 		}
 	}
-	want := []record{{"a", "https://s/1"}, {"b", "https://s/1"}, {"c", "https://s/2"}, {"d", "https://s/1"}}
+	want := []record{{"a", "https://s/1"}, {"b", "https://s/1"}, {"d", "https://s/1"}, {"c", "https://s/2"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("arrived (-want +got):\n%s", diff)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/otlpwire"
 )
 
 // run is the state of one Run. Its goroutine owns it: it takes batches from the
@@ -79,7 +80,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	for range r.cfg.inFlight {
 		w := &worker{
 			Bridge: r.Bridge, gate: gate, sending: sending,
-			decoder: otelline.NewDecoder(otelline.DecoderConfig{ServiceName: r.cfg.serviceName}),
+			encoder: otlpwire.NewEncoder(otelline.DecoderConfig{ServiceName: r.cfg.serviceName}),
 		}
 		wait.Go(func() { w.work(reading, work) })
 	}

@@ -48,17 +48,12 @@ type verdict struct {
 }
 
 // judge turns the outcome of one request into a verdict: this is the table of
-// the package comment. exportErr is what otlploghttp made of it; answered says
-// whether the endpoint has answered before in this run.
-func judge(x *exchange, exportErr error, answered bool) verdict {
+// the package comment. answered says whether the endpoint has answered before in
+// this run.
+func judge(x *exchange, answered bool) verdict {
 	switch {
-	case !x.tripped && exportErr == nil:
-		// otlploghttp succeeds without a request only for no records and
-		// after Shutdown. Neither happens here; if it does, nothing arrived.
-		return verdict{action: actStop, reason: "the exporter sent no request and reported no error", hint: "this is a bug of the bridge"}
-	case !x.tripped:
-		// Invalid UTF-8, or a body over the size limit of otlploghttp.
-		return verdict{action: actBisect, reason: oneLine(exportErr.Error()), err: exportErr}
+	case x.refused != nil:
+		return verdict{action: actBisect, reason: oneLine(x.refused.Error()), err: x.refused}
 	case x.status == 0:
 		return judgeFailure(x.err, answered)
 	}

@@ -7,9 +7,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
 
-	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/otlpwire"
 )
 
 // worker turns batches into requests, one batch at a time, and sends them until
@@ -20,13 +19,14 @@ type worker struct {
 	gate    *gate
 	sending context.Context // of requests: it outlives that of the run by a moment
 
-	decoder *otelline.Decoder
-	records []sdklog.Record // of the items of the batch
+	encoder *otlpwire.Encoder
+	body    []byte // of the request
+	zip     packer
 }
 
 func (w *worker) work(ctx context.Context, batches <-chan *batch) {
 	for b := range batches {
-		w.decode(b)
+		w.encode(b)
 		if !w.cfg.dryRun {
 			b.err = w.deliver(ctx, b)
 		}
@@ -34,30 +34,24 @@ func (w *worker) work(ctx context.Context, batches <-chan *batch) {
 	}
 }
 
-func (w *worker) decode(b *batch) {
-	w.records = w.records[:0]
+func (w *worker) encode(b *batch) {
+	w.encoder.Reset()
 	for i := 0; i < len(b.items); {
-		it := b.items[i]
-		record, err := w.decoder.Decode(b.raw(it), it.offset)
-		if err != nil {
+		if err := w.encoder.Add(b.raw(b.items[i]), b.items[i].offset); err != nil {
 			b.damaged(i, err.Error())
 			continue
 		}
-		w.records = append(w.records, record)
 		i++
 	}
 }
 
 // deliver sends b. An error is that of ctx; b.parts says how far it got.
 func (w *worker) deliver(ctx context.Context, b *batch) error {
-	for from := 0; from < len(b.items); {
-		to := w.sameSchemas(from)
-		if goOn, err := w.deliverRange(ctx, b, from, to); err != nil || !goOn {
-			return err
-		}
-		from = to
+	if len(b.items) == 0 {
+		return nil
 	}
-	return nil
+	_, err := w.deliverRange(ctx, b, 0, len(b.items))
+	return err
 }
 
 // deliverRange reports whether there is any use in going on.
@@ -88,6 +82,10 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 		MaxInterval:         w.cfg.maximum,
 	}
 	wait.Reset()
+	body, refused := w.request(from, to)
+	if refused != nil {
+		return judge(&exchange{refused: refused}, false), ctx.Err()
+	}
 	var (
 		alone bool
 		due   time.Time // of the next try
@@ -114,7 +112,7 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 		if tries > 0 {
 			b.retried++
 		}
-		v = w.sender.send(w.sending, w.records[from:to], w.gate.hasAnswered())
+		v = judge(w.sender.send(w.sending, body), w.gate.hasAnswered())
 		if v.status == 0 && w.sending.Err() != nil {
 			return v, fmt.Errorf("send %d records to %s: %w", to-from, w.sender.url, ctx.Err())
 		}
@@ -135,6 +133,19 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 	}
 }
 
+// request returns the body of the request with a range of items, or why the
+// exporter would not send it. It is valid until the next call.
+func (w *worker) request(from, to int) (body []byte, refused error) {
+	w.body = w.encoder.AppendRequest(w.body[:0], from, to)
+	if err := w.sender.fits(len(w.body)); err != nil {
+		return nil, err
+	}
+	if !w.sender.gzip {
+		return w.body, nil
+	}
+	return w.zip.pack(w.body)
+}
+
 // sleepUntil waits for t. It returns the error of ctx if that ends before, or
 // has ended.
 func sleepUntil(ctx context.Context, t time.Time) error {
@@ -150,20 +161,4 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// sameSchemas returns the end of the items from that one on whose resources, if
-// they are equal, have the same schema URL: otlploghttp merges resources that
-// are equal in attributes, and the first one's would become that of all.
-func (w *worker) sameSchemas(from int) (to int) {
-	schemas := map[any]string{}
-	for to = from; to < len(w.records); to++ {
-		resource := w.records[to].Resource()
-		url, ok := schemas[resource.Equivalent()]
-		if ok && url != resource.SchemaURL() {
-			break
-		}
-		schemas[resource.Equivalent()] = resource.SchemaURL()
-	}
-	return to
 }
