@@ -48,6 +48,9 @@ func newBatch() *batch { return &batch{done: make(chan struct{}, 1)} }
 // raw returns the line of an item.
 func (b *batch) raw(it item) []byte { return b.text[it.start:it.end] }
 
+// isEmpty reports whether settling b would do nothing.
+func (b *batch) isEmpty() bool { return b.behind == b.start && len(b.damage) == 0 }
+
 // takes reports whether a line of n bytes may join the batch. An empty batch
 // takes any.
 func (b *batch) takes(n, maxRecords int) bool {

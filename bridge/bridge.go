@@ -132,8 +132,19 @@ type Progress struct {
 // later are left to the next Run.
 //
 // While the collector is away or asks to wait, Run waits and tries again until
-// ctx ends. Then it returns promptly, with the checkpoint saved for what
-// was accepted and an error that wraps ctx.Err().
+// ctx ends. Then it lets requests that are under way come to their end, for
+// five seconds at most, and returns with the checkpoint saved for what was accepted
+// and an error that wraps ctx.Err().
+//
+// With [WithFollow] Run goes on: events are sent within a second of being
+// appended, while the collector takes them, also when the log is rotated and its
+// archives are compressed. A log that is not there yet is waited for. When
+// somebody moves the active file away, removes, replaces or truncates it, what was
+// read before is sent, that is logged, and Run goes on with what is there now: where
+// the file changed, with the copy that a Log makes of a removed file, or with the
+// next file. A damaged line is told of once, and a last line without its line
+// feed waits for it. The end of ctx is the end of such a Run, and no error: it
+// returns nil, with what is under way come to its end and the checkpoint saved.
 //
 // If the place that the checkpoint names is found in no file, Run starts after the
 // last file that was complete when the checkpoint was saved and is still there
@@ -141,7 +152,7 @@ type Progress struct {
 // warning and sets Stats.Restarted.
 //
 // Errors to branch on: [ErrLocked]; [*StopError]; ctx.Err(); fs.ErrNotExist if
-// there is no log at all. Stats is valid with every error.
+// there is no log at all and it is not followed. Stats is valid with every error.
 func (b *Bridge) Run(ctx context.Context) (stats Stats, err error) {
 	r := &run{Bridge: b, rejects: rejectFile{path: b.rejectFile}}
 	err = r.run(ctx)

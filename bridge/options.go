@@ -20,6 +20,9 @@ const (
 	DefaultInFlight = 4
 	// MaxInFlight is how many requests in flight can be asked for.
 	MaxInFlight = 64
+	// DefaultLinger is the longest time that an event waits for others that go
+	// into the same request.
+	DefaultLinger = 200 * time.Millisecond
 	// DefaultInitialBackoff is the mean wait before the first retry.
 	DefaultInitialBackoff = time.Second
 	// DefaultMaxBackoff is the longest mean wait between two retries.
@@ -50,6 +53,8 @@ type config struct {
 	batchSize   int
 	inFlight    int
 	dryRun      bool
+	follow      bool
+	linger      time.Duration
 	serviceName string
 	logger      *slog.Logger
 	progress    func(Progress)
@@ -63,6 +68,7 @@ func newConfig(opts []Option) (config, error) {
 	c := config{
 		batchSize: DefaultBatchSize,
 		inFlight:  DefaultInFlight,
+		linger:    DefaultLinger,
 		logger:    slog.New(slog.DiscardHandler),
 		initial:   DefaultInitialBackoff,
 		maximum:   DefaultMaxBackoff,
@@ -75,6 +81,10 @@ func newConfig(opts []Option) (config, error) {
 		return config{}, fmt.Errorf("batch size %d: it must be at least 1", c.batchSize)
 	case c.inFlight < 1 || c.inFlight > MaxInFlight:
 		return config{}, fmt.Errorf("%d requests in flight: it must be 1 to %d", c.inFlight, MaxInFlight)
+	case c.linger < 0 || c.linger > time.Minute:
+		return config{}, fmt.Errorf("linger of %s: it must be 0 to a minute", c.linger)
+	case c.follow && c.dryRun:
+		return config{}, errors.New("a dry run ends and does not follow the log: leave WithFollow or WithDryRun out")
 	case c.logger == nil:
 		return config{}, errors.New("the logger is nil: leave WithLogger out to discard what is logged")
 	case c.initial <= 0 || c.maximum < c.initial:
@@ -176,6 +186,27 @@ func WithBatchSize(n int) Option {
 func WithInFlight(n int) Option {
 	return optionFunc(func(c config) config {
 		c.inFlight = n
+		return c
+	})
+}
+
+// WithFollow makes Run go on when it is at the end of the log, and send what is
+// appended from then on: see [Bridge.Run]. There need not be a log yet.
+func WithFollow() Option {
+	return optionFunc(func(c config) config {
+		c.follow = true
+		return c
+	})
+}
+
+// WithLinger sets how long an event waits at the end of a log that is followed
+// for others that go into the same request, 0 to a minute. An event that comes after
+// a pause of that length is sent at once, and a full batch always is.
+//
+// Default: [DefaultLinger].
+func WithLinger(d time.Duration) Option {
+	return optionFunc(func(c config) config {
+		c.linger = d
 		return c
 	})
 }

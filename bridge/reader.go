@@ -3,9 +3,12 @@ package bridge
 import (
 	"context"
 	"errors"
-	"strings"
+	"io/fs"
+	"log/slog"
+	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/watch"
 )
 
 // reader goes through the files of the log and cuts what is new into batches.
@@ -15,38 +18,85 @@ type reader struct {
 	out  chan<- *batch
 	free <-chan *batch // settled ones, for use again
 
-	snapshot  *auditlog.Snapshot
-	files     []*auditlog.File
-	file      int // index of the present one
-	place     place
-	restarted bool // the place looked for was not there, and no batch says so yet
+	sought    *checkpoint        // where to begin, until there is a log to look into
+	snapshot  *auditlog.Snapshot // nil until there is a log
+	files     []*auditlog.File   // of snapshot
+	file      int                // index of the present one
+	first     *fileID            // the nearest file before files[0] that can be named
+	place     place              // behind the last batch that was handed on
+	restarted bool               // the place looked for was not there, and no batch says so yet
 
-	batch *batch
+	batch *batch // is being filled
 	ends  lineEnds
+
+	watcher *watch.Watcher // nil if the log is not followed
+	flushed time.Time      // when the last batch was handed on
 }
 
-// begin finds the place to start at.
+// begin finds the place to start at. A log that is followed need not be there
+// yet.
 func (r *reader) begin(ctx context.Context, cp *checkpoint) error {
+	r.batch, r.place.origin, r.sought = newBatch(), new(origin), cp
+	if r.cfg.follow {
+		r.watcher = watch.New(r.path, watch.Config{Logger: r.cfg.logger})
+	}
+	err := r.open(ctx)
+	if r.cfg.follow && errors.Is(err, fs.ErrNotExist) {
+		r.cfg.logger.Info("there is no log yet; waiting for it", slog.String("path", r.path))
+		return nil
+	}
+	return err
+}
+
+func (r *reader) open(ctx context.Context) error {
 	snapshot, err := r.log.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
 	r.snapshot, r.files = snapshot, snapshot.Files()
-	return r.resume(ctx, cp)
+	return r.resume(ctx, r.sought)
 }
 
 func (r *reader) close() error {
-	if r.snapshot == nil {
-		return nil
+	var errs []error
+	if r.watcher != nil {
+		errs = append(errs, r.watcher.Close())
 	}
-	return r.snapshot.Close()
+	if r.snapshot != nil {
+		errs = append(errs, r.snapshot.Close())
+	}
+	return errors.Join(errs...)
 }
 
-// read sends all that there is to out, which it closes at its end.
+// read sends all that there is, and if the log is followed all that comes, to
+// out, which it closes at its end.
 func (r *reader) read(ctx context.Context) error {
 	defer close(r.out)
+	for {
+		if err := r.readFiles(ctx); err != nil || !r.cfg.follow {
+			return err
+		}
+		if err := r.await(ctx); err != nil {
+			return err
+		}
+		if err := r.advance(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// readFiles reads to the end of the last file, and stays there if it is the
+// active one of a log that is followed.
+func (r *reader) readFiles(ctx context.Context) error {
 	for r.file < len(r.files) {
-		if err := r.readFile(ctx, r.files[r.file]); err != nil {
+		file := r.files[r.file]
+		if err := r.readFile(ctx, file); err != nil {
+			return err
+		}
+		if r.cfg.follow && file.Active() {
+			return nil
+		}
+		if err := r.flush(ctx); err != nil {
 			return err
 		}
 		if err := r.startFile(ctx, r.file+1); err != nil {
@@ -68,24 +118,20 @@ func (r *reader) startFile(ctx context.Context, i int) error {
 	if i < len(r.files) {
 		r.place.origin.path = r.files[i].Path()
 	}
+	r.use(r.batch)
 	return nil
 }
 
-const (
-	// reasonTorn begins the reason that auditlog gives for a last line without a
-	// line feed that is not whole JSON.
-	reasonTorn = "torn line"
-	// maxBatchDamage bounds the memory that damaged lines cost.
-	maxBatchDamage = 1000
-)
+// maxBatchDamage bounds the memory that damaged lines cost.
+const maxBatchDamage = 1000
 
 // readFile reads what is left of one file. A batch never spans two files, so
 // that a position in one file says all.
 func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
-	r.use(newBatch())
+	r.batch.unfinished = false
 	var damageErr error
 	onDamage := func(d *auditlog.DamageError) {
-		if file.Active() && strings.HasPrefix(d.Reason, reasonTorn) {
+		if file.Active() && d.Torn() {
 			r.batch.unfinished = true // perhaps still being written
 			return
 		}
@@ -94,10 +140,10 @@ func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
 		// as a blank one with the same number.
 		r.batch.behind = auditlog.Cursor{Offset: d.Offset + d.Length, Line: d.Line - 1}
 		if len(r.batch.damage) >= maxBatchDamage && damageErr == nil {
-			damageErr = r.flush(ctx, file)
+			damageErr = r.flush(ctx)
 		}
 	}
-	for entry, err := range file.Lines(ctx, r.place.at, onDamage) {
+	for entry, err := range file.Lines(ctx, r.batch.behind, onDamage) {
 		if err = errors.Join(err, damageErr); err != nil {
 			return err
 		}
@@ -106,21 +152,18 @@ func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
 			break
 		}
 		if !r.batch.takes(len(entry.Raw), r.cfg.batchSize) {
-			if err := r.flush(ctx, file); err != nil {
+			if err := r.flush(ctx); err != nil {
 				return err
 			}
 		}
 		r.batch.add(entry, r.ends.behind(entry))
 		if len(r.batch.items) == r.cfg.batchSize {
-			if err := r.flush(ctx, file); err != nil {
+			if err := r.flush(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	if damageErr != nil {
-		return damageErr
-	}
-	return r.flush(ctx, file)
+	return damageErr
 }
 
 // use makes b the batch that is filled.
@@ -130,12 +173,12 @@ func (r *reader) use(b *batch) {
 }
 
 // flush hands the batch on, if there is anything in it, and begins another one.
-func (r *reader) flush(ctx context.Context, file *auditlog.File) (err error) {
+func (r *reader) flush(ctx context.Context) error {
 	b := r.batch
-	if b.behind == b.start && len(b.damage) == 0 && !b.unfinished {
+	if b.isEmpty() && (!b.unfinished || r.cfg.follow) {
 		return nil
 	}
-	if r.place.origin, err = r.place.origin.reaching(b.behind.Offset, file); err != nil {
+	if err := r.witness(); err != nil {
 		return err
 	}
 	b.origin, b.tail = r.place.origin, r.place.tail
@@ -144,6 +187,7 @@ func (r *reader) flush(ctx context.Context, file *auditlog.File) (err error) {
 	}
 	b.restarted, r.restarted = r.restarted, false
 	r.place.at, r.place.tail = b.behind, b.tail
+	r.flushed = time.Now()
 	select {
 	case r.out <- b:
 	case <-ctx.Done():
@@ -157,6 +201,12 @@ func (r *reader) flush(ctx context.Context, file *auditlog.File) (err error) {
 	}
 	r.use(b)
 	return nil
+}
+
+// witness takes down what a checkpoint behind the batch says of the file.
+func (r *reader) witness() (err error) {
+	r.place.origin, err = r.place.origin.reaching(r.batch.behind.Offset, r.files[r.file])
+	return err
 }
 
 // lineEnds finds out where lines end: an entry does not tell whether its line

@@ -38,6 +38,7 @@ func (r *reader) resume(ctx context.Context, cp *checkpoint) error {
 		if r.place.origin, err = r.place.origin.reaching(cp.Offset, r.files[i]); err != nil {
 			return err
 		}
+		r.use(r.batch)
 		if now := filepath.Base(r.files[i].Path()); now != cp.File {
 			log.Info("the file of the checkpoint has another name now", slog.String("name", now))
 		}
@@ -147,13 +148,16 @@ func (r *reader) previous(ctx context.Context, file int) (*fileID, error) {
 			return id, err
 		}
 	}
-	return nil, nil
+	return r.first, nil
 }
 
-// identify names a file; nil if it is empty, gone, or damaged from its first
-// bytes, and so cannot be told from others.
+// identify names a file; nil if it is empty, gone, without a name of its own,
+// or damaged from its first bytes, and so cannot be told from others.
 func (r *reader) identify(i int) (*fileID, error) {
 	file := r.files[i]
+	if file.Path() == r.path && !file.Active() {
+		return nil, nil // it was moved away or removed while it was followed
+	}
 	head, err := readHead(file, headSize)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if _, unreadable := errors.AsType[*fs.PathError](err); unreadable {

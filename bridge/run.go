@@ -69,7 +69,15 @@ func (r *run) run(ctx context.Context) (err error) {
 	// Whatever ends the run ends the reader and the workers before run returns.
 	reading, stop := context.WithCancelCause(ctx)
 	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
-	stopDraining := context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cut) })
+	stopDraining := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(drainTime)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cut()
+		case <-sending.Done():
+		}
+	})
 	var (
 		wait    sync.WaitGroup
 		readErr error
@@ -84,27 +92,31 @@ func (r *run) run(ctx context.Context) (err error) {
 		}
 		wait.Go(func() { w.work(reading, work) })
 	}
-	err = r.settleAll(batches, work, free)
+	err = r.settleAll(ctx, batches, work, free)
 	stopDraining()
 	stop(err)
 	cut()
 	close(work)
 	wait.Wait()
-	return errors.Join(err, endOf(readErr, err))
+	if err == nil { // else the reader ended because the run did
+		err = r.unlessEnded(ctx, readErr)
+	}
+	return err
 }
 
-// endOf drops the error of a reader that ended because the run did.
-func endOf(readErr, err error) error {
-	if err != nil {
+// unlessEnded drops an error that says no more than that ctx has ended, if that
+// is how the run ends: to follow a log has no other end.
+func (r *run) unlessEnded(ctx context.Context, err error) error {
+	if r.cfg.follow && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil
 	}
-	return readErr
+	return err
 }
 
 // settleAll settles batches in order until there are no more. Up to inFlight
 // of them are at the workers, or were accepted while the checkpoint on disk is
 // not behind them yet: so many a kill makes the next run send again, and no more.
-func (r *run) settleAll(batches <-chan *batch, work chan<- *batch, free chan<- *batch) error {
+func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- *batch, free chan<- *batch) error {
 	var (
 		window []*batch
 		bytes  int
@@ -135,8 +147,8 @@ func (r *run) settleAll(batches <-chan *batch, work chan<- *batch, free chan<- *
 			for ; err == nil && n < len(window) && window[n].isDone(); n++ {
 				err = r.settle(window[n])
 			}
-			if err := errors.Join(err, r.save()); err != nil {
-				return err
+			if saveErr := r.save(); err != nil || saveErr != nil {
+				return errors.Join(r.unlessEnded(ctx, err), saveErr)
 			}
 			for _, b := range window[:n] {
 				bytes -= len(b.text)
