@@ -26,11 +26,15 @@ func newGate() *gate {
 	return g
 }
 
-// enter waits until a request may be made. If it returns true the caller is the
-// only one who may, and has to call leave.
+// enter waits until a request may be made, which is at once while the gate is open,
+// whatever ctx says. If it returns true the caller is the only one who may, and
+// has to call leave.
 func (g *gate) enter(ctx context.Context) (alone bool, err error) {
 	if g.isOpen() {
 		return false, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
 	}
 	select {
 	case <-ctx.Done():

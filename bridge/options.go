@@ -265,8 +265,9 @@ func WithBackoff(initial, maximum time.Duration) Option {
 }
 
 // WithTransport sets what makes the HTTP round trips, for TLS and proxy settings
-// that no variable expresses. It must be safe for use by one goroutine at a
-// time; the bridge does not close it.
+// that no variable expresses. It must be safe for use by as many goroutines as
+// requests are in flight, and may read the body of a request until RoundTrip returns;
+// the bridge does not close it.
 //
 // Default: an [http.Transport] with the certificates of
 // OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and
@@ -280,10 +281,11 @@ func WithTransport(rt http.RoundTripper) Option {
 }
 
 // WithExporterOptions passes options to otlploghttp, after those that the bridge
-// derives from its own. Retry is always the bridge's, and it makes its round
-// trips with its own client: WithRetry, WithHTTPClient, WithTLSClientConfig,
-// WithProxy and WithTimeout have no effect; use [WithBackoff], [WithTransport]
-// and OTEL_EXPORTER_OTLP_TIMEOUT.
+// derives from its own. The exporter decides the address, the headers, the compression
+// and the largest size of a request; the bridge encodes the body and makes the round
+// trip. So WithRetry, WithHTTPClient, WithTLSClientConfig, WithProxy, WithTimeout and
+// WithMaxResponseSize have no effect; use [WithBackoff], [WithTransport] and
+// OTEL_EXPORTER_OTLP_TIMEOUT.
 func WithExporterOptions(opts ...otlploghttp.Option) Option {
 	return optionFunc(func(c config) config {
 		c.exporter = append(slices.Clip(c.exporter), opts...)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -72,8 +73,9 @@ func (w *worker) deliverRange(ctx context.Context, b *batch, from, to int) (goOn
 }
 
 // send sends the items of a range, again and again while the verdict is to
-// retry. It returns an error only when ctx ends; a request that is under way
-// then is let come to its end, as long as w.sending allows.
+// retry. It returns an error only when ctx ends. Then there is no other try, but
+// the first one is made, as long as w.sending allows: what is behind this batch
+// in the window may have been accepted, and would come again.
 func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, err error) {
 	wait := backoff.ExponentialBackOff{
 		InitialInterval:     w.cfg.initial,
@@ -84,7 +86,7 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 	wait.Reset()
 	body, refused := w.request(from, to)
 	if refused != nil {
-		return judge(&exchange{refused: refused}, false), ctx.Err()
+		return judge(&exchange{refused: refused}, false), nil
 	}
 	var (
 		alone bool
@@ -102,6 +104,9 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 		if err == nil {
 			err = sleepUntil(ctx, w.gate.earliest(due))
 		}
+		if err == nil && tries > 0 {
+			err = ctx.Err()
+		}
 		if err != nil {
 			err = fmt.Errorf("send %d records to %s: %w", to-from, w.sender.url, err)
 			if v.reason != "" {
@@ -114,7 +119,7 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 		}
 		v = judge(w.sender.send(w.sending, body), w.gate.hasAnswered())
 		if v.status == 0 && w.sending.Err() != nil {
-			return v, fmt.Errorf("send %d records to %s: %w", to-from, w.sender.url, ctx.Err())
+			return v, fmt.Errorf("send %d records to %s: %w", to-from, w.sender.url, cmp.Or(ctx.Err(), w.sending.Err()))
 		}
 		shut := w.gate.note(v)
 		if v.action != actRetry {
@@ -146,18 +151,17 @@ func (w *worker) request(from, to int) (body []byte, refused error) {
 	return w.zip.pack(w.body)
 }
 
-// sleepUntil waits for t. It returns the error of ctx if that ends before, or
-// has ended.
+// sleepUntil waits for t. It returns the error of ctx if that ends before.
 func sleepUntil(ctx context.Context, t time.Time) error {
 	d := time.Until(t)
 	if t.IsZero() || d <= 0 {
-		return ctx.Err()
+		return nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return ctx.Err()
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
