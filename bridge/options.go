@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // The defaults of the options.
@@ -43,25 +44,27 @@ type optionFunc func(config) config
 func (f optionFunc) apply(c config) config { return f(c) }
 
 type config struct {
-	endpoint    string
-	endpointSet bool
-	headers     map[string]string
-	headersSet  bool
-	checkpoint  string
-	rejectFile  string
-	fromStart   bool
-	batchSize   int
-	inFlight    int
-	dryRun      bool
-	follow      bool
-	linger      time.Duration
-	serviceName string
-	logger      *slog.Logger
-	progress    func(Progress)
-	initial     time.Duration
-	maximum     time.Duration
-	transport   http.RoundTripper
-	exporter    []otlploghttp.Option
+	endpoint       string
+	endpointSet    bool
+	headers        map[string]string
+	headersSet     bool
+	checkpoint     string
+	rejectFile     string
+	fromStart      bool
+	batchSize      int
+	inFlight       int
+	dryRun         bool
+	follow         bool
+	linger         time.Duration
+	serviceName    string
+	fileAttributes bool
+	meters         metric.MeterProvider
+	logger         *slog.Logger
+	progress       func(Progress)
+	initial        time.Duration
+	maximum        time.Duration
+	transport      http.RoundTripper
+	exporter       []otlploghttp.Option
 }
 
 func newConfig(opts []Option) (config, error) {
@@ -231,9 +234,19 @@ func WithServiceName(name string) Option {
 	})
 }
 
+// WithLogFileAttributes adds log.file.path and log.file.name of the semantic
+// conventions to each record that does not have them: where its line was read. An
+// archive has another name than the active file had.
+func WithLogFileAttributes() Option {
+	return optionFunc(func(c config) config {
+		c.fileAttributes = true
+		return c
+	})
+}
+
 // WithLogger sets where the bridge reports retries, damaged lines, rejected
 // records, a log that is no longer what the checkpoint names, and an endpoint
-// that is new beside one that has a checkpoint.
+// that is new beside one that has a checkpoint. Several goroutines use it.
 //
 // Default: discard.
 func WithLogger(logger *slog.Logger) Option {
@@ -243,8 +256,8 @@ func WithLogger(logger *slog.Logger) Option {
 	})
 }
 
-// WithProgress sets a function that Run calls when it starts and each time the
-// checkpoint may move, from the goroutine of Run. It should return quickly.
+// WithProgress sets a function that Run calls when it starts and each time more is
+// settled, from the goroutine of Run. It should return quickly.
 func WithProgress(f func(Progress)) Option {
 	return optionFunc(func(c config) config {
 		c.progress = f

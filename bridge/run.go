@@ -22,6 +22,8 @@ type run struct {
 	refusal  verdict
 	refusals int // records in a row that met refusal, until one is accepted
 
+	telemetry *telemetry
+
 	place place // what is settled
 	saved place // what the checkpoint on disk says
 }
@@ -65,6 +67,11 @@ func (r *run) run(ctx context.Context) (err error) {
 	r.stats.Restarted, source.restarted = source.restarted, false
 	r.place, r.saved = source.place, source.place
 	r.startProgress(source.files[source.file:])
+	if r.telemetry, err = r.newTelemetry(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.telemetry.close()) }()
+	r.telemetry.settled(r.place, r.stats)
 
 	// Whatever ends the run ends the reader and the workers before run returns.
 	reading, stop := context.WithCancelCause(ctx)
@@ -87,7 +94,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	wait.Go(func() { readErr = source.read(reading) })
 	for range r.cfg.inFlight {
 		w := &worker{
-			Bridge: r.Bridge, gate: gate, sending: sending,
+			Bridge: r.Bridge, gate: gate, telemetry: r.telemetry, sending: sending,
 			encoder: otlpwire.NewEncoder(otelline.DecoderConfig{ServiceName: r.cfg.serviceName}),
 		}
 		wait.Go(func() { w.work(reading, work) })
@@ -286,6 +293,7 @@ func (r *run) save() error {
 		return err
 	}
 	r.saved = r.place
+	r.telemetry.settled(r.place, r.stats)
 	return nil
 }
 

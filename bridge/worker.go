@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelaudit/otelaudit/internal/otlpwire"
 )
@@ -17,8 +18,9 @@ import (
 // flight.
 type worker struct {
 	*Bridge
-	gate    *gate
-	sending context.Context // of requests: it outlives that of the run by a moment
+	gate      *gate
+	telemetry *telemetry
+	sending   context.Context // of requests: it outlives that of the run by a moment
 
 	encoder *otlpwire.Encoder
 	body    []byte // of the request
@@ -37,6 +39,9 @@ func (w *worker) work(ctx context.Context, batches <-chan *batch) {
 
 func (w *worker) encode(b *batch) {
 	w.encoder.Reset()
+	if w.cfg.fileAttributes {
+		w.encoder.SetExtra(semconv.LogFilePath(b.origin.path), semconv.LogFileName(b.origin.name()))
+	}
 	for i := 0; i < len(b.items); {
 		if err := w.encoder.Add(b.raw(b.items[i]), b.items[i].offset); err != nil {
 			b.damaged(i, err.Error())
@@ -116,6 +121,7 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 		}
 		if tries > 0 {
 			b.retried++
+			w.telemetry.again()
 		}
 		v = judge(w.sender.send(w.sending, body), w.gate.hasAnswered())
 		if v.status == 0 && w.sending.Err() != nil {

@@ -21,6 +21,7 @@ type replayFlags struct {
 	headers                      headers
 	batch, inFlight              number
 	fromStart, follow, dryRun    bool
+	fileAttributes               bool
 }
 
 func (a *app) replay() *cobra.Command {
@@ -66,6 +67,7 @@ anything was rejected or damaged, and 2 if the collector cannot be sent to.`,
 	f.inFlight = number{value: bridge.DefaultInFlight, least: 1, most: bridge.MaxInFlight}
 	flags.Var(&f.inFlight, "in-flight", "most requests at a time; with 1 records arrive in the order of the log")
 	flags.BoolVar(&f.follow, "follow", false, "go on at the end of the log and send what is appended, until interrupted")
+	flags.BoolVar(&f.fileAttributes, "log-file-attributes", false, "add log.file.path and log.file.name to each record")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "send nothing; count what would be sent")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.runReplay(cmd.Context(), a.logPath(cmd), f, flags.Changed)
@@ -89,6 +91,9 @@ func (f *replayFlags) options(changed func(string) bool) []bridge.Option {
 	}
 	if f.fromStart {
 		opts = append(opts, bridge.WithFromStart())
+	}
+	if f.fileAttributes {
+		opts = append(opts, bridge.WithLogFileAttributes())
 	}
 	if f.follow {
 		opts = append(opts, bridge.WithFollow())
