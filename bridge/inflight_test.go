@@ -102,11 +102,8 @@ func TestWindowIsBoundedInBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(dir, "audit.jsonl")
 		const size = 1 << 20 // of a line
-		content := line("first") + "\n"
-		for range 20 {
-			content += fmt.Sprintf(`{"event":"large","reason":%q}`, strings.Repeat("x", size)) + "\n"
-		}
-		write(t, path, content)
+		large := fmt.Sprintf(`{"event":"large","reason":%q}`, strings.Repeat("x", size)) + "\n"
+		write(t, path, line("first")+"\n"+strings.Repeat(large, 20))
 		c := newHolding("large")
 		b := newBridge(t, path, "http://collector", bridge.WithBatchSize(1), bridge.WithInFlight(32), bridge.WithTransport(inMemory{c}))
 		done := make(chan error, 1)
@@ -191,7 +188,7 @@ func (c cutOff) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		resp, err := c.next.RoundTrip(r)
+		resp, err := c.next.RoundTrip(r) //nolint:bodyclose // the caller closes it
 		done <- result{resp, err}
 	}()
 	select {

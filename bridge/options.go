@@ -18,7 +18,7 @@ const (
 	// DefaultBatchSize is the largest number of records in one request.
 	DefaultBatchSize = 512
 	// DefaultInFlight is the largest number of requests in flight.
-	DefaultInFlight = 4
+	DefaultInFlight = 8
 	// MaxInFlight is how many requests in flight can be asked for.
 	MaxInFlight = 64
 	// DefaultLinger is the longest time that an event waits for others that go
@@ -32,7 +32,7 @@ const (
 
 // maxBatchBytes bounds the line bytes of one request. A collector takes 20 MiB
 // of OTLP by default, and no line grows five times when it becomes OTLP.
-const maxBatchBytes = 2 << 20
+const maxBatchBytes = 512 << 10
 
 // Option changes how a [Bridge] works.
 type Option interface {
@@ -166,7 +166,7 @@ func WithFromStart() Option {
 }
 
 // WithBatchSize sets the largest number of records in one request, at least 1.
-// A batch is smaller at the end of each file, and when its lines reach 2 MiB.
+// A batch is smaller at the end of each file, and when its lines reach 512 KiB.
 //
 // Default: [DefaultBatchSize].
 func WithBatchSize(n int) Option {

@@ -31,7 +31,9 @@ type run struct {
 const (
 	// maxWindowBytes bounds the line bytes of all batches in flight. It is
 	// exceeded by one batch, or one line.
-	maxWindowBytes = 8 << 20
+	maxWindowBytes = 4 << 20
+	// saveDelay is how long what is settled may wait for the checkpoint.
+	saveDelay = 50 * time.Millisecond
 	// drainTime is how long requests that are under way may take once the
 	// context of Run has ended.
 	drainTime = 5 * time.Second
@@ -123,20 +125,30 @@ func (r *run) unlessEnded(ctx context.Context, err error) error {
 // settleAll settles batches in order until there are no more. Up to inFlight
 // of them are at the workers, or were accepted while the checkpoint on disk is
 // not behind them yet: so many a kill makes the next run send again, and no more.
+//
+// To save is two fsyncs, so half a window shares one, unless there is nothing to
+// wait for.
 func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- *batch, free chan<- *batch) error {
 	var (
-		window []*batch
-		bytes  int
-		limit  = 1 // until the first one shows that somebody takes them
+		window  []*batch
+		settled int // of window: those at its beginning
+		bytes   int
+		limit   = 1 // until the first one shows that somebody takes them
+		due     = time.NewTimer(saveDelay)
 	)
+	defer due.Stop()
 	for batches != nil || len(window) > 0 {
 		next := batches
 		if len(window) == limit || bytes >= maxWindowBytes {
 			next = nil
 		}
 		var oldest chan struct{}
-		if len(window) > 0 {
-			oldest = window[0].done
+		if settled < len(window) {
+			oldest = window[settled].done
+		}
+		var overdue <-chan time.Time
+		if settled > 0 {
+			overdue = due.C
 		}
 		select {
 		case b, ok := <-next:
@@ -147,26 +159,32 @@ func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- 
 			window = append(window, b)
 			bytes += len(b.text)
 			work <- b
+			continue
 		case <-oldest:
-			// What else is done by now shares the checkpoint.
-			n := 1
-			err := r.settle(window[0])
-			for ; err == nil && n < len(window) && window[n].isDone(); n++ {
-				err = r.settle(window[n])
+			if settled == 0 {
+				due.Reset(saveDelay)
 			}
-			if saveErr := r.save(); err != nil || saveErr != nil {
-				return errors.Join(r.unlessEnded(ctx, err), saveErr)
+			if err := r.settle(window[settled]); err != nil {
+				return errors.Join(r.unlessEnded(ctx, err), r.save())
 			}
-			for _, b := range window[:n] {
-				bytes -= len(b.text)
-				select {
-				case free <- b:
-				default:
-				}
+			settled++
+			if settled < len(window) && 2*settled < limit && bytes < maxWindowBytes {
+				continue
 			}
-			window = append(window[:0], window[n:]...)
-			limit = r.cfg.inFlight
+		case <-overdue:
 		}
+		if err := r.save(); err != nil {
+			return err
+		}
+		for _, b := range window[:settled] {
+			bytes -= len(b.text)
+			select {
+			case free <- b:
+			default:
+			}
+		}
+		window, settled = append(window[:0], window[settled:]...), 0
+		limit = r.cfg.inFlight
 	}
 	return nil
 }
@@ -295,14 +313,4 @@ func (r *run) save() error {
 	r.saved = r.place
 	r.telemetry.settled(r.place, r.stats)
 	return nil
-}
-
-// isDone reports whether the worker is done, once.
-func (b *batch) isDone() bool {
-	select {
-	case <-b.done:
-		return true
-	default:
-		return false
-	}
 }

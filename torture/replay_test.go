@@ -248,13 +248,13 @@ func killBridges(t *testing.T, random *rand.Rand, follow bool, kills int) result
 	for w, n := range promised {
 		r.promised += n
 		for i := range n {
-			switch times := s.times[fmt.Sprintf("%d-%d", w, i)]; {
-			case times == 0:
+			times := s.times[fmt.Sprintf("%d-%d", w, i)]
+			if times == 0 {
 				r.lost++
-			default:
-				r.found++
-				r.doubled += times - 1
+				continue
 			}
+			r.found++
+			r.doubled += times - 1
 		}
 	}
 	if r.lost > 0 {
