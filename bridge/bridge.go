@@ -90,8 +90,9 @@ type Stats struct {
 	// Read is how many records were read from the log and decoded. In a dry run
 	// it is how many a run would have sent.
 	Read int64
-	// Sent is how many the collector accepted. Of a batch that it rejected in
-	// part these are the ones it did not reject.
+	// Sent is how many the collector accepted, and what is before them in the log
+	// was dealt with. Of a batch that it rejected in part these are the ones it did
+	// not reject.
 	Sent int64
 	// Rejected is how many the collector, or otlploghttp, refused for good. They
 	// are in the reject file, but for the Unnamed.

@@ -5,10 +5,33 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/watch"
 )
+
+// awaitFolder waits for the folder of a log that is not there yet, if the
+// checkpoint goes there too.
+func (b *Bridge) awaitFolder(ctx context.Context) (err error) {
+	dir := filepath.Dir(b.path)
+	if _, err := os.Stat(dir); filepath.Dir(b.checkpoint) != dir || !errors.Is(err, fs.ErrNotExist) {
+		return nil // whatever else is wrong with it shows when it is used
+	}
+	b.cfg.logger.Info("there is no folder for the log yet; waiting for it", slog.String("folder", dir))
+	watcher := watch.New(b.path, watch.Config{Logger: b.cfg.logger})
+	defer func() { err = errors.Join(err, watcher.Close()) }()
+	for {
+		if err := watcher.Wait(ctx); err != nil {
+			return err
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+}
 
 // await waits until there may be more to read. A batch that is not full is
 // handed on when none was for the time of WithLinger: at once after a pause,

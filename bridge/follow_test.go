@@ -114,22 +114,33 @@ func TestFollowSendsWhatIsThereAndWhatComes(t *testing.T) {
 }
 
 func TestFollowWaitsForALogThatIsNotThereYet(t *testing.T) {
-	var c collector
-	path, url := filepath.Join(t.TempDir(), "later", "audit.jsonl"), c.serve(t)
-	told := make(chan struct{})
-	var once sync.Once
-	f := follow(t, path, url, bridge.WithCheckpoint(filepath.Join(t.TempDir(), "checkpoint")), bridge.WithLogger(onLog(func(m string) {
-		if m == "there is no log yet; waiting for it" {
-			once.Do(func() { close(told) })
-		}
-	})))
-	<-told
-	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
+	for name, tt := range map[string]struct {
+		folder string // of the checkpoint, "": that of the log
+		told   string
+	}{
+		"nor its folder": {"", "there is no folder for the log yet; waiting for it"},
+		"nor its folder, with a checkpoint elsewhere": {t.TempDir(), "there is no log yet; waiting for it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c collector
+			path, url := filepath.Join(t.TempDir(), "later", "audit.jsonl"), c.serve(t)
+			told := make(chan string, 10)
+			opts := []bridge.Option{bridge.WithLogger(onLog(func(m string) { told <- m }))}
+			if tt.folder != "" {
+				opts = append(opts, bridge.WithCheckpoint(filepath.Join(tt.folder, "checkpoint")))
+			}
+			f := follow(t, path, url, opts...)
+			if got := <-told; got != tt.told {
+				t.Errorf("told %q, want %q", got, tt.told)
+			}
+			appendEvents(t, audittest.Open(t, path), "first")
+			c.arrive(t, 1)
+			f.stop(t)
+			f = follow(t, filepath.Join(t.TempDir(), "never", "audit.jsonl"), url, opts...)
+			<-told
+			f.stop(t)
+		})
 	}
-	appendEvents(t, audittest.Open(t, path), "first")
-	c.arrive(t, 1)
-	f.stop(t)
 }
 
 func TestFollowGathersWhatComesWithinTheLinger(t *testing.T) {

@@ -40,6 +40,11 @@ const (
 )
 
 func (r *run) run(ctx context.Context) (err error) {
+	if r.cfg.follow {
+		if err := r.awaitFolder(ctx); err != nil {
+			return r.unlessEnded(ctx, err)
+		}
+	}
 	if !r.cfg.dryRun {
 		lock, lockErr := r.lock()
 		if lockErr != nil {
@@ -64,7 +69,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	source := &reader{Bridge: r.Bridge, out: batches, free: free}
 	defer func() { err = errors.Join(err, source.close()) }()
 	if err := source.begin(ctx, cp); err != nil {
-		return err
+		return r.unlessEnded(ctx, err)
 	}
 	r.stats.Restarted, source.restarted = source.restarted, false
 	r.place, r.saved = source.place, source.place
