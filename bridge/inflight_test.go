@@ -272,3 +272,30 @@ func TestStopWithRequestsInFlightSkipsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestStopWithinABatchThatIsHalvedSkipsNothing(t *testing.T) {
+	for stop := range 7 { // how many requests come before it
+		var c collector
+		c.always = c.refuse("a-5")
+		path, url := logPath(t), c.serve(t)
+		content, names := lines("a", 8)
+		write(t, path, content)
+		for range stop {
+			c.push(nil)
+		}
+		c.push(reply(401, typeText, "who are you?"))
+		b := newBridge(t, path, url)
+		first, err := b.Run(t.Context())
+		if _, stopped := errors.AsType[*bridge.StopError](err); !stopped {
+			t.Errorf("%d: got %+v, %v, want a StopError", stop, first, err)
+		}
+		second := run(t, path, url)
+		want := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "a-5" })
+		if diff := cmp.Diff(want, c.names()); diff != "" {
+			t.Errorf("%d: arrived (-want +got):\n%s", stop, diff)
+		}
+		if first.Sent+second.Sent != 7 || first.Rejected+second.Rejected != 1 {
+			t.Errorf("%d: got %+v and %+v, want 7 sent and 1 rejected in both", stop, first, second)
+		}
+	}
+}
