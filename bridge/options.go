@@ -23,7 +23,7 @@ const (
 	MaxInFlight = 64
 	// DefaultLinger is the longest time that an event waits for others that go
 	// into the same request.
-	DefaultLinger = 200 * time.Millisecond
+	DefaultLinger = 100 * time.Millisecond
 	// DefaultInitialBackoff is the mean wait before the first retry.
 	DefaultInitialBackoff = time.Second
 	// DefaultMaxBackoff is the longest mean wait between two retries.
