@@ -101,6 +101,9 @@ func TestMalformedConfigurationIsAnErrorAndTellsWhere(t *testing.T) {
 		{"client key missing", env("CLIENT_CERTIFICATE", empty), "OTEL_EXPORTER_OTLP_CLIENT_KEY"},
 		{"header option", opt(bridge.WithHeaders(map[string]string{"a b": "c"})), `"a b"`},
 		{"batch size", opt(bridge.WithBatchSize(0)), "batch size"},
+		{"time-out option", opt(bridge.WithTimeout(-time.Second)), "time-out"},
+		{"in flight", opt(bridge.WithInFlight(0)), "in flight"},
+		{"linger", opt(bridge.WithLinger(time.Hour)), "linger"},
 		{"backoff", opt(bridge.WithBackoff(time.Second, 0)), "backoff"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,6 +64,9 @@ type config struct {
 	progress       func(Progress)
 	initial        time.Duration
 	maximum        time.Duration
+	timeout        time.Duration
+	timeoutSet     bool
+	tls            *tls.Config
 	transport      http.RoundTripper
 	exporter       []otlploghttp.Option
 }
@@ -84,6 +88,8 @@ func newConfig(opts []Option) (config, error) {
 		return config{}, fmt.Errorf("batch size %d: it must be at least 1", c.batchSize)
 	case c.inFlight < 1 || c.inFlight > MaxInFlight:
 		return config{}, fmt.Errorf("%d requests in flight: it must be 1 to %d", c.inFlight, MaxInFlight)
+	case c.timeout < 0 || c.timeout > maxTimeout:
+		return config{}, fmt.Errorf("time-out of %s: it must be 0 (no limit) to a day", c.timeout)
 	case c.linger < 0 || c.linger > time.Minute:
 		return config{}, fmt.Errorf("linger of %s: it must be 0 to a minute", c.linger)
 	case c.follow && c.dryRun:
@@ -277,6 +283,29 @@ func WithBackoff(initial, maximum time.Duration) Option {
 	})
 }
 
+// WithTimeout sets how long one request may take, its answer included, up to a
+// day; 0 means no limit.
+//
+// Default: OTEL_EXPORTER_OTLP_LOGS_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT, else 10
+// seconds.
+func WithTimeout(d time.Duration) Option {
+	return optionFunc(func(c config) config {
+		c.timeout, c.timeoutSet = d, true
+		return c
+	})
+}
+
+// WithTLSConfig sets the TLS settings of an endpoint with https. It has no effect
+// together with [WithTransport].
+//
+// Default: the certificates of the variables that [WithTransport] names.
+func WithTLSConfig(cfg *tls.Config) Option {
+	return optionFunc(func(c config) config {
+		c.tls = cfg
+		return c
+	})
+}
+
 // WithTransport sets what makes the HTTP round trips, for TLS and proxy settings
 // that no variable expresses. It must be safe for use by as many goroutines as
 // requests are in flight, and may read the body of a request until RoundTrip returns;
@@ -296,9 +325,9 @@ func WithTransport(rt http.RoundTripper) Option {
 // WithExporterOptions passes options to otlploghttp, after those that the bridge
 // derives from its own. The exporter decides the address, the headers, the compression
 // and the largest size of a request; the bridge encodes the body and makes the round
-// trip. So WithRetry, WithHTTPClient, WithTLSClientConfig, WithProxy, WithTimeout and
-// WithMaxResponseSize have no effect; use [WithBackoff], [WithTransport] and
-// OTEL_EXPORTER_OTLP_TIMEOUT.
+// trip. So these have no effect: WithRetry (use [WithBackoff]), WithTimeout (use that of this
+// package), WithTLSClientConfig (use [WithTLSConfig]), WithHTTPClient and WithProxy (use
+// [WithTransport]), and WithMaxResponseSize, which is 4 MiB.
 func WithExporterOptions(opts ...otlploghttp.Option) Option {
 	return optionFunc(func(c config) config {
 		c.exporter = append(slices.Clip(c.exporter), opts...)

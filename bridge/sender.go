@@ -47,11 +47,11 @@ func newSender(c config) (*sender, error) {
 		return nil, err
 	}
 	s := new(sender)
-	if s.timeout, err = resolveTimeout(); err != nil {
+	if s.timeout, err = resolveTimeout(c); err != nil {
 		return nil, err
 	}
 	if s.base = c.transport; s.base == nil {
-		if s.own, err = defaultTransport(c.inFlight); err != nil {
+		if s.own, err = defaultTransport(c); err != nil {
 			return nil, err
 		}
 		s.base = s.own

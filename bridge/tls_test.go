@@ -133,3 +133,18 @@ func TestClientCertificateOfTheVariablesIsShown(t *testing.T) {
 		})
 	}
 }
+
+func TestTLSConfigWinsOverTheVariables(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", pemFile(t, "CERTIFICATE", newAuthority(t, "others").cert.Raw))
+	var c collector
+	s := httptest.NewTLSServer(&c)
+	t.Cleanup(s.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	path := logPath(t)
+	write(t, path, line("a")+"\n")
+	if got := run(t, path, s.URL, bridge.WithTLSConfig(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})); got.Sent != 1 {
+		t.Errorf("got %+v, want 1 sent", got)
+	}
+}

@@ -289,15 +289,25 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 }
 
 func TestTimeoutIsRetried(t *testing.T) {
-	t.Setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "50")
-	var c collector
-	path, url := logPath(t), c.serve(t)
-	write(t, path, line("a")+"\n")
-	c.push(func(_ http.ResponseWriter, r *http.Request, _ *collogspb.ExportLogsServiceRequest) {
-		<-r.Context().Done()
-	})
-	if got, want := run(t, path, url), (bridge.Stats{Read: 1, Sent: 1, Retried: 1}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+	for name, tt := range map[string]struct {
+		variable string
+		opts     []bridge.Option
+	}{
+		"variable": {"50", nil},
+		"option":   {"60000", []bridge.Option{bridge.WithTimeout(50 * time.Millisecond)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", tt.variable)
+			var c collector
+			path, url := logPath(t), c.serve(t)
+			write(t, path, line("a")+"\n")
+			c.push(func(_ http.ResponseWriter, r *http.Request, _ *collogspb.ExportLogsServiceRequest) {
+				<-r.Context().Done()
+			})
+			if got, want := run(t, path, url, tt.opts...), (bridge.Stats{Read: 1, Sent: 1, Retried: 1}); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
 	}
 }
 
