@@ -298,6 +298,9 @@ func (r *run) countRefusal(v verdict) {
 
 // pass counts records and bytes as dealt with.
 func (r *run) pass(records, bytes int64) {
+	if records == 0 && bytes == 0 {
+		return
+	}
 	r.progress.Records += records
 	r.progress.Bytes += bytes
 	r.report()
