@@ -30,6 +30,7 @@ type batch struct {
 	// unfinished says that the active file ends in a line without line feed,
 	// restarted that the reader did not find the place it looked for.
 	unfinished, restarted bool
+	gone                  int64 // archives that were removed before they were read
 
 	parts   []part
 	retried int64
@@ -49,7 +50,7 @@ func newBatch() *batch { return &batch{done: make(chan struct{}, 1)} }
 func (b *batch) raw(it item) []byte { return b.text[it.start:it.end] }
 
 // isEmpty reports whether settling b would do nothing.
-func (b *batch) isEmpty() bool { return b.behind == b.start && len(b.damage) == 0 }
+func (b *batch) isEmpty() bool { return b.behind == b.start && len(b.damage) == 0 && b.gone == 0 }
 
 // takes reports whether a line of n bytes may join the batch. An empty batch
 // takes any.

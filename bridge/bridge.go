@@ -105,6 +105,9 @@ type Stats struct {
 	Retried int64
 	// Damaged is how many lines were skipped because they are no event.
 	Damaged int64
+	// Gone is how many archives were removed after Run had begun and before it
+	// came to them. What was in them is not sent.
+	Gone int64
 	// Unfinished says that the active file ended in a line without its line
 	// feed, which was left for the next run.
 	Unfinished bool
@@ -130,7 +133,8 @@ type Progress struct {
 // end of the active file, and returns when all that was there when it
 // began is accepted or set aside in the reject file. Lines that are appended
 // while Run reads the active file may be sent as well; files that begin
-// later are left to the next Run.
+// later are left to the next Run. An archive that is removed before Run comes to it
+// is logged and counted.
 //
 // While the collector is away or asks to wait, Run waits and tries again until
 // ctx ends. Then it lets requests that are under way come to their end, for

@@ -91,7 +91,11 @@ func (r *reader) readFiles(ctx context.Context) error {
 	for r.file < len(r.files) {
 		file := r.files[r.file]
 		if err := r.readFile(ctx, file); err != nil {
-			return err
+			if file.Active() || !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			r.cfg.logger.Warn("an archive was removed before it was read; what was in it is not sent", slog.String("file", file.Path()))
+			r.batch.gone++
 		}
 		if r.cfg.follow && file.Active() {
 			return nil

@@ -508,6 +508,40 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 }
 
+func TestArchiveThatIsRemovedBeforeItsTurnIsToldOf(t *testing.T) {
+	for _, last := range []bool{false, true} { // is it the last file?
+		var c collector
+		path, url := logPath(t), c.serve(t)
+		stamps := []string{"20260101_000000", "20260102_000000", "20260103_000000"}
+		for _, stamp := range stamps {
+			write(t, path, line(stamp)+"\n")
+			archive(t, path, stamp)
+		}
+		want := []string{stamps[0], stamps[1]}
+		if !last {
+			write(t, path, line("active")+"\n")
+			want = append(want, "active")
+		}
+		c.push(func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+			if err := os.Remove(strings.TrimSuffix(path, ".jsonl") + "_" + stamps[2] + ".jsonl.gz"); err != nil {
+				t.Error(err)
+			}
+			c.accept(w, r, req)
+		})
+		told := 0
+		stats := run(t, path, url, bridge.WithLogger(onLog(func(string) { told++ })))
+		if n := int64(len(want)); stats.Sent != n || stats.Gone != 1 || told != 1 {
+			t.Errorf("got %+v, and it told %d things, want %d sent, 1 gone and 1 told", stats, told, n)
+		}
+		if diff := cmp.Diff(want, c.names()); diff != "" {
+			t.Errorf("arrived (-want +got):\n%s", diff)
+		}
+		if got := run(t, path, url); got != (bridge.Stats{}) {
+			t.Errorf("a run after it: got %+v, want nothing", got)
+		}
+	}
+}
+
 func TestMissingLogIsAnError(t *testing.T) {
 	var c collector
 	_, err := newBridge(t, logPath(t), c.serve(t)).Run(t.Context())

@@ -199,6 +199,7 @@ func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- 
 func (r *run) settle(b *batch) error {
 	r.stats.Read += int64(len(b.items))
 	r.stats.Retried += b.retried
+	r.stats.Gone += b.gone
 	r.stats.Restarted = r.stats.Restarted || b.restarted
 	damage, passed := b.damage, b.start
 	for _, p := range b.parts {
@@ -309,7 +310,7 @@ func (r *run) pass(records, bytes int64) {
 // save moves the checkpoint on disk to the present place, once the reject file
 // is there too.
 func (r *run) save() error {
-	if r.cfg.dryRun || r.place.at == r.saved.at && r.place.origin == r.saved.origin {
+	if r.cfg.dryRun || r.place.at.Offset == 0 || r.place.at == r.saved.at && r.place.origin == r.saved.origin {
 		return nil
 	}
 	if err := r.rejects.sync(); err != nil {

@@ -186,6 +186,9 @@ func (b *Bridge) lag(ctx context.Context, p place) (l lag, err error) {
 func ageOf(ctx context.Context, files []*auditlog.File, from auditlog.Cursor) (time.Duration, error) {
 	for _, f := range files {
 		for entry, err := range f.Lines(ctx, from, func(*auditlog.DamageError) {}) {
+			if errors.Is(err, fs.ErrNotExist) {
+				break // it was removed just now
+			}
 			if err != nil {
 				return 0, err
 			}

@@ -153,7 +153,7 @@ func (a *app) runReplay(ctx context.Context, path string, f replayFlags, changed
 	switch {
 	case err != nil:
 		return codeError(codeFailed)
-	case stats.Rejected > 0 || stats.Damaged > 0:
+	case stats.Rejected > 0 || stats.Damaged > 0 || stats.Gone > 0:
 		return codeError(codeWrong)
 	}
 	return nil
