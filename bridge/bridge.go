@@ -17,7 +17,7 @@ import (
 // but a Run that starts while another one is running returns [ErrLocked].
 type Bridge struct {
 	cfg        config
-	reader     *auditlog.Reader
+	log        *auditlog.Reader
 	sender     *sender
 	path       string
 	checkpoint string
@@ -46,7 +46,7 @@ func New(path string, opts ...Option) (*Bridge, error) {
 	}
 	b := &Bridge{
 		cfg:        cfg,
-		reader:     reader,
+		log:        reader,
 		sender:     s,
 		path:       path,
 		checkpoint: cfg.checkpoint,
@@ -90,8 +90,9 @@ type Stats struct {
 	// Read is how many records were read from the log and decoded. In a dry run
 	// it is how many a run would have sent.
 	Read int64
-	// Sent is how many the collector accepted. Of a batch that it rejected in
-	// part these are the ones it did not reject.
+	// Sent is how many the collector accepted, and what is before them in the log
+	// was dealt with. Of a batch that it rejected in part these are the ones it did
+	// not reject.
 	Sent int64
 	// Rejected is how many the collector, or otlploghttp, refused for good. They
 	// are in the reject file, but for the Unnamed.
@@ -104,6 +105,9 @@ type Stats struct {
 	Retried int64
 	// Damaged is how many lines were skipped because they are no event.
 	Damaged int64
+	// Gone is how many archives were removed after Run had begun and before it
+	// came to them. What was in them is not sent.
+	Gone int64
 	// Unfinished says that the active file ended in a line without its line
 	// feed, which was left for the next run.
 	Unfinished bool
@@ -129,11 +133,23 @@ type Progress struct {
 // end of the active file, and returns when all that was there when it
 // began is accepted or set aside in the reject file. Lines that are appended
 // while Run reads the active file may be sent as well; files that begin
-// later are left to the next Run.
+// later are left to the next Run. An archive that is removed before Run comes to it
+// is logged and counted.
 //
 // While the collector is away or asks to wait, Run waits and tries again until
-// ctx ends. Then it returns promptly, with the checkpoint saved for what
-// was accepted and an error that wraps ctx.Err().
+// ctx ends. Then it lets requests that are under way come to their end, for
+// five seconds at most, and returns with the checkpoint saved for what was accepted
+// and an error that wraps ctx.Err().
+//
+// With [WithFollow] Run goes on: events are sent within a second of being
+// appended, while the collector takes them, also when the log is rotated and its
+// archives are compressed. A log that is not there yet is waited for. When
+// somebody moves the active file away, removes, replaces or truncates it, what was
+// read before is sent, that is logged, and Run goes on with what is there now: where
+// the file changed, with the copy that a Log makes of a removed file, or with the
+// next file. A damaged line is told of once, and a last line without its line
+// feed waits for it. The end of ctx is the end of such a Run, and no error: it
+// returns nil, with what is under way come to its end and the checkpoint saved.
 //
 // If the place that the checkpoint names is found in no file, Run starts after the
 // last file that was complete when the checkpoint was saved and is still there
@@ -141,7 +157,7 @@ type Progress struct {
 // warning and sets Stats.Restarted.
 //
 // Errors to branch on: [ErrLocked]; [*StopError]; ctx.Err(); fs.ErrNotExist if
-// there is no log at all. Stats is valid with every error.
+// there is no log at all and it is not followed. Stats is valid with every error.
 func (b *Bridge) Run(ctx context.Context) (stats Stats, err error) {
 	r := &run{Bridge: b, rejects: rejectFile{path: b.rejectFile}}
 	err = r.run(ctx)

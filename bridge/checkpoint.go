@@ -83,7 +83,7 @@ func loadCheckpoint(path, endpoint string) (*checkpoint, error) {
 	}
 	switch {
 	case cp.Version != checkpointVersion:
-		return nil, fmt.Errorf("read checkpoint %s: it has version %d and this program writes %d; use a newer program, or another checkpoint",
+		return nil, fmt.Errorf("read checkpoint %s: it has version %d and this program writes %d; use a newer program or another checkpoint, or start from the oldest event with WithFromStart",
 			path, cp.Version, checkpointVersion)
 	case cp.Endpoint != endpoint:
 		return nil, fmt.Errorf("read checkpoint %s: it belongs to the endpoint %s, not to %s; use another checkpoint for this one, or start from the oldest event with WithFromStart",

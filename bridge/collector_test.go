@@ -220,11 +220,13 @@ func archive(t testing.TB, path, stamp string) {
 	}
 }
 
-// newBridge returns a bridge with waits that do not hold up a test.
+// newBridge returns a bridge with waits that do not hold up a test, and one
+// request in flight, so that the script of a collector meets requests in order.
 func newBridge(t testing.TB, path, url string, opts ...bridge.Option) *bridge.Bridge {
 	t.Helper()
 	opts = append([]bridge.Option{
 		bridge.WithEndpoint(url),
+		bridge.WithInFlight(1),
 		bridge.WithBackoff(time.Millisecond, 2*time.Millisecond),
 	}, opts...)
 	b, err := bridge.New(path, opts...)

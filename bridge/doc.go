@@ -8,10 +8,12 @@
 //
 // What it promises:
 //
-//   - At least once. The checkpoint moves only after the collector accepted. A
-//     run that is killed between the two sends one batch again; a receiver
+//   - At least once. The checkpoint moves only after the collector accepted, and
+//     in the order of the log. A run that is killed makes the next one send what was
+//     in flight again, at most as many batches as [WithInFlight] allows; a receiver
 //     recognises what came twice by the attribute log.record.uid.
-//   - In order, per resource and scope: one request is in flight at a time.
+//   - In order, per resource and scope, within a request. Several requests are in
+//     flight at a time; with WithInFlight(1) the whole log arrives in order.
 //   - Nothing is dropped silently. A record that the collector refuses for
 //     good is set aside in the reject file, with the reason; a line that is no
 //     event is counted and reported.
@@ -22,22 +24,23 @@
 //
 // # Verdicts
 //
-// Every answer of the collector ends in one of five ways:
+// Every answer of the collector ends in one of five ways (the table with all
+// rows is in DESIGN.md):
 //
-//   - accepted: 2xx with an empty body or an OTLP answer. Rejected records = 0
+//   - accepted: 200 with an empty body or an OTLP answer. Rejected records = 0
 //     with a message is logged as a warning, and so are fewer than none.
-//   - partial: 2xx with an OTLP answer that says how many records were rejected.
+//   - partial: 200 with an OTLP answer that says how many records were rejected.
 //     The answer does not say which, and the batch is never sent again, as most
 //     of it was accepted; only the range goes to the reject file, as one entry.
 //   - retry: 408, 425, 429, 5xx but 501, 505 and 511, a connection that is
 //     refused, reset or closed, a time-out, a truncated answer. The bridge waits,
 //     longer each time and at least as long as Retry-After asks, and sends
 //     again until its context ends.
-//   - bisect: 400, 413, 422, and a batch that otlploghttp itself refuses. The
+//   - bisect: 400, 413, 422, and a body over the limit of otlploghttp. The
 //     batch is halved down to the single records that are refused; these go to
 //     the reject file, all others arrive.
 //   - stop: 401, 403, 404, 405, every other 3xx and 4xx, 501, 505, 511, a 2xx
-//     whose body is no OTLP answer, and, before the endpoint answered for the
+//     but 200, a 200 whose body is no OTLP answer, and, before the endpoint answered for the
 //     first time in a run, a host name that cannot be resolved and a TLS
 //     handshake that fails. Run ends with a [*StopError]; nothing is skipped.
 //
@@ -47,7 +50,7 @@
 // headers, compression, timeout, certificate, client certificate and client
 // key are honoured as otlploghttp does, except that one with a malformed value
 // is an error of [New] and not a silent return to the default. Options win over
-// variables. Unlike otlploghttp, whose default is https, the endpoint without
-// any configuration is http://localhost:4318, as the OpenTelemetry
-// specification asks.
+// variables. Unlike otlploghttp, whose defaults are https and no compression, the
+// endpoint without any configuration is http://localhost:4318, as the
+// OpenTelemetry specification asks, and requests are compressed with gzip.
 package bridge

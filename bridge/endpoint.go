@@ -20,6 +20,7 @@ import (
 const (
 	defaultEndpoint = "http://localhost:4318/v1/logs"
 	defaultTimeout  = 10 * time.Second
+	maxTimeout      = 24 * time.Hour
 	logsPath        = "/v1/logs"
 )
 
@@ -115,13 +116,16 @@ func tagOf(endpoint string) string {
 }
 
 // resolveTimeout returns the time one request may take.
-func resolveTimeout() (time.Duration, error) {
+func resolveTimeout(c config) (time.Duration, error) {
+	if c.timeoutSet {
+		return c.timeout, nil
+	}
 	name, value := otlpEnv("TIMEOUT")
 	if name == "" {
 		return defaultTimeout, nil
 	}
 	ms, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || ms < 0 || ms > int64(24*time.Hour/time.Millisecond) {
+	if err != nil || ms < 0 || ms > int64(maxTimeout/time.Millisecond) {
 		return 0, fmt.Errorf("variable %s: %q is no number of milliseconds between 0 (no limit) and a day", name, value)
 	}
 	return time.Duration(ms) * time.Millisecond, nil
@@ -213,10 +217,13 @@ func envTLS() (*tls.Config, error) {
 // defaultTransport equals the transport of otlploghttp, which WithHTTPClient
 // replaces together with its TLS settings. It is no clone of
 // [http.DefaultTransport], which a program may have replaced.
-func defaultTransport() (*http.Transport, error) {
-	cfg, err := envTLS()
-	if err != nil {
-		return nil, err
+func defaultTransport(c config) (*http.Transport, error) {
+	cfg := c.tls.Clone() // the transport adds to it; nil stays nil
+	if cfg == nil {
+		var err error
+		if cfg, err = envTLS(); err != nil {
+			return nil, err
+		}
 	}
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -224,7 +231,7 @@ func defaultTransport() (*http.Transport, error) {
 		DialContext:           dialer.DialContext,
 		TLSClientConfig:       cfg,
 		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          100,
+		MaxIdleConnsPerHost:   c.inFlight, // the default of 2 would close the others after each request
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 
 	"github.com/otelaudit/otelaudit/bridge"
@@ -100,6 +101,9 @@ func TestMalformedConfigurationIsAnErrorAndTellsWhere(t *testing.T) {
 		{"client key missing", env("CLIENT_CERTIFICATE", empty), "OTEL_EXPORTER_OTLP_CLIENT_KEY"},
 		{"header option", opt(bridge.WithHeaders(map[string]string{"a b": "c"})), `"a b"`},
 		{"batch size", opt(bridge.WithBatchSize(0)), "batch size"},
+		{"time-out option", opt(bridge.WithTimeout(-time.Second)), "time-out"},
+		{"in flight", opt(bridge.WithInFlight(0)), "in flight"},
+		{"linger", opt(bridge.WithLinger(time.Hour)), "linger"},
 		{"backoff", opt(bridge.WithBackoff(time.Second, 0)), "backoff"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,15 +157,35 @@ func TestCertificateVariableIsUsed(t *testing.T) {
 	}
 }
 
-func TestCompressionVariableIsUsed(t *testing.T) {
-	t.Setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
-	var c collector
-	path, url := logPath(t), c.serve(t)
-	write(t, path, line("a")+"\n")
-	var got string
-	c.push(header(&c, &got, "Content-Encoding"))
-	run(t, path, url)
-	if got != "gzip" {
-		t.Errorf("got Content-Encoding %q, want gzip", got)
+func TestRequestsAreCompressedUnlessTheyShallNot(t *testing.T) {
+	for name, tt := range map[string]struct {
+		variable string
+		opts     []bridge.Option
+		want     string
+	}{
+		"default":                  {"", nil, "gzip"},
+		"variable says gzip":       {"gzip", nil, "gzip"},
+		"variable says none":       {"none", nil, ""},
+		"option says none":         {"gzip", []bridge.Option{bridge.WithExporterOptions(otlploghttp.WithCompression(otlploghttp.NoCompression))}, ""},
+		"option says gzip":         {"none", []bridge.Option{bridge.WithExporterOptions(otlploghttp.WithCompression(otlploghttp.GzipCompression))}, "gzip"},
+		"option says nothing else": {"", []bridge.Option{bridge.WithExporterOptions()}, "gzip"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clearEnv(t)
+			t.Setenv("OTEL_EXPORTER_OTLP_COMPRESSION", tt.variable)
+			var c collector
+			path, url := logPath(t), c.serve(t)
+			content, names := lines("a", 100)
+			write(t, path, content)
+			var got string
+			c.push(header(&c, &got, "Content-Encoding"))
+			run(t, path, url, tt.opts...)
+			if got != tt.want {
+				t.Errorf("got Content-Encoding %q, want %q", got, tt.want)
+			}
+			if diff := cmp.Diff(names, c.names()); diff != "" {
+				t.Errorf("arrived (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 		return
 	}
-	b, err := bridge.New(path, bridge.WithBatchSize(5))
+	b, err := bridge.New(path, bridge.WithBatchSize(5), bridge.WithInFlight(1))
 	if err == nil {
 		_, err = b.Run(context.Background())
 	}

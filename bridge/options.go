@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,12 +11,20 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // The defaults of the options.
 const (
 	// DefaultBatchSize is the largest number of records in one request.
 	DefaultBatchSize = 512
+	// DefaultInFlight is the largest number of requests in flight.
+	DefaultInFlight = 8
+	// MaxInFlight is how many requests in flight can be asked for.
+	MaxInFlight = 64
+	// DefaultLinger is the longest time that an event waits for others that go
+	// into the same request.
+	DefaultLinger = 100 * time.Millisecond
 	// DefaultInitialBackoff is the mean wait before the first retry.
 	DefaultInitialBackoff = time.Second
 	// DefaultMaxBackoff is the longest mean wait between two retries.
@@ -24,7 +33,7 @@ const (
 
 // maxBatchBytes bounds the line bytes of one request. A collector takes 20 MiB
 // of OTLP by default, and no line grows five times when it becomes OTLP.
-const maxBatchBytes = 4 << 20
+const maxBatchBytes = 512 << 10
 
 // Option changes how a [Bridge] works.
 type Option interface {
@@ -36,27 +45,37 @@ type optionFunc func(config) config
 func (f optionFunc) apply(c config) config { return f(c) }
 
 type config struct {
-	endpoint    string
-	endpointSet bool
-	headers     map[string]string
-	headersSet  bool
-	checkpoint  string
-	rejectFile  string
-	fromStart   bool
-	batchSize   int
-	dryRun      bool
-	serviceName string
-	logger      *slog.Logger
-	progress    func(Progress)
-	initial     time.Duration
-	maximum     time.Duration
-	transport   http.RoundTripper
-	exporter    []otlploghttp.Option
+	endpoint       string
+	endpointSet    bool
+	headers        map[string]string
+	headersSet     bool
+	checkpoint     string
+	rejectFile     string
+	fromStart      bool
+	batchSize      int
+	inFlight       int
+	dryRun         bool
+	follow         bool
+	linger         time.Duration
+	serviceName    string
+	fileAttributes bool
+	meters         metric.MeterProvider
+	logger         *slog.Logger
+	progress       func(Progress)
+	initial        time.Duration
+	maximum        time.Duration
+	timeout        time.Duration
+	timeoutSet     bool
+	tls            *tls.Config
+	transport      http.RoundTripper
+	exporter       []otlploghttp.Option
 }
 
 func newConfig(opts []Option) (config, error) {
 	c := config{
 		batchSize: DefaultBatchSize,
+		inFlight:  DefaultInFlight,
+		linger:    DefaultLinger,
 		logger:    slog.New(slog.DiscardHandler),
 		initial:   DefaultInitialBackoff,
 		maximum:   DefaultMaxBackoff,
@@ -67,6 +86,14 @@ func newConfig(opts []Option) (config, error) {
 	switch {
 	case c.batchSize < 1:
 		return config{}, fmt.Errorf("batch size %d: it must be at least 1", c.batchSize)
+	case c.inFlight < 1 || c.inFlight > MaxInFlight:
+		return config{}, fmt.Errorf("%d requests in flight: it must be 1 to %d", c.inFlight, MaxInFlight)
+	case c.timeout < 0 || c.timeout > maxTimeout:
+		return config{}, fmt.Errorf("time-out of %s: it must be 0 (no limit) to a day", c.timeout)
+	case c.linger < 0 || c.linger > time.Minute:
+		return config{}, fmt.Errorf("linger of %s: it must be 0 to a minute", c.linger)
+	case c.follow && c.dryRun:
+		return config{}, errors.New("a dry run ends and does not follow the log: leave WithFollow or WithDryRun out")
 	case c.logger == nil:
 		return config{}, errors.New("the logger is nil: leave WithLogger out to discard what is logged")
 	case c.initial <= 0 || c.maximum < c.initial:
@@ -145,12 +172,50 @@ func WithFromStart() Option {
 }
 
 // WithBatchSize sets the largest number of records in one request, at least 1.
-// A batch is smaller at the end of each file, and when its lines reach 4 MiB.
+// A batch is smaller at the end of each file, and when its lines reach 512 KiB.
 //
 // Default: [DefaultBatchSize].
 func WithBatchSize(n int) Option {
 	return optionFunc(func(c config) config {
 		c.batchSize = n
+		return c
+	})
+}
+
+// WithInFlight sets how many requests may be in flight at a time, 1 to
+// [MaxInFlight]. A
+// batch counts as in flight until the checkpoint on disk is behind it, so that a
+// run which is killed sends at most so many batches again.
+//
+// With 1, a record is sent only when all before it were accepted or set aside.
+// With more, records of one request are in order, and requests may overtake each
+// other on their way.
+//
+// Default: [DefaultInFlight].
+func WithInFlight(n int) Option {
+	return optionFunc(func(c config) config {
+		c.inFlight = n
+		return c
+	})
+}
+
+// WithFollow makes Run go on when it is at the end of the log, and send what is
+// appended from then on: see [Bridge.Run]. There need not be a log yet.
+func WithFollow() Option {
+	return optionFunc(func(c config) config {
+		c.follow = true
+		return c
+	})
+}
+
+// WithLinger sets how long an event waits at the end of a log that is followed
+// for others that go into the same request, 0 to a minute. An event that comes after
+// a pause of that length is sent at once, and a full batch always is.
+//
+// Default: [DefaultLinger].
+func WithLinger(d time.Duration) Option {
+	return optionFunc(func(c config) config {
+		c.linger = d
 		return c
 	})
 }
@@ -175,9 +240,19 @@ func WithServiceName(name string) Option {
 	})
 }
 
+// WithLogFileAttributes adds log.file.path and log.file.name of the semantic
+// conventions to each record that does not have them: where its line was read. An
+// archive has another name than the active file had.
+func WithLogFileAttributes() Option {
+	return optionFunc(func(c config) config {
+		c.fileAttributes = true
+		return c
+	})
+}
+
 // WithLogger sets where the bridge reports retries, damaged lines, rejected
 // records, a log that is no longer what the checkpoint names, and an endpoint
-// that is new beside one that has a checkpoint.
+// that is new beside one that has a checkpoint. Several goroutines use it.
 //
 // Default: discard.
 func WithLogger(logger *slog.Logger) Option {
@@ -187,8 +262,8 @@ func WithLogger(logger *slog.Logger) Option {
 	})
 }
 
-// WithProgress sets a function that Run calls when it starts and each time the
-// checkpoint may move, from the goroutine of Run. It should return quickly.
+// WithProgress sets a function that Run calls when it starts and each time more is
+// settled, from the goroutine of Run. It should return quickly.
 func WithProgress(f func(Progress)) Option {
 	return optionFunc(func(c config) config {
 		c.progress = f
@@ -208,9 +283,33 @@ func WithBackoff(initial, maximum time.Duration) Option {
 	})
 }
 
+// WithTimeout sets how long one request may take, its answer included, up to a
+// day; 0 means no limit.
+//
+// Default: OTEL_EXPORTER_OTLP_LOGS_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT, else 10
+// seconds.
+func WithTimeout(d time.Duration) Option {
+	return optionFunc(func(c config) config {
+		c.timeout, c.timeoutSet = d, true
+		return c
+	})
+}
+
+// WithTLSConfig sets the TLS settings of an endpoint with https. It has no effect
+// together with [WithTransport].
+//
+// Default: the certificates of the variables that [WithTransport] names.
+func WithTLSConfig(cfg *tls.Config) Option {
+	return optionFunc(func(c config) config {
+		c.tls = cfg
+		return c
+	})
+}
+
 // WithTransport sets what makes the HTTP round trips, for TLS and proxy settings
-// that no variable expresses. It must be safe for use by one goroutine at a
-// time; the bridge does not close it.
+// that no variable expresses. It must be safe for use by as many goroutines as
+// requests are in flight, and may read the body of a request until RoundTrip returns;
+// the bridge does not close it.
 //
 // Default: an [http.Transport] with the certificates of
 // OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and
@@ -224,10 +323,11 @@ func WithTransport(rt http.RoundTripper) Option {
 }
 
 // WithExporterOptions passes options to otlploghttp, after those that the bridge
-// derives from its own. Retry is always the bridge's, and it makes its round
-// trips with its own client: WithRetry, WithHTTPClient, WithTLSClientConfig,
-// WithProxy and WithTimeout have no effect; use [WithBackoff], [WithTransport]
-// and OTEL_EXPORTER_OTLP_TIMEOUT.
+// derives from its own. The exporter decides the address, the headers, the compression
+// and the largest size of a request; the bridge encodes the body and makes the round
+// trip. So these have no effect: WithRetry (use [WithBackoff]), WithTimeout (use that of this
+// package), WithTLSClientConfig (use [WithTLSConfig]), WithHTTPClient and WithProxy (use
+// [WithTransport]), and WithMaxResponseSize, which is 4 MiB.
 func WithExporterOptions(opts ...otlploghttp.Option) Option {
 	return optionFunc(func(c config) config {
 		c.exporter = append(slices.Clip(c.exporter), opts...)

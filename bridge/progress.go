@@ -4,14 +4,16 @@ import (
 	"encoding/binary"
 	"os"
 	"strings"
+
+	"github.com/otelaudit/otelaudit/auditlog"
 )
 
 // startProgress estimates what there is to do and reports the beginning.
-func (r *run) startProgress() {
+func (r *run) startProgress(files []*auditlog.File) {
 	if r.cfg.progress == nil {
 		return
 	}
-	for _, f := range r.files[r.place.file:] {
+	for _, f := range files {
 		n, ok := contentSize(f.Path())
 		if !ok {
 			r.progress.TotalBytes = 0

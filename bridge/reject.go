@@ -40,40 +40,63 @@ import (
 type rejectFile struct {
 	path string
 	f    *os.File // nil until the first entry
+	// unsynced says that there are entries which a power cut may take.
+	unsynced bool
 }
 
 // record sets one record aside.
-func (r *rejectFile) record(file string, it item, v verdict) error {
-	b := entryStart("record", file, it)
+func (r *rejectFile) record(from *batch, it item, v verdict) error {
+	b := entryStart("record", from.origin.name(), it)
 	b = append(b, `,"count":1`...)
 	b = appendVerdict(b, v)
 	b = append(b, `,"record":`...)
-	if utf8.Valid(it.raw) {
-		b = jsonline.AppendString(b, string(it.raw))
+	if raw := from.raw(it); utf8.Valid(raw) {
+		b = jsonline.AppendString(b, string(raw))
 	} else {
-		b = jsonline.AppendBytes(b, it.raw)
+		b = jsonline.AppendBytes(b, raw)
 	}
 	return r.append(append(b, "}\n"...))
 }
 
-// partial writes down that the collector rejected some of items.
-func (r *rejectFile) partial(file string, items []item, v verdict) error {
-	last := items[len(items)-1]
-	b := entryStart("partial", file, items[0])
+// partial writes down that the collector rejected some of a part.
+func (r *rejectFile) partial(from *batch, p part, v verdict) error {
+	first, last := from.items[p.from], from.items[p.to-1]
+	uid, lastUID, err := r.uids(from, first, last)
+	if err != nil {
+		return err
+	}
+	b := entryStart("partial", from.origin.name(), first)
 	b = append(b, `,"last_line":`...)
-	b = strconv.AppendInt(b, last.line, 10)
+	b = strconv.AppendInt(b, last.number, 10)
 	b = append(b, `,"last_offset":`...)
 	b = strconv.AppendInt(b, last.offset, 10)
 	b = append(b, `,"uid":`...)
-	b = jsonline.AppendString(b, uidOf(items[0].record))
+	b = jsonline.AppendString(b, uid)
 	b = append(b, `,"last_uid":`...)
-	b = jsonline.AppendString(b, uidOf(last.record))
+	b = jsonline.AppendString(b, lastUID)
 	b = append(b, `,"count":`...)
 	b = strconv.AppendInt(b, v.rejected, 10)
 	b = append(b, `,"of":`...)
-	b = strconv.AppendInt(b, int64(len(items)), 10)
+	b = strconv.AppendInt(b, int64(p.to-p.from), 10)
 	b = appendVerdict(b, v)
 	return r.append(append(b, "}\n"...))
+}
+
+// uids returns the log.record.uid of two lines. They are decoded once more: a
+// collector that rejects records is rare enough.
+func (*rejectFile) uids(b *batch, first, last item) (uid, lastUID string, err error) {
+	d := otelline.NewDecoder(otelline.DecoderConfig{})
+	for _, of := range []struct {
+		it  item
+		uid *string
+	}{{first, &uid}, {last, &lastUID}} {
+		record, err := d.Decode(b.raw(of.it), of.it.offset)
+		if err != nil {
+			return "", "", err
+		}
+		*of.uid = uidOf(record)
+	}
+	return uid, lastUID, nil
 }
 
 // uidOf returns the log.record.uid of a record; the decoder gives one to each
@@ -96,7 +119,7 @@ func entryStart(kind, file string, first item) []byte {
 	b = append(b, `","file":`...)
 	b = jsonline.AppendString(b, file)
 	b = append(b, `,"line":`...)
-	b = strconv.AppendInt(b, first.line, 10)
+	b = strconv.AppendInt(b, first.number, 10)
 	b = append(b, `,"offset":`...)
 	return strconv.AppendInt(b, first.offset, 10)
 }
@@ -110,9 +133,8 @@ func appendVerdict(b []byte, v verdict) []byte {
 	return jsonline.AppendString(b, v.reason)
 }
 
-// append makes one entry durable: write, fsync; and before the first one: open
-// or create with mode 0600, end a line that a crash left torn, fsync the
-// folder. The checkpoint passes a record only after that.
+// append writes one entry, which sync makes durable. Before the first one: open
+// or create with mode 0600, end a line that a crash left torn, fsync the folder.
 func (r *rejectFile) append(entry []byte) error {
 	if r.f == nil {
 		torn, err := r.open()
@@ -123,13 +145,22 @@ func (r *rejectFile) append(entry []byte) error {
 			entry = append([]byte("\n"), entry...)
 		}
 	}
-	_, err := r.f.Write(entry)
-	if err == nil {
-		err = r.f.Sync()
-	}
-	if err != nil {
+	if _, err := r.f.Write(entry); err != nil {
 		return fmt.Errorf("append to reject file: %w", err)
 	}
+	r.unsynced = true
+	return nil
+}
+
+// sync makes all entries durable. The checkpoint passes a record only after that.
+func (r *rejectFile) sync() error {
+	if !r.unsynced {
+		return nil
+	}
+	if err := r.f.Sync(); err != nil {
+		return fmt.Errorf("sync reject file: %w", err)
+	}
+	r.unsynced = false
 	return nil
 }
 

@@ -17,9 +17,9 @@ import (
 // resume sets the place to start at: where the checkpoint points to, if its
 // content is still there, else where what may be new begins. Sending twice is
 // better than not at all.
-func (r *run) resume(ctx context.Context, cp *checkpoint) error {
+func (r *reader) resume(ctx context.Context, cp *checkpoint) error {
 	if cp == nil {
-		return nil // the zero place: the first line of the oldest file
+		return r.startFile(ctx, 0)
 	}
 	log := r.cfg.logger.With(slog.String("checkpoint", r.checkpoint), slog.String("file", cp.File), slog.Int64("offset", cp.Offset))
 	before, err := r.findPrevious(ctx, cp.Previous)
@@ -31,25 +31,30 @@ func (r *run) resume(ctx context.Context, cp *checkpoint) error {
 		return err
 	}
 	if i >= 0 {
-		at := auditlog.Cursor{Offset: cp.Offset, Line: cp.Line}
-		r.place = place{file: i, at: at, saved: at, tail: cp.Tail}
+		if err := r.startFile(ctx, i); err != nil {
+			return err
+		}
+		r.place.at, r.place.tail = auditlog.Cursor{Offset: cp.Offset, Line: cp.Line}, cp.Tail
+		if r.place.origin, err = r.place.origin.reaching(cp.Offset, r.files[i]); err != nil {
+			return err
+		}
+		r.use(r.batch)
 		if now := filepath.Base(r.files[i].Path()); now != cp.File {
 			log.Info("the file of the checkpoint has another name now", slog.String("name", now))
 		}
 		return nil
 	}
-	r.stats.Restarted = true
+	r.restarted = true
 	if before >= 0 {
-		r.place = place{file: before + 1}
 		log.Warn("what stood before the checkpoint is not where it was: the log was truncated, replaced or removed since; "+
 			"starting after the last file that was complete then",
 			slog.String("complete", filepath.Base(r.files[before].Path())))
-		return nil
+		return r.startFile(ctx, before+1)
 	}
 	log.Warn("what stood before the checkpoint is not where it was: the log was truncated, replaced or removed since; "+
 		"starting with the oldest file, some events may be sent again",
 		slog.String("start", filepath.Base(r.files[0].Path())))
-	return nil
+	return r.startFile(ctx, 0)
 }
 
 // tellNewEndpoint says that everything is sent to an endpoint without a
@@ -79,7 +84,7 @@ func (r *run) tellNewEndpoint() error {
 // findPrevious returns the index of the file that id names, -1 if it is gone or
 // holds something else. Its name counts as well as its content: an archive
 // never gets another one, and short files may begin alike.
-func (r *run) findPrevious(ctx context.Context, id *fileID) (int, error) {
+func (r *reader) findPrevious(ctx context.Context, id *fileID) (int, error) {
 	if id == nil {
 		return -1, nil
 	}
@@ -98,7 +103,7 @@ func (r *run) findPrevious(ctx context.Context, id *fileID) (int, error) {
 // the oldest, if before is -1: there was none before it, or that was removed. A
 // later file that begins alike is another one, and to go on there would skip
 // what stands between.
-func (r *run) findAfter(ctx context.Context, before int, cp *checkpoint) (int, error) {
+func (r *reader) findAfter(ctx context.Context, before int, cp *checkpoint) (int, error) {
 	for i := before + 1; i < len(r.files); i++ {
 		if ok, err := r.agrees(ctx, i, cp.matches); err != nil {
 			return -1, err
@@ -114,7 +119,7 @@ func (r *run) findAfter(ctx context.Context, before int, cp *checkpoint) (int, e
 }
 
 // agrees compares a file with the checkpoint.
-func (r *run) agrees(ctx context.Context, i int, matches func(content) (bool, error)) (bool, error) {
+func (r *reader) agrees(ctx context.Context, i int, matches func(content) (bool, error)) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, fmt.Errorf("look for the place of the checkpoint: %w", err)
 	}
@@ -132,23 +137,27 @@ func (r *run) agrees(ctx context.Context, i int, matches func(content) (bool, er
 	return false, nil
 }
 
-// previous names the nearest file before the present one that can be named, for
-// the checkpoint; nil if there is none.
-func (r *run) previous() (*fileID, error) {
-	for i := r.place.file - 1; i >= 0 && r.place.previous == nil; i-- {
-		id, err := r.identify(i)
-		if err != nil {
-			return nil, err
+// previous names the nearest file before that one that can be named; nil if
+// there is none.
+func (r *reader) previous(ctx context.Context, file int) (*fileID, error) {
+	for i := file - 1; i >= 0; i-- {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("look at the files before the place of the checkpoint: %w", err)
 		}
-		r.place.previous = id
+		if id, err := r.identify(i); err != nil || id != nil {
+			return id, err
+		}
 	}
-	return r.place.previous, nil
+	return r.first, nil
 }
 
-// identify names a file; nil if it is empty, gone, or damaged from its first
-// bytes, and so cannot be told from others.
-func (r *run) identify(i int) (*fileID, error) {
+// identify names a file; nil if it is empty, gone, without a name of its own,
+// or damaged from its first bytes, and so cannot be told from others.
+func (r *reader) identify(i int) (*fileID, error) {
 	file := r.files[i]
+	if file.Path() == r.path && !file.Active() {
+		return nil, nil // it was moved away or removed while it was followed
+	}
 	head, err := readHead(file, headSize)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if _, unreadable := errors.AsType[*fs.PathError](err); unreadable {

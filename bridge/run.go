@@ -1,50 +1,50 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"path/filepath"
-	"slices"
-	"strings"
+	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-
-	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/otlpwire"
 )
 
-// run is the state of one Run. One goroutine owns it.
+// run is the state of one Run. Its goroutine owns it: it takes batches from the
+// reader, gives them to workers, and settles them in the order in which they
+// were read.
 type run struct {
 	*Bridge
 	stats    Stats
 	progress Progress
-	decoder  *otelline.Decoder
 	rejects  rejectFile
-	answered bool // the endpoint answered in this run
 	refusal  verdict
 	refusals int // records in a row that met refusal, until one is accepted
 
-	files []*auditlog.File
-	place place // what is passed, in files
+	telemetry *telemetry
+
+	place place // what is settled
+	saved place // what the checkpoint on disk says
 }
 
-// place is where the next line to send begins, and what the checkpoint says
-// about the content before it.
-type place struct {
-	file     int // index in run.files
-	at       auditlog.Cursor
-	saved    auditlog.Cursor // of the checkpoint, if it is in this file
-	tail     span            // the last line passed
-	head     []byte          // the file's first bytes, headSize if it has that many
-	previous *fileID         // the file before it, once it was looked at
-}
+const (
+	// maxWindowBytes bounds the line bytes of all batches in flight. It is
+	// exceeded by one batch, or one line.
+	maxWindowBytes = 4 << 20
+	// saveDelay is how long what is settled may wait for the checkpoint.
+	saveDelay = 50 * time.Millisecond
+	// drainTime is how long requests that are under way may take once the
+	// context of Run has ended.
+	drainTime = 5 * time.Second
+)
 
 func (r *run) run(ctx context.Context) (err error) {
+	if r.cfg.follow {
+		if err := r.awaitFolder(ctx); err != nil {
+			return r.unlessEnded(ctx, err)
+		}
+	}
 	if !r.cfg.dryRun {
 		lock, lockErr := r.lock()
 		if lockErr != nil {
@@ -65,141 +65,187 @@ func (r *run) run(ctx context.Context) (err error) {
 			}
 		}
 	}
-	snapshot, err := r.reader.Snapshot(ctx)
-	if err != nil {
+	batches, free := make(chan *batch), make(chan *batch, r.cfg.inFlight+1)
+	source := &reader{Bridge: r.Bridge, out: batches, free: free}
+	defer func() { err = errors.Join(err, source.close()) }()
+	if err := source.begin(ctx, cp); err != nil {
+		return r.unlessEnded(ctx, err)
+	}
+	r.stats.Restarted, source.restarted = source.restarted, false
+	r.place, r.saved = source.place, source.place
+	r.startProgress(source.files[source.file:])
+	if r.telemetry, err = r.newTelemetry(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	r.files = snapshot.Files()
-	r.decoder = otelline.NewDecoder(otelline.DecoderConfig{ServiceName: r.cfg.serviceName})
-	if err := r.resume(ctx, cp); err != nil {
-		return err
+	defer func() { err = errors.Join(err, r.telemetry.close()) }()
+	r.telemetry.settled(r.place, r.stats)
+
+	// Whatever ends the run ends the reader and the workers before run returns.
+	reading, stop := context.WithCancelCause(ctx)
+	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
+	stopDraining := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(drainTime)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cut()
+		case <-sending.Done():
+		}
+	})
+	var (
+		wait    sync.WaitGroup
+		readErr error
+		work    = make(chan *batch, r.cfg.inFlight)
+		gate    = newGate()
+	)
+	wait.Go(func() { readErr = source.read(reading) })
+	for range r.cfg.inFlight {
+		w := &worker{
+			Bridge: r.Bridge, gate: gate, telemetry: r.telemetry, sending: sending,
+			encoder: otlpwire.NewEncoder(otelline.DecoderConfig{ServiceName: r.cfg.serviceName}),
+		}
+		wait.Go(func() { w.work(reading, work) })
 	}
-	r.startProgress()
-	for r.place.file < len(r.files) {
-		if err := r.replayFile(ctx, r.files[r.place.file]); err != nil {
+	err = r.settleAll(ctx, batches, work, free)
+	stopDraining()
+	stop(err)
+	cut()
+	close(work)
+	wait.Wait()
+	if err == nil { // else the reader ended because the run did
+		err = r.unlessEnded(ctx, readErr)
+	}
+	return err
+}
+
+// unlessEnded drops an error that says no more than that ctx has ended, if that
+// is how the run ends: to follow a log has no other end.
+func (r *run) unlessEnded(ctx context.Context, err error) error {
+	if r.cfg.follow && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
+		return nil
+	}
+	return err
+}
+
+// settleAll settles batches in order until there are no more. Up to inFlight
+// of them are at the workers, or were accepted while the checkpoint on disk is
+// not behind them yet: so many a kill makes the next run send again, and no more.
+//
+// To save is two fsyncs, so half a window shares one, unless there is nothing to
+// wait for.
+func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- *batch, free chan<- *batch) error {
+	var (
+		window  []*batch
+		settled int // of window: those at its beginning
+		bytes   int
+		limit   = 1 // until the first one shows that somebody takes them
+		due     = time.NewTimer(saveDelay)
+	)
+	defer due.Stop()
+	for batches != nil || len(window) > 0 {
+		next := batches
+		if len(window) == limit || bytes >= maxWindowBytes {
+			next = nil
+		}
+		var oldest chan struct{}
+		if settled < len(window) {
+			oldest = window[settled].done
+		}
+		var overdue <-chan time.Time
+		if settled > 0 {
+			overdue = due.C
+		}
+		select {
+		case b, ok := <-next:
+			if !ok {
+				batches = nil
+				continue
+			}
+			window = append(window, b)
+			bytes += len(b.text)
+			work <- b
+			continue
+		case <-oldest:
+			if settled == 0 {
+				due.Reset(saveDelay)
+			}
+			if err := r.settle(window[settled]); err != nil {
+				return errors.Join(r.unlessEnded(ctx, err), r.save())
+			}
+			settled++
+			if settled < len(window) && 2*settled < limit && bytes < maxWindowBytes {
+				continue
+			}
+		case <-overdue:
+		}
+		if err := r.save(); err != nil {
 			return err
 		}
-		r.place = place{file: r.place.file + 1}
+		for _, b := range window[:settled] {
+			bytes -= len(b.text)
+			select {
+			case free <- b:
+			default:
+			}
+		}
+		window, settled = append(window[:0], window[settled:]...), 0
+		limit = r.cfg.inFlight
 	}
 	return nil
 }
 
-// reasonTorn begins the reason that auditlog gives for a last line without a
-// line feed that is not whole JSON.
-const reasonTorn = "torn line"
-
-// replayFile sends what is left of one file. A batch never spans two files, so
-// that a position in one file says all.
-func (r *run) replayFile(ctx context.Context, file *auditlog.File) error {
-	var (
-		b      = batch{maxRecords: r.cfg.batchSize, maxBytes: maxBatchBytes}
-		behind = r.place.at // what is passed once b is accepted
-		ends   lineEnds
-	)
-	flush := func() error {
-		if err := r.deliver(ctx, b.items); err != nil {
+// settle does what the verdicts on b ask for, and moves the place behind what
+// is dealt with.
+func (r *run) settle(b *batch) error {
+	r.stats.Read += int64(len(b.items))
+	r.stats.Retried += b.retried
+	r.stats.Gone += b.gone
+	r.stats.Restarted = r.stats.Restarted || b.restarted
+	damage, passed := b.damage, b.start
+	for _, p := range b.parts {
+		if err := r.settlePart(b, p); err != nil {
 			return err
 		}
-		b.reset()
-		return nil
+		last := b.items[p.to-1]
+		for len(damage) > 0 && damage[0].Line < last.number {
+			r.damaged(damage[0].File, damage[0].Line, damage[0].Offset, damage[0].Reason)
+			damage = damage[1:]
+		}
+		r.place = place{b.origin, last.behind, spanOf(last.offset, b.raw(last))}
+		r.pass(int64(p.to-p.from), last.behind.Offset-passed.Offset)
+		passed = last.behind
 	}
-	onDamage := func(d *auditlog.DamageError) {
-		if file.Active() && strings.HasPrefix(d.Reason, reasonTorn) {
-			r.stats.Unfinished = true // perhaps still being written
-			return
-		}
-		r.damaged(d)
-		// Before the line ending, if it has one: from there on the line reads
-		// as a blank one with the same number.
-		behind = auditlog.Cursor{Offset: d.Offset + d.Length, Line: d.Line - 1}
+	if b.err != nil {
+		return b.err
 	}
-	for entry, err := range file.Lines(ctx, r.place.at, onDamage) {
-		if err != nil {
-			return err
-		}
-		if file.Active() && !entry.Terminated {
-			r.stats.Unfinished = true
-			break
-		}
-		behind = ends.behind(entry)
-		record, err := r.decoder.Decode(slices.Clip(entry.Raw), entry.Offset)
-		if err != nil {
-			r.damaged(&auditlog.DamageError{
-				File: entry.File, Line: entry.Line, Offset: entry.Offset,
-				Length: int64(len(entry.Raw)), Reason: err.Error(),
-			})
-			continue
-		}
-		r.stats.Read++
-		if r.cfg.dryRun {
-			r.pass(1, behind)
-			continue
-		}
-		if !b.takes(record, len(entry.Raw)) {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		b.add(item{
-			record: record, raw: bytes.Clone(entry.Raw),
-			offset: entry.Offset, line: entry.Line, behind: behind,
-		})
-	}
-	if err := flush(); err != nil {
-		return err
+	for _, d := range damage {
+		r.damaged(d.File, d.Line, d.Offset, d.Reason)
 	}
 	// What follows the last event is damaged. It needs no second report.
-	r.pass(0, behind)
-	return r.save()
-}
-
-// lineEnds finds out where lines end: an entry does not tell whether its line
-// ends in LF or in CRLF, but the distance to the next line does.
-type lineEnds struct {
-	line   int64 // of the entry before
-	end    int64 // of its text
-	ending int64 // bytes of a line ending, 0: not known yet
-}
-
-// behind returns the place behind the line of e. A line feed is assumed until
-// two adjacent lines were seen; if that is wrong, the place is between CR and
-// LF and the next line is the same.
-func (l *lineEnds) behind(e auditlog.Entry) auditlog.Cursor {
-	if l.line > 0 && e.Line == l.line+1 {
-		l.ending = e.Offset - l.end
+	r.place = place{b.origin, b.behind, b.tail}
+	n := 0
+	if r.cfg.dryRun {
+		n = len(b.items)
 	}
-	l.line, l.end = e.Line, e.Offset+int64(len(e.Raw))
-	if !e.Terminated {
-		return auditlog.Cursor{Offset: l.end, Line: e.Line}
-	}
-	return auditlog.Cursor{Offset: l.end + max(l.ending, 1), Line: e.Line}
+	r.pass(int64(n), b.behind.Offset-passed.Offset)
+	r.stats.Unfinished = b.unfinished
+	return nil
 }
 
-func (r *run) damaged(d *auditlog.DamageError) {
+func (r *run) damaged(file string, line, offset int64, reason string) {
 	r.stats.Damaged++
 	r.cfg.logger.Warn("damaged line skipped",
-		slog.String("file", d.File), slog.Int64("line", d.Line),
-		slog.Int64("offset", d.Offset), slog.String("reason", d.Reason))
+		slog.String("file", file), slog.Int64("line", line),
+		slog.Int64("offset", offset), slog.String("reason", reason))
 }
 
-// deliver sends items until each of them is accepted or set aside, and moves
-// the checkpoint behind them. With an error it has moved behind those
-// that were.
-func (r *run) deliver(ctx context.Context, items []item) error {
-	if len(items) == 0 {
-		return nil
-	}
-	v, err := r.send(ctx, items)
-	if err != nil {
-		return err
-	}
-	file := filepath.Base(r.files[r.place.file].Path())
+func (r *run) settlePart(b *batch, p part) error {
+	first, v := b.items[p.from], p.verdict
 	attrs := []any{
-		slog.String("file", file), slog.Int64("line", items[0].line), slog.Int64("offset", items[0].offset),
-		slog.Int("records", len(items)), slog.Int("status", v.status), slog.String("reason", v.reason),
+		slog.String("file", b.origin.name()), slog.Int64("line", first.number), slog.Int64("offset", first.offset),
+		slog.Int("records", p.to-p.from), slog.Int("status", v.status), slog.String("reason", v.reason),
 	}
-	n := int64(len(items))
+	n := int64(p.to - p.from)
 	switch v.action {
 	case actAccept:
 		if v.reason != "" {
@@ -210,22 +256,15 @@ func (r *run) deliver(ctx context.Context, items []item) error {
 		// Which ones is not said, and most were accepted: to send them again
 		// would double those.
 		v.rejected = min(v.rejected, n)
-		if err := r.rejects.partial(file, items, v); err != nil {
+		if err := r.rejects.partial(b, p, v); err != nil {
 			return err
 		}
 		r.stats.Rejected += v.rejected
 		r.stats.Unnamed += v.rejected
 		r.stats.Sent += n - v.rejected
 		r.cfg.logger.Warn("collector rejected a part of a batch and does not say which; the range is in the reject file", append(attrs, slog.Int64("rejected", v.rejected))...)
-	case actBisect:
-		if len(items) > 1 {
-			half := len(items) / 2
-			if err := r.deliver(ctx, items[:half]); err != nil {
-				return err
-			}
-			return r.deliver(ctx, items[half:])
-		}
-		if err := r.rejects.record(file, items[0], v); err != nil {
+	case actBisect: // down to one record
+		if err := r.rejects.record(b, first, v); err != nil {
 			return err
 		}
 		r.stats.Rejected++
@@ -234,10 +273,7 @@ func (r *run) deliver(ctx context.Context, items []item) error {
 	default:
 		return &StopError{URL: r.sender.url, Status: v.status, Reason: v.reason, Hint: v.hint, Err: v.err}
 	}
-	last := items[len(items)-1]
-	r.place.tail = spanOf(last.offset, last.raw)
-	r.pass(n, last.behind)
-	return r.save()
+	return nil
 }
 
 // manyRefusals is how many records must be refused in the same words, and none
@@ -261,93 +297,29 @@ func (r *run) countRefusal(v verdict) {
 	}
 }
 
-// send sends items, again and again while the verdict is to retry. It returns an
-// error only when ctx ends.
-func (r *run) send(ctx context.Context, items []item) (verdict, error) {
-	records := make([]sdklog.Record, len(items))
-	for i := range items {
-		records[i] = items[i].record
+// pass counts records and bytes as dealt with.
+func (r *run) pass(records, bytes int64) {
+	if records == 0 && bytes == 0 {
+		return
 	}
-	wait := backoff.ExponentialBackOff{
-		InitialInterval:     r.cfg.initial,
-		RandomizationFactor: backoff.DefaultRandomizationFactor,
-		Multiplier:          backoff.DefaultMultiplier,
-		MaxInterval:         r.cfg.maximum,
-	}
-	wait.Reset()
-	away := false
-	for {
-		if err := ctx.Err(); err != nil {
-			return verdict{}, fmt.Errorf("send %d records: %w", len(items), err)
-		}
-		v := r.sender.send(ctx, records, r.answered)
-		r.answered = r.answered || v.status != 0
-		if v.status == 0 && ctx.Err() != nil {
-			return v, fmt.Errorf("send %d records to %s: %w", len(items), r.sender.url, ctx.Err())
-		}
-		if v.action != actRetry {
-			if away {
-				r.cfg.logger.Info("collector answers again", slog.String("endpoint", r.sender.url))
-			}
-			return v, nil
-		}
-		away = true
-		delay := max(wait.NextBackOff(), v.retryAfter)
-		r.cfg.logger.Warn("collector did not take a batch; it is sent again",
-			slog.String("endpoint", r.sender.url), slog.Int("status", v.status),
-			slog.String("reason", v.reason), slog.Duration("wait", delay))
-		timer := time.NewTimer(delay)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return v, fmt.Errorf("send %d records to %s: %w; the last try failed: %s", len(items), r.sender.url, ctx.Err(), v.reason)
-		}
-		r.stats.Retried++
-	}
-}
-
-// pass counts n records up to the place behind as dealt with.
-func (r *run) pass(n int64, behind auditlog.Cursor) {
-	r.progress.Records += n
-	r.progress.Bytes += behind.Offset - r.place.at.Offset
-	r.place.at = behind
+	r.progress.Records += records
+	r.progress.Bytes += bytes
 	r.report()
 }
 
-// save moves the checkpoint to the present place.
+// save moves the checkpoint on disk to the present place, once the reject file
+// is there too.
 func (r *run) save() error {
-	at := r.place.at
-	if r.cfg.dryRun || at == r.place.saved {
+	if r.cfg.dryRun || r.place.at.Offset == 0 || r.place.at == r.saved.at && r.place.origin == r.saved.origin {
 		return nil
 	}
-	file := r.files[r.place.file]
-	if want := min(headSize, at.Offset); int64(len(r.place.head)) < want {
-		head, err := readHead(file, headSize)
-		if err != nil {
-			return fmt.Errorf("read the beginning of %s: %w", file.Path(), err)
-		}
-		r.place.head = head
-	}
-	cp := &checkpoint{
-		Version:  checkpointVersion,
-		Endpoint: r.sender.url,
-		File:     filepath.Base(file.Path()),
-		Offset:   at.Offset,
-		Line:     at.Line,
-		Head:     spanOf(0, r.place.head[:min(int64(len(r.place.head)), at.Offset)]),
-		Tail:     r.place.tail,
-	}
-	if cp.Tail.SHA256 == "" {
-		cp.Tail = spanOf(0, nil) // no event yet, damaged lines only
-	}
-	var err error
-	if cp.Previous, err = r.previous(); err != nil {
+	if err := r.rejects.sync(); err != nil {
 		return err
 	}
-	if err := saveCheckpoint(r.checkpoint, cp); err != nil {
+	if err := saveCheckpoint(r.checkpoint, r.place.checkpoint(r.sender.url)); err != nil {
 		return err
 	}
-	r.place.saved = at
+	r.saved = r.place
+	r.telemetry.settled(r.place, r.stats)
 	return nil
 }

@@ -1,14 +1,17 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 )
@@ -17,14 +20,21 @@ import (
 // for. A longer one is no OTLP answer.
 const maxAnswer = 4 << 20
 
-// sender sends one batch in one request and says what came of it. otlploghttp
-// makes the request; the sender sees the round trip beneath it, because the
-// error of Export does not tell an answer from a failure, a redirect from a
-// success, or a web page from a collector.
+// sender makes one request and says what came of it. What a request looks like
+// but for its body, address, headers and compression, is otlploghttp's business:
+// it is asked for one, which is kept from going out, and each request is a copy
+// of that one. Its own way out is not used, because the error of Export does
+// not tell an answer from a failure, a redirect from a success, or a web page from
+// a collector, and because the body is not made of SDK records here.
 type sender struct {
 	exporter *otlploghttp.Exporter
+	template *http.Request
+	gzip     bool
 	url      string
+	timeout  time.Duration // of one request, 0: none
+	base     http.RoundTripper
 	own      *http.Transport // closed by close; nil if the caller brought one
+	fitting  atomic.Int64    // a body of that size is known to be within the exporter's limit
 }
 
 // newSender resolves and checks all settings. It sends nothing.
@@ -36,67 +46,145 @@ func newSender(c config) (*sender, error) {
 	if err := checkEnv(c); err != nil {
 		return nil, err
 	}
-	timeout, err := resolveTimeout()
-	if err != nil {
+	s := new(sender)
+	if s.timeout, err = resolveTimeout(c); err != nil {
 		return nil, err
 	}
-	s := new(sender)
-	base := c.transport
-	if base == nil {
-		if s.own, err = defaultTransport(); err != nil {
+	if s.base = c.transport; s.base == nil {
+		if s.own, err = defaultTransport(c); err != nil {
 			return nil, err
 		}
-		base = s.own
+		s.base = s.own
 	}
 	opts := []otlploghttp.Option{otlploghttp.WithEndpointURL(endpoint.String())}
+	if name, _ := otlpEnv("COMPRESSION"); name == "" {
+		opts = append(opts, otlploghttp.WithCompression(otlploghttp.GzipCompression))
+	}
 	if c.headersSet {
 		opts = append(opts, otlploghttp.WithHeaders(c.headers))
 	}
 	opts = append(opts, c.exporter...)
 	opts = append(opts,
 		otlploghttp.WithRetry(otlploghttp.RetryConfig{Enabled: false}),
-		otlploghttp.WithHTTPClient(&http.Client{
-			Transport: &recorder{base: base},
-			Timeout:   timeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse
-			},
-		}))
-	// The context is not kept: each request has its own.
+		otlploghttp.WithHTTPClient(&http.Client{Transport: kept{}}))
+	// The context is not kept.
 	if s.exporter, err = otlploghttp.New(context.Background(), opts...); err != nil {
 		return nil, fmt.Errorf("make OTLP exporter for %s: %w; a certificate needs an https:// endpoint", endpoint, err)
 	}
-	s.url = normalise(endpoint)
-	if len(c.exporter) > 0 {
-		return s, s.probe()
+	if len(c.exporter) == 0 {
+		s.fitting.Store(64 << 20) // the exporter's default
 	}
-	return s, nil
+	return s, s.learn()
 }
 
-// probe asks the exporter where it sends to: its options may name another
-// endpoint, and the checkpoint is bound to the true one. No byte is sent.
-func (s *sender) probe() error {
-	x := &exchange{probe: true}
-	err := s.exporter.Export(context.WithValue(context.Background(), exchangeKey{}, x), make([]sdklog.Record, 1))
+// learn asks the exporter what its requests look like: its options may name
+// another endpoint too, and the checkpoint is bound to the true one.
+func (s *sender) learn() error {
+	req, err := s.ask(sdklog.Record{})
 	if err != nil {
 		return fmt.Errorf("check exporter options: %w", err)
 	}
-	if x.url == nil {
-		return errors.New("check exporter options: the exporter made no request")
-	}
-	if _, err := parseEndpoint(x.url.String()); err != nil {
+	if _, err := parseEndpoint(req.URL.String()); err != nil {
 		return fmt.Errorf("endpoint of the exporter options %w", err)
 	}
-	s.url = normalise(x.url)
+	switch encoding := req.Header.Get("Content-Encoding"); encoding {
+	case "":
+	case "gzip":
+		s.gzip = true
+	default:
+		return fmt.Errorf("content encoding %q of the exporter options: it is not known here; use gzip or none", encoding)
+	}
+	s.template, s.url = req, normalise(req.URL)
 	return nil
 }
 
-// send makes one request. answered says whether the endpoint answered before in
-// this run.
-func (s *sender) send(ctx context.Context, records []sdklog.Record, answered bool) verdict {
+// ask returns the request that the exporter would send record in.
+func (s *sender) ask(record sdklog.Record) (*http.Request, error) {
+	var req *http.Request
+	err := s.exporter.Export(context.WithValue(context.Background(), keptKey{}, &req), []sdklog.Record{record})
+	if err != nil {
+		return nil, err
+	}
+	if req == nil {
+		return nil, errors.New("the exporter made no request")
+	}
+	return req, nil
+}
+
+type keptKey struct{}
+
+// kept is an [http.RoundTripper] that sends nothing.
+type kept struct{}
+
+var _ http.RoundTripper = kept{}
+
+func (kept) RoundTrip(req *http.Request) (*http.Response, error) {
+	to, ok := req.Context().Value(keptKey{}).(**http.Request)
+	if !ok {
+		return nil, errors.New("request that nobody asked for")
+	}
+	*to = req.Clone(context.Background())
+	(*to).Body, (*to).GetBody = nil, nil
+	return &http.Response{
+		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, Request: req,
+	}, nil
+}
+
+// fits returns the error with which the exporter refuses a request of that many
+// uncompressed bytes, nil if it does not. Its limit can be set and not be read.
+func (s *sender) fits(size int) error {
+	if int64(size) <= s.fitting.Load() {
+		return nil
+	}
+	const around = 64 // more than what surrounds the body of a record
+	var record sdklog.Record
+	record.SetBody(attribute.StringValue(strings.Repeat("x", max(0, size-around))))
+	if _, err := s.ask(record); err != nil {
+		return err
+	}
+	s.fitting.Store(int64(size)) // of two sizes at a time either is right
+	return nil
+}
+
+// exchange is what one request came to.
+type exchange struct {
+	refused error // it was not made
+	status  int   // 0: no answer
+	header  http.Header
+	body    []byte
+	err     error // of the round trip, or of reading the body
+}
+
+// send makes one request, whose body is compressed if s.gzip says so. It
+// does not keep the body.
+func (s *sender) send(ctx context.Context, body []byte) *exchange {
+	if s.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %s: %w", s.timeout, context.DeadlineExceeded))
+		defer cancel()
+	}
+	lent := &loan{data: body}
+	defer lent.end()
+	req := s.template.Clone(ctx)
+	req.ContentLength = int64(len(body))
+	req.Body = &lentBody{loan: lent}
+	req.GetBody = func() (io.ReadCloser, error) { return &lentBody{loan: lent}, nil }
 	x := new(exchange)
-	err := s.exporter.Export(context.WithValue(ctx, exchangeKey{}, x), records)
-	return judge(x, err, answered)
+	resp, err := s.base.RoundTrip(req)
+	if err != nil {
+		x.err = err
+		if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+			x.err = cause
+		}
+		return x
+	}
+	x.status, x.header = resp.StatusCode, resp.Header
+	x.body, x.err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err := resp.Body.Close(); err != nil && x.err == nil {
+		x.err = err
+	}
+	return x
 }
 
 // close lets go of idle connections.
@@ -106,52 +194,39 @@ func (s *sender) close() {
 	}
 }
 
-// exchange is what one request came to. Its owner is the goroutine that calls
-// Export, which makes the round trip as well.
-type exchange struct {
-	probe   bool
-	url     *url.URL
-	tripped bool // a round trip was made, or at least begun
-	status  int  // 0: no answer
-	header  http.Header
-	body    []byte
-	err     error // of the round trip, or of reading the body
+// loan is bytes that a transport may read until the end of the request: it may
+// go on in a goroutine of its own after RoundTrip returned.
+type loan struct {
+	mu   sync.Mutex
+	data []byte
+	over bool
 }
 
-type exchangeKey struct{}
-
-// recorder is an [http.RoundTripper] that writes down what each round trip
-// came to in the exchange of the request's context.
-type recorder struct {
-	base http.RoundTripper
+func (l *loan) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.data, l.over = nil, true
 }
 
-var _ http.RoundTripper = (*recorder)(nil)
-
-func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	x, ok := req.Context().Value(exchangeKey{}).(*exchange)
-	if !ok {
-		return nil, errors.New("request without an exchange in its context")
-	}
-	x.tripped, x.url = true, req.URL
-	if x.probe {
-		return &http.Response{
-			StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: http.Header{}, Body: http.NoBody, Request: req,
-		}, nil
-	}
-	resp, err := r.base.RoundTrip(req)
-	if err != nil {
-		x.err = err
-		return nil, err
-	}
-	x.status, x.header = resp.StatusCode, resp.Header
-	x.body, x.err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err := resp.Body.Close(); err != nil && x.err == nil {
-		x.err = err
-	}
-	// otlploghttp gets the bytes that were judged. What it makes of them does
-	// not count.
-	resp.Body = io.NopCloser(bytes.NewReader(x.body))
-	return resp, nil
+type lentBody struct {
+	*loan
+	at int
 }
+
+func (b *lentBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return 0, errors.New("read the body of a request that ended")
+	}
+	if b.at == len(b.data) {
+		return 0, io.EOF
+	}
+	n := copy(p, b.data[b.at:])
+	b.at += n
+	return n, nil
+}
+
+func (b *lentBody) Close() error { return nil }
+
+var _ io.ReadCloser = (*lentBody)(nil)

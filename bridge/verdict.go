@@ -48,17 +48,12 @@ type verdict struct {
 }
 
 // judge turns the outcome of one request into a verdict: this is the table of
-// the package comment. exportErr is what otlploghttp made of it; answered says
-// whether the endpoint has answered before in this run.
-func judge(x *exchange, exportErr error, answered bool) verdict {
+// the package comment. answered says whether the endpoint has answered before in
+// this run.
+func judge(x *exchange, answered bool) verdict {
 	switch {
-	case !x.tripped && exportErr == nil:
-		// otlploghttp succeeds without a request only for no records and
-		// after Shutdown. Neither happens here; if it does, nothing arrived.
-		return verdict{action: actStop, reason: "the exporter sent no request and reported no error", hint: "this is a bug of the bridge"}
-	case !x.tripped:
-		// Invalid UTF-8, or a body over the size limit of otlploghttp.
-		return verdict{action: actBisect, reason: oneLine(exportErr.Error()), err: exportErr}
+	case x.refused != nil:
+		return verdict{action: actBisect, reason: oneLine(x.refused.Error()), err: x.refused}
 	case x.status == 0:
 		return judgeFailure(x.err, answered)
 	}
@@ -94,13 +89,15 @@ func actionOf(status int) action {
 		http.StatusNetworkAuthenticationRequired:
 		return actStop
 	}
-	switch status / 100 {
-	case 2:
+	switch {
+	case status == http.StatusOK:
 		return actAccept // if the body agrees
-	case 5:
+	case status/100 == 5:
 		return actRetry
 	}
-	return actStop // 3xx is not followed: a POST would lose its body or reach another host
+	// 3xx is not followed: a POST would lose its body or reach another host. A
+	// 2xx but 200 is no answer of OTLP, and may mean that nobody took anything.
+	return actStop
 }
 
 func hintOf(status int, header http.Header) string {
@@ -116,6 +113,9 @@ func hintOf(status int, header http.Header) string {
 	case http.StatusUnsupportedMediaType:
 		return "the endpoint does not take OTLP as protobuf"
 	}
+	if status/100 == 2 {
+		return "an OTLP receiver says 200 when it took something; the endpoint is none, or something in front of it answered"
+	}
 	if status/100 == 3 {
 		if to := header.Get("Location"); to != "" {
 			return "redirects are not followed; it points to " + oneLine(to) + ": if that is the collector, use it as the endpoint"
@@ -125,7 +125,7 @@ func hintOf(status int, header http.Header) string {
 	return "check the endpoint and what stands in front of it"
 }
 
-// judgeSuccess judges a 2xx by its body: delivered is only what a collector
+// judgeSuccess judges a 200 by its body: delivered is only what a collector
 // says it took, and a captive portal or a login page says 200 as well.
 func judgeSuccess(x *exchange) verdict {
 	v := verdict{status: x.status}
@@ -158,7 +158,7 @@ func judgeSuccess(x *exchange) verdict {
 	return v
 }
 
-// decodeAnswer decodes the body of a 2xx. Unknown fields are skipped, as the
+// decodeAnswer decodes the body of a 200. Unknown fields are skipped, as the
 // OTLP specification asks, but a body of unknown fields alone is not an
 // answer: {"error":"not logged in"} is valid JSON, and a google.rpc.Status is
 // valid protobuf.

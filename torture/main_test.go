@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(jobVariable); spec != "" {
 		os.Exit(writerMain(spec))
 	}
+	if spec := os.Getenv(bridgeVariable); spec != "" {
+		os.Exit(bridgeMain(spec))
+	}
 	flag.Parse()
 	code := m.Run()
 	if *full {

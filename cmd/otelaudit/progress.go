@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -12,8 +13,9 @@ import (
 )
 
 // progress is stderr with a bar at its end while a replay runs, if it is a
-// terminal. One goroutine uses it: that of the bridge's Run, then its caller.
+// terminal.
 type progress struct {
+	mu       sync.Mutex
 	w        io.Writer
 	terminal bool
 	bar      *progressbar.ProgressBar // nil while there is none to show
@@ -27,6 +29,8 @@ func newProgress(w io.Writer) *progress {
 
 // Write writes above the bar.
 func (p *progress) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.bar != nil {
 		if err := p.bar.Clear(); err != nil {
 			return 0, err
@@ -37,6 +41,8 @@ func (p *progress) Write(text []byte) (int, error) {
 
 // update shows how far a replay is.
 func (p *progress) update(now bridge.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	total := now.TotalBytes
 	if !p.terminal || total > 0 && now.Bytes >= total && p.bar == nil {
 		return // there is nothing to wait for
@@ -67,6 +73,8 @@ func (p *progress) update(now bridge.Progress) {
 
 // end removes the bar.
 func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.bar == nil {
 		return
 	}

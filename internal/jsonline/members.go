@@ -47,8 +47,8 @@ func (k *Keys) hash(key []byte) uint8 {
 	return uint8((h * (k.seed*2 + 0x9e3779b1)) >> 24)                       //nolint:gosec // a hash
 }
 
-// find returns the index of key, -1 if it is not in the set.
-func (k *Keys) find(key []byte) int {
+// Find returns the index of key, -1 if it is not in the set.
+func (k *Keys) Find(key []byte) int {
 	i := int(k.slots[k.hash(key)]) - 1
 	if i >= 0 && k.keys[i] == string(key) {
 		return i
@@ -72,7 +72,7 @@ func (k *Keys) Scan(text []byte, values [][]byte) error {
 	}
 	clear(values)
 	return EachMember(text, func(key, value []byte) bool {
-		if i := k.find(unescapedKey(key)); i >= 0 {
+		if i := k.Find(unescapedKey(key)); i >= 0 {
 			values[i] = value
 		}
 		return true
@@ -117,7 +117,7 @@ key: // A key starts at i, behind white space.
 		return false
 	}
 	if depth == 1 {
-		wanted = k.find(text[keyStart:i])
+		wanted = k.Find(text[keyStart:i])
 	}
 	if i++; i < len(text) && text[i] != ':' {
 		i = skipUsualSpace(text, i)

@@ -16,7 +16,7 @@ func (e *SyntaxError) Error() string {
 }
 
 // Kind is the kind of a JSON value.
-type Kind int
+type Kind uint8
 
 // The kinds of JSON values. Invalid is what does not start one.
 const (

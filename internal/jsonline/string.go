@@ -134,8 +134,12 @@ func AppendUnquoted(dst, lit []byte) []byte {
 			r, s = unescape(s)
 			dst = utf8.AppendRune(dst, r)
 		case c < utf8.RuneSelf:
-			dst = append(dst, c)
-			s = s[1:]
+			n := 1
+			for n < len(s) && s[n] < utf8.RuneSelf && s[n] != '\\' {
+				n++
+			}
+			dst = append(dst, s[:n]...)
+			s = s[n:]
 		default:
 			// utf8.RuneError is U+FFFD, and AppendRune writes it for an
 			// invalid byte.

@@ -61,9 +61,11 @@ func ParseUnixNano(s string) (time.Time, bool) {
 			return time.Time{}, false
 		}
 	}
-	if len(digits) <= 18 {
-		n, err := strconv.ParseInt(s, 10, 64)
-		return time.Unix(0, n).UTC(), err == nil
+	if len(digits) <= 19 {
+		// The times of this century are among them, and few others are too long.
+		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return time.Unix(0, n).UTC(), true
+		}
 	}
 	n, ok := new(big.Int).SetString(s, 10)
 	if !ok {

@@ -30,6 +30,7 @@ type Decoder struct {
 	foreignResource []byte // as otel.resource would say it
 	members         []member
 	envelope        envelope
+	uid             ForeignUID
 }
 
 // member is a member of a line: its key, as text, and its raw value. Both are
@@ -43,6 +44,9 @@ func NewDecoder(cfg DecoderConfig) *Decoder {
 		foreignResource: append(jsonline.AppendString([]byte(`{"attributes":{"service.name":`), name), "}}"...),
 	}
 }
+
+// ForeignResource is the resource of lines without otel, as a raw value of otel.
+func (d *Decoder) ForeignResource() []byte { return d.foreignResource }
 
 // Decode returns the record of the line raw, which is a JSON object, without
 // LF or CRLF. offset is that of its first byte in the uncompressed file, by
@@ -71,7 +75,7 @@ func (d *Decoder) Decode(raw []byte, offset int64) (sdklog.Record, error) {
 
 func (d *Decoder) decodeMembers(raw []byte, offset int64) (sdklog.Record, error) {
 	for _, m := range d.members {
-		if string(m.key) != keyOtel || !d.envelope.parse(m.value) {
+		if string(m.key) != KeyOtel || !d.envelope.parse(m.value) {
 			continue
 		}
 		if record, err := d.decodeOwn(); !errors.Is(err, errNotEnvelope) {
@@ -134,7 +138,7 @@ func (d *Decoder) decodeOwn() (sdklog.Record, error) {
 	var ids spanContext
 	for _, m := range d.members {
 		if isReserved(m.key) {
-			if string(m.key) == keyEvent {
+			if string(m.key) == KeyEvent {
 				event = textOf(m.value)
 			}
 			ids.take(m)
@@ -143,7 +147,7 @@ func (d *Decoder) decodeOwn() (sdklog.Record, error) {
 		if string(m.key) == KeySession {
 			session = textOf(m.value)
 		}
-		if f, ok := fieldOf(m.key); ok && e.isDerived(f) {
+		if f, ok := FieldOf(m.key); ok && e.isDerived(f) {
 			continue
 		}
 		v, err := p.value(m.value, 1)

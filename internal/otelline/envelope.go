@@ -88,7 +88,7 @@ func (e *envelope) takeDerived(lit []byte) bool {
 	}
 	valid := true
 	err := jsonline.EachElement(lit, func(lit []byte) bool {
-		f, ok := fieldOf([]byte(textOf(lit)))
+		f, ok := FieldOf([]byte(textOf(lit)))
 		if ok {
 			e.derived |= 1 << f
 		}
@@ -112,7 +112,7 @@ func (e *envelope) appendAside(attrs []attribute.KeyValue) ([]attribute.KeyValue
 // either form of FORMAT.md section 3.
 func parseMembers(lit []byte, depth int) ([]attribute.KeyValue, error) {
 	p := parser{wrappers: true}
-	if inner := onlyMember(lit, wrapMap); inner != nil {
+	if inner := onlyMember(lit, WrapMap); inner != nil {
 		if members, ok, err := p.wrappedMembers(inner, depth); ok || err != nil {
 			return members, err
 		}

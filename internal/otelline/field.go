@@ -33,12 +33,12 @@ const (
 	KeySession    = "session_id"
 	KeySessionID  = "session.id" // OpenTelemetry's name of it
 	KeyUID        = "log.record.uid"
-	keyTime       = "ts"
-	keyEvent      = "event"
-	keyTraceID    = "trace_id"
-	keySpanID     = "span_id"
-	keyTraceFlags = "trace_flags"
-	keyOtel       = "otel"
+	KeyTime       = "ts"
+	KeyEvent      = "event"
+	KeyTraceID    = "trace_id"
+	KeySpanID     = "span_id"
+	KeyTraceFlags = "trace_flags"
+	KeyOtel       = "otel"
 )
 
 var fieldKeys = [NumFields]string{
@@ -57,8 +57,8 @@ var fieldKeys = [NumFields]string{
 // Key returns the key of f on the line.
 func (f Field) Key() string { return fieldKeys[f] }
 
-// fieldOf returns the field whose key is key.
-func fieldOf(key []byte) (Field, bool) {
+// FieldOf returns the field whose key is key.
+func FieldOf(key []byte) (Field, bool) {
 	for f, k := range fieldKeys {
 		if string(key) == k {
 			return Field(f), true //nolint:gosec // NumFields is small
@@ -68,7 +68,7 @@ func fieldOf(key []byte) (Field, bool) {
 }
 
 // reservedKeys are the keys of the line that no attribute may stand as.
-var reservedKeys = [...]string{keyTime, keyEvent, keyTraceID, keySpanID, keyTraceFlags, keyOtel}
+var reservedKeys = [...]string{KeyTime, KeyEvent, KeyTraceID, KeySpanID, KeyTraceFlags, KeyOtel}
 
 func isReserved(key []byte) bool {
 	for _, k := range reservedKeys {

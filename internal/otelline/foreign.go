@@ -1,7 +1,10 @@
 package otelline
 
 import (
+	"crypto/sha1" //nolint:gosec // what a UUIDv5 is made of
+	"encoding/hex"
 	"fmt"
+	"hash"
 	"strconv"
 	"time"
 
@@ -12,19 +15,27 @@ import (
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
-// foreignNames are the names that fields get in records of lines without otel.
-var foreignNames = map[string]attribute.Key{
-	KeySession:              KeySessionID,
-	fieldKeys[Model]:        "gen_ai.request.model",
-	fieldKeys[InputTokens]:  "gen_ai.usage.input_tokens",
-	fieldKeys[OutputTokens]: "gen_ai.usage.output_tokens",
+// ForeignKey is the key of the attribute that f becomes in the record of a line
+// without otel, unless the line has that key too; for most fields f's own.
+func (f Field) ForeignKey() string {
+	switch f {
+	case Session:
+		return KeySessionID
+	case Model:
+		return "gen_ai.request.model"
+	case InputTokens:
+		return "gen_ai.usage.input_tokens"
+	case OutputTokens:
+		return "gen_ai.usage.output_tokens"
+	}
+	return f.Key()
 }
 
 // uidNamespace is that of the ids of foreign lines: FORMAT.md section 6.
 var uidNamespace = uuid.MustParse("6f0f0a5c-2a52-4a83-9d2c-3c1c1f7a4b5e")
 
-// emptyKey stands for a key that JSON allows and OpenTelemetry drops.
-const emptyKey = "(empty key)"
+// EmptyKey stands for a key that JSON allows and OpenTelemetry drops.
+const EmptyKey = "(empty key)"
 
 // decodeForeign decodes a line without otel, of another writer or of auditlog
 // itself: members is set. A member that is not what its key promises stays an
@@ -38,12 +49,12 @@ func (d *Decoder) decodeForeign(raw []byte, offset int64) (sdklog.Record, error)
 	var ids spanContext
 	for _, m := range d.members {
 		switch string(m.key) {
-		case keyTime:
+		case KeyTime:
 			if t, ok := jsonline.ParseTime(m.value); ok {
 				at, timed = t, true
 				continue
 			}
-		case keyEvent:
+		case KeyEvent:
 			if jsonline.KindOf(m.value) == jsonline.String {
 				event = textOf(m.value)
 				continue
@@ -59,7 +70,7 @@ func (d *Decoder) decodeForeign(raw []byte, offset int64) (sdklog.Record, error)
 		attrs = append(attrs, attribute.KeyValue{Key: d.foreignName(m.key), Value: v})
 	}
 	if !hasKey(attrs, KeyUID) {
-		attrs = append(attrs, attribute.String(KeyUID, foreignUID(raw, offset)))
+		attrs = append(attrs, attribute.String(KeyUID, string(d.uid.Append(nil, raw, offset))))
 	}
 	record, err := d.templates.record(nil, d.foreignResource, attrs, 0)
 	if err != nil {
@@ -79,23 +90,49 @@ func (d *Decoder) decodeForeign(raw []byte, offset int64) (sdklog.Record, error)
 // one for some fields, unless the line has that key too.
 func (d *Decoder) foreignName(key []byte) attribute.Key {
 	if len(key) == 0 {
-		return emptyKey
+		return EmptyKey
 	}
-	name, ok := foreignNames[string(key)]
+	f, ok := FieldOf(key)
 	if !ok {
 		return attribute.Key(key)
 	}
+	name := f.ForeignKey()
 	for _, m := range d.members {
-		if string(m.key) == string(name) {
+		if string(m.key) == name {
 			return attribute.Key(key)
 		}
 	}
-	return name
+	return attribute.Key(name)
 }
 
-// foreignUID identifies a line by its bytes and its place: a replay that starts
-// over gives it the same id, and two equal lines have two.
-func foreignUID(raw []byte, offset int64) string {
-	data := append(append([]byte{}, raw...), '\n')
-	return uuid.NewSHA1(uidNamespace, strconv.AppendInt(data, offset, 10)).String()
+// ForeignUID makes the ids of lines of other writers. An id names the line's
+// bytes and its place: a replay that starts over gives it the same one, and two
+// equal lines have two. It is not safe for concurrent use.
+type ForeignUID struct {
+	hash hash.Hash
+	sum  []byte
+}
+
+// Append appends the id of a line, as text.
+func (u *ForeignUID) Append(dst, raw []byte, offset int64) []byte {
+	if u.hash == nil {
+		u.hash = sha1.New() //nolint:gosec // what a UUIDv5 is made of
+	}
+	u.hash.Reset()
+	// A hash returns no error.
+	_, _ = u.hash.Write(uidNamespace[:])
+	_, _ = u.hash.Write(raw)
+	u.sum = strconv.AppendInt(append(u.sum[:0], '\n'), offset, 10)
+	_, _ = u.hash.Write(u.sum)
+	u.sum = u.hash.Sum(u.sum[:0])
+	id := uuid.UUID(u.sum[:16])
+	id[6] = id[6]&0x0f | 5<<4 // version 5
+	id[8] = id[8]&0x3f | 0x80 // of the usual variant
+	for i, part := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, part)
+	}
+	return dst
 }

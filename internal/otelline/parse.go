@@ -144,40 +144,46 @@ func (p parser) wrapper(lit []byte, depth int) (v attribute.Value, ok bool, err 
 	}
 	text := jsonline.KindOf(inner) == jsonline.String
 	switch {
-	case jsonline.KeyIs(key, wrapInt) && text:
-		v, ok = parseIntWrapper(jsonline.Unquote(inner))
-	case jsonline.KeyIs(key, wrapDouble) && text:
-		v, ok = parseDoubleWrapper(jsonline.Unquote(inner))
-	case jsonline.KeyIs(key, wrapBytes) && text:
+	case jsonline.KeyIs(key, WrapInt) && text:
+		var n int64
+		n, ok = ParseIntWrapper(jsonline.Unquote(inner))
+		v = attribute.Int64Value(n)
+	case jsonline.KeyIs(key, WrapDouble) && text:
+		var f float64
+		f, ok = ParseDoubleWrapper(jsonline.Unquote(inner))
+		v = attribute.Float64Value(f)
+	case jsonline.KeyIs(key, WrapBytes) && text:
 		b, err := base64.StdEncoding.Strict().DecodeString(jsonline.Unquote(inner))
 		v, ok = attribute.ByteSliceValue(b), err == nil
-	case jsonline.KeyIs(key, wrapMap):
+	case jsonline.KeyIs(key, WrapMap):
 		members, ok, err := p.wrappedMembers(inner, depth)
 		return attribute.MapValue(members...), ok, err
 	}
 	return v, ok, nil
 }
 
-// parseIntWrapper accepts what only the wrapper can say: canonical decimals of
-// 2^53 and more in size.
-func parseIntWrapper(text string) (attribute.Value, bool) {
+// ParseIntWrapper returns what {"intValue":text} is. It accepts what only the
+// wrapper can say: canonical decimals of 2^53 and more in size.
+func ParseIntWrapper(text string) (int64, bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n > -jsonline.MaxExactInt && n < jsonline.MaxExactInt || strconv.FormatInt(n, 10) != text {
-		return attribute.Value{}, false
+	if err != nil || n > -jsonline.MaxExactInt && n < jsonline.MaxExactInt {
+		return 0, false
 	}
-	return attribute.Int64Value(n), true
+	var canonical [20]byte
+	return n, string(strconv.AppendInt(canonical[:0], n, 10)) == text
 }
 
-func parseDoubleWrapper(text string) (attribute.Value, bool) {
+// ParseDoubleWrapper returns what {"doubleValue":text} is.
+func ParseDoubleWrapper(text string) (float64, bool) {
 	switch text {
 	case "NaN":
-		return attribute.Float64Value(math.NaN()), true
+		return math.NaN(), true
 	case "Infinity":
-		return attribute.Float64Value(math.Inf(1)), true
+		return math.Inf(1), true
 	case "-Infinity":
-		return attribute.Float64Value(math.Inf(-1)), true
+		return math.Inf(-1), true
 	}
-	return attribute.Value{}, false
+	return 0, false
 }
 
 // wrappedMembers returns the members of {"values":[{"key":…,"value":…},…]}, in

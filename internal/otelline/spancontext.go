@@ -19,19 +19,19 @@ type spanContext struct {
 // take takes m if it is a valid part of a trace context.
 func (c *spanContext) take(m member) bool {
 	switch string(m.key) {
-	case keyTraceID:
+	case KeyTraceID:
 		var id trace.TraceID
 		if !parseHex(id[:], m.value) || !id.IsValid() {
 			return false
 		}
 		c.trace = id
-	case keySpanID:
+	case KeySpanID:
 		var id trace.SpanID
 		if !parseHex(id[:], m.value) || !id.IsValid() {
 			return false
 		}
 		c.span = id
-	case keyTraceFlags:
+	case KeyTraceFlags:
 		var flags [1]byte
 		if !parseHex(flags[:], m.value) {
 			return false

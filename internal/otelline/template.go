@@ -29,9 +29,9 @@ type templates struct {
 // that does not is still read, at the cost of a provider for each line.
 const maxTemplates = 512
 
-// maxDropped bounds the dropped count of a record: it has no setter, but the
+// MaxDropped bounds the dropped count of a record: it has no setter, but the
 // SDK counts what it drops, so as many attributes have to be dropped.
-const maxDropped = 1 << 24
+const MaxDropped = 1 << 24
 
 // dummies are dropped.
 var dummies = func() []attribute.KeyValue {
@@ -47,7 +47,12 @@ var dummies = func() []attribute.KeyValue {
 func (t *templates) record(scope, res []byte, attrs []attribute.KeyValue, dropped int64) (sdklog.Record, error) {
 	limit := -1
 	if dropped > 0 {
-		limit = len(attrs)
+		limit = 0 // of those that the SDK takes
+		for i := range attrs {
+			if attrs[i].Valid() {
+				limit++
+			}
+		}
 	}
 	t.key = append(t.key[:0], scope...)
 	t.key = append(append(t.key, 0), res...) // no raw value holds a NUL
@@ -65,10 +70,21 @@ func (t *templates) record(scope, res []byte, attrs []attribute.KeyValue, droppe
 	}
 	record := template.Clone()
 	record.SetAttributes(attrs...)
-	for n := min(dropped, maxDropped); n > 0; n -= int64(len(dummies)) {
+	for n := min(dropped, MaxDropped); n > 0; n -= int64(len(dummies)) {
 		record.AddAttributes(dummies[:min(n, int64(len(dummies)))]...)
 	}
 	return record, nil
+}
+
+// Origin returns the scope and the resource that records get from the raw
+// values of otel, nil where it has none. It fails if they are not as FORMAT.md
+// section 4 says, and the line is another writer's then, or nested too deep.
+func Origin(scope, res []byte) (instrumentation.Scope, *resource.Resource, error) {
+	record, err := newTemplate(scope, res, -1)
+	if err != nil {
+		return instrumentation.Scope{}, nil, err
+	}
+	return record.InstrumentationScope(), record.Resource(), nil
 }
 
 func newTemplate(scope, res []byte, limit int) (sdklog.Record, error) {

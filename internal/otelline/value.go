@@ -10,10 +10,10 @@ import (
 
 // Keys of the wrappers of FORMAT.md section 3.
 const (
-	wrapInt    = "intValue"
-	wrapDouble = "doubleValue"
-	wrapBytes  = "bytesValue"
-	wrapMap    = "kvlistValue"
+	WrapInt    = "intValue"
+	WrapDouble = "doubleValue"
+	WrapBytes  = "bytesValue"
+	WrapMap    = "kvlistValue"
 )
 
 // wrappedDepth is how much deeper than their map the values in a kvlistValue
@@ -22,7 +22,7 @@ const wrappedDepth = 4
 
 func isWrapper(key string) bool {
 	switch key {
-	case wrapInt, wrapDouble, wrapBytes, wrapMap:
+	case WrapInt, WrapDouble, WrapBytes, WrapMap:
 		return true
 	}
 	return false

@@ -48,7 +48,7 @@ func newWays(t *testing.T, direct, replayed string) ways {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bridge.New(path, bridge.WithEndpoint(replayed), bridge.WithBackoff(time.Millisecond, time.Millisecond))
+	b, err := bridge.New(path, bridge.WithEndpoint(replayed), bridge.WithInFlight(1), bridge.WithBackoff(time.Millisecond, time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
