@@ -2,7 +2,7 @@
 # make, git and, for the race detector, a C compiler. The other tools are pinned
 # in tools/go.mod and built by the go command.
 
-MODULES := . autoexport benchmarks docs/screenshots examples tools
+MODULES := . autoexport benchmarks collector collector/filelog collector/store docs/screenshots examples tools
 BUILD := $(CURDIR)/build
 TOOL := go tool -modfile="$(CURDIR)/tools/go.mod"
 LINT := $(TOOL) golangci-lint

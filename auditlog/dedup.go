@@ -3,7 +3,6 @@ package auditlog
 import (
 	"bytes"
 	"hash/maphash"
-	"slices"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
@@ -29,6 +28,10 @@ type deduper struct {
 	// replace counts merged, which is what kept says and what only other knows,
 	// in place of them, and completes its group: it has that of kept.
 	replace func(kept, other, merged *call)
+	// restore takes back what replace did. If it is not nil, replace is called
+	// for a pair of one span id as soon as both are there, and restore if they
+	// turn out to be none: the sums are right before the end of the log, too.
+	restore func(kept, other, merged *call)
 
 	window []*call // a ring, oldest at next once it is full
 	next   int
@@ -71,6 +74,7 @@ type call struct {
 	ids   [idKinds]uint64
 	group string // key of its group
 	tag   any    // of a Tally
+	hour  int64  // of its time, for sums by the hour
 	// joined is the call that it was found to be a part of.
 	joined *call
 }
@@ -88,7 +92,12 @@ const (
 type spanCalls struct {
 	made, logged int
 	inWindow     int
+	pair         *callPair // counted as one for the time being
 }
+
+// callPair are two calls of one span id that count as one as long as nothing
+// else is told of either.
+type callPair struct{ kept, other, merged *call }
 
 // callKeys are what tells calls apart, in the order of the constants below.
 var callKeys = jsonline.NewKeys(keySpanID, keySpanMade, keyEventTimestamp,
@@ -193,11 +202,49 @@ func (d *deduper) add(c *call) {
 		}
 		s.inWindow++
 		s.count(c, 1)
+		d.part(s)
 	}
 	if other := d.find(c); other != nil {
 		d.join(other, c)
 	}
 	d.index(c)
+	d.pair(c)
+}
+
+// pair counts c and the other call of its span id as one for the time being.
+func (d *deduper) pair(c *call) {
+	if d.restore == nil {
+		return
+	}
+	if s := d.bySpan[c.ids[idSpan]]; s != nil && s.pair == nil {
+		if other := d.ofSpan(s, c); other != nil {
+			var p callPair
+			p.kept, p.other, p.merged = merge(other, c)
+			s.pair = &p
+			d.replace(p.kept, p.other, p.merged)
+		}
+	}
+}
+
+// part takes back what pair did.
+func (d *deduper) part(s *spanCalls) {
+	if s != nil && s.pair != nil {
+		d.restore(s.pair.kept, s.pair.other, s.pair.merged)
+		s.pair = nil
+	}
+}
+
+// ofSpan returns what else tells of c by its span id, nil if nothing does.
+func (d *deduper) ofSpan(s *spanCalls, c *call) *call {
+	if c.joined != nil || s.made != 1 || s.logged != 1 {
+		return nil
+	}
+	for _, other := range d.byID[c.ids[idSpan]] {
+		if other != c && other.joined == nil && other.by.mayJoin(c.by) && sameTokens(other, c) {
+			return other
+		}
+	}
+	return nil
 }
 
 func (s *spanCalls) count(c *call, n int) {
@@ -248,14 +295,23 @@ func (c *call) whole() *call {
 	return c
 }
 
-// join counts a and b, of which b is an event, as one call: what the one with
-// a price says, else the log record, and what only the other one knows.
+// join counts a and b, of which b is an event, as one call.
 func (d *deduper) join(a, b *call) {
-	kept, other := a, b
+	d.part(d.bySpan[a.ids[idSpan]])
+	d.part(d.bySpan[b.ids[idSpan]])
+	kept, other, merged := merge(a, b)
+	a.joined, b.joined = merged, merged
+	d.replace(kept, other, merged)
+}
+
+// merge returns what a and b, of which b is an event, tell together: what the
+// one with a price says, else the log record, and what only the other one knows.
+func merge(a, b *call) (kept, other, merged *call) {
+	kept, other = a, b
 	if b.priced && !a.priced || a.priced == b.priced && a.by == bySpan {
 		kept, other = b, a
 	}
-	merged := *kept
+	merged = new(*kept)
 	merged.by = a.by | b.by
 	if !merged.tokens {
 		merged.input, merged.output, merged.tokens = other.input, other.output, other.tokens
@@ -266,8 +322,7 @@ func (d *deduper) join(a, b *call) {
 			merged.ids[i] = other.ids[i]
 		}
 	}
-	a.joined, b.joined = &merged, &merged
-	d.replace(kept, other, &merged)
+	return kept, other, merged
 }
 
 func (d *deduper) index(c *call) {
@@ -286,13 +341,8 @@ func (d *deduper) index(c *call) {
 func (d *deduper) leave(c *call) {
 	span := c.ids[idSpan]
 	if s := d.bySpan[span]; s != nil {
-		if c.joined == nil && s.made == 1 && s.logged == 1 {
-			for _, other := range d.byID[span] {
-				if other != c && other.joined == nil && other.by.mayJoin(c.by) && sameTokens(other, c) {
-					d.join(other, c)
-					break
-				}
-			}
+		if other := d.ofSpan(s, c); other != nil {
+			d.join(other, c)
 		}
 		if s.inWindow--; s.inWindow == 0 {
 			delete(d.bySpan, span)
@@ -302,8 +352,8 @@ func (d *deduper) leave(c *call) {
 		if id == 0 {
 			continue
 		}
-		left := slices.DeleteFunc(d.byID[id], func(other *call) bool { return other == c })
-		if len(left) == 0 {
+		// Calls leave in the order in which they came.
+		if left := d.byID[id][1:]; len(left) == 0 {
 			delete(d.byID, id)
 		} else {
 			d.byID[id] = left

@@ -99,6 +99,27 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 			}
 			sameAsSpend(t, r, auditlog.Filter{})
 			sameAsSpend(t, r, auditlog.Filter{NoDedup: true})
+			var entries []auditlog.Entry
+			for e, err := range r.Query(t.Context(), auditlog.Filter{}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				entries = append(entries, e.Clone())
+			}
+			byEvent, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.ByEvent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			of, err := auditlog.SpendOf(entries, func(e auditlog.Entry) string {
+				event, err := e.Event()
+				if err != nil {
+					t.Error(err)
+				}
+				return event.Name
+			})
+			if diff := cmp.Diff(byEvent, of); err != nil || diff != "" {
+				t.Errorf("SpendOf: %v (-Spend +SpendOf):\n%s", err, diff)
+			}
 			all, err := r.Spend(t.Context(), auditlog.Filter{NoDedup: true}, auditlog.ByNothing)
 			if err != nil || all.Total.Events != int64(len(test.lines)) {
 				t.Errorf("NoDedup: got %+v, %v, want %d events", all.Total, err, len(test.lines))

@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,14 +43,23 @@ func (r *Reader) HourlySpend(ctx context.Context, hours int) (Totals, error) {
 	return r.hourly.since(ctx, r, now, now-int64(hours))
 }
 
+// secondsPerHour is the length of HourlySpend's buckets, and secondsPerQuarter
+// that of a Budget's: in all time zones, days begin at a quarter of an hour of UTC.
+const (
+	secondsPerHour    = 3600
+	secondsPerQuarter = 900
+)
+
 // hourOf counts hours from 1970 on.
-func hourOf(t time.Time) int64 {
-	const secondsPerHour = 3600
+func hourOf(t time.Time) int64 { return bucketOf(t, secondsPerHour) }
+
+// bucketOf counts buckets from 1970 on.
+func bucketOf(t time.Time, seconds int64) int64 {
 	s := t.Unix()
 	if s < 0 {
-		s -= secondsPerHour - 1
+		s -= seconds - 1
 	}
-	return s / secondsPerHour
+	return s / seconds
 }
 
 // hourlySpend is what HourlySpend remembers of a log. It holds no file open: a
@@ -59,6 +69,9 @@ func hourOf(t time.Time) int64 {
 // Each step of reading changes it only when it is done, so that an error
 // leaves it as a log that was read less far.
 type hourlySpend struct {
+	seconds  int64      // of a bucket; 0 means an hour
+	session  string     // the only one to count; empty means all
+	calls    *callTally // counts calls that are told of twice once; nil counts events
 	bounds   hourBounds
 	widest   int64       // number of hours that somebody asked for
 	archives []archiveID // that were read, oldest first
@@ -82,30 +95,60 @@ type activeSpend struct {
 
 // since returns the totals of the hours from first on.
 func (h *hourlySpend) since(ctx context.Context, r *Reader, now, first int64) (Totals, error) {
+	if err := h.refresh(ctx, r, now, first); err != nil {
+		return Totals{}, err
+	}
+	if !h.answered || h.asked != first {
+		h.answered, h.asked, h.answer = true, first, h.total(first)
+	}
+	return h.answer, nil
+}
+
+// refresh reads what is new, so that total knows the hours from first on.
+func (h *hourlySpend) refresh(ctx context.Context, r *Reader, now, first int64) error {
 	h.widest = max(h.widest, now-first)
 	if first < h.bounds.first || first > h.bounds.last && h.hasLater() || h.bounds == (hourBounds{}) {
 		h.forget(now)
 	}
 	if !h.hasLater() {
-		h.bounds.last = now + horizonHours
+		h.bounds.last = now + h.horizon()
 	}
 	if err := h.update(ctx, r, now); err != nil {
-		return Totals{}, err
+		if h.calls != nil {
+			h.forget(now) // calls of what was not read to its end are counted
+		}
+		return err
 	}
 	h.drop(now - h.widest)
-	if !h.answered || h.asked != first {
-		var total sum
-		for _, b := range []hourBuckets{h.archived, h.active.buckets, h.active.tail} {
-			b.addTo(&total, first)
-		}
-		h.answered, h.asked, h.answer = true, first, total.totals()
+	return nil
+}
+
+// total sums the hours from first on.
+func (h *hourlySpend) total(first int64) Totals {
+	var total sum
+	for _, b := range h.buckets() {
+		b.addTo(&total, first)
 	}
-	return h.answer, nil
+	return total.totals()
+}
+
+// buckets returns all that have to be added up.
+func (h *hourlySpend) buckets() [4]hourBuckets {
+	all := [4]hourBuckets{h.archived, h.active.buckets, h.active.tail}
+	if h.calls != nil {
+		all[3] = h.calls.corrections
+	}
+	return all
 }
 
 // horizonHours is how far in the future an hour has a bucket of its own.
 // Events may be stamped with any time; all later ones share a bucket.
 const horizonHours = 48
+
+func (h *hourlySpend) bucketSeconds() int64 { return cmp.Or(h.seconds, secondsPerHour) }
+
+// horizon is the number of buckets of horizonHours.
+func (h *hourlySpend) horizon() int64 { return horizonHours * secondsPerHour / h.bucketSeconds() }
 
 // hasLater reports whether there are events behind the last hour that has a
 // bucket of its own.
@@ -117,8 +160,14 @@ func (h *hourlySpend) hasLater() bool {
 // forget makes the next update read everything.
 func (h *hourlySpend) forget(now int64) {
 	*h = hourlySpend{
-		widest: h.widest,
-		bounds: hourBounds{first: now - h.widest, last: now + horizonHours},
+		session: h.session,
+		calls:   h.calls,
+		widest:  h.widest,
+		seconds: h.seconds,
+		bounds:  hourBounds{first: now - h.widest, last: now + h.horizon(), seconds: h.bucketSeconds()},
+	}
+	if h.calls != nil {
+		h.calls = newCallTally()
 	}
 }
 
@@ -128,6 +177,10 @@ var errChanged = errors.New("auditlog: the log was changed")
 // update reads what is new.
 func (h *hourlySpend) update(ctx context.Context, r *Reader, now int64) error {
 	done, err := h.updateActive(ctx, r)
+	if errors.Is(err, errChanged) {
+		h.forget(now)
+		done, err = false, nil
+	}
 	if err != nil || done {
 		return err
 	}
@@ -190,7 +243,9 @@ func (h *hourlySpend) updateAll(ctx context.Context, r *Reader) (err error) {
 		return err
 	}
 	if active == nil {
-		h.active = activeSpend{}
+		if err := h.letGo(); err != nil {
+			return err
+		}
 	} else if err := h.readActive(ctx, r, active); err != nil {
 		return err
 	}
@@ -204,7 +259,7 @@ func (h *hourlySpend) drop(first int64) {
 		return
 	}
 	h.bounds.first = first
-	for _, b := range []hourBuckets{h.archived, h.active.buckets, h.active.tail} {
+	for _, b := range h.buckets() {
 		b.dropBefore(h.bounds.first)
 	}
 }
@@ -231,7 +286,7 @@ func (h *hourlySpend) readArchives(ctx context.Context, r *Reader, archives []*F
 	for _, f := range archives {
 		sections = append(sections, section{file: f, to: math.MaxInt64, skip: h.bounds.excludes})
 	}
-	buckets, _, err := h.bounds.read(ctx, r, sections, 0)
+	buckets, _, err := h.read(ctx, r, sections, 0)
 	if err != nil {
 		return err
 	}
@@ -256,7 +311,7 @@ func (h *hourlySpend) readRotated(ctx context.Context, f *File) error {
 		}
 		return errors.Join(err, c.Close())
 	}
-	rest := hourPart{bounds: h.bounds}
+	rest := h.newPart()
 	scan := newFileScan(c, Cursor{Offset: at.offset, Line: at.lines}, f.logger.report)
 	err = scan.all(ctx, func(s *fileScan) bool {
 		rest.event(s)
@@ -265,6 +320,7 @@ func (h *hourlySpend) readRotated(ctx context.Context, f *File) error {
 	if err = errors.Join(err, scan.Close()); err != nil {
 		return err
 	}
+	h.calls.add(rest.calls, h.bounds.first)
 	h.archived = h.archived.merge(h.active.buckets).merge(rest.buckets)
 	h.archives = append(h.archives, f.id)
 	h.active = activeSpend{}
@@ -286,7 +342,9 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 		}
 	}
 	if !same {
-		h.active = activeSpend{}
+		if err := h.letGo(); err != nil {
+			return err
+		}
 	}
 	// Whole lines are read once, and what is behind them until it is one.
 	end, err := lineStart(f.active, f.size)
@@ -297,7 +355,7 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 	var buckets hourBuckets
 	if from := h.active.read.offset; from < end {
 		var lines int64
-		if buckets, lines, err = h.bounds.read(ctx, r, f.sections(from, end, r.sectionSize), h.active.read.lines); err != nil {
+		if buckets, lines, err = h.read(ctx, r, f.sections(from, end, r.sectionSize), h.active.read.lines); err != nil {
 			return err
 		}
 		if err := next.read.advance(f.active, end, lines); err != nil {
@@ -305,7 +363,7 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 		}
 	}
 	if end < f.size {
-		tail := hourPart{bounds: h.bounds}
+		tail := h.newPart()
 		if err := f.scan(ctx, Cursor{Offset: end}, func(*DamageError) {}, func(s *fileScan) bool {
 			tail.event(s)
 			return true
@@ -316,6 +374,15 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 	}
 	next.buckets = h.active.buckets.merge(buckets)
 	h.active = next
+	return nil
+}
+
+// letGo lets go of an active file that is not what it was.
+func (h *hourlySpend) letGo() error {
+	if h.calls != nil && h.active.info != nil {
+		return errChanged // its calls cannot be told from those of other files
+	}
+	h.active = activeSpend{}
 	return nil
 }
 
@@ -388,42 +455,57 @@ func (b hourBuckets) dropBefore(first int64) {
 
 // hourBounds say which hours have buckets: those from first to last, and one
 // behind last for all later ones.
-type hourBounds struct{ first, last int64 }
+type hourBounds struct {
+	first, last int64
+	seconds     int64 // of a bucket
+}
 
 // excludes reports whether an archive holds nothing for the buckets.
 func (b hourBounds) excludes(archive archiveSummary) bool {
-	return archive.damaged == 0 && (!archive.timed || hourOf(archive.newest) < b.first)
+	return archive.damaged == 0 && (!archive.timed || bucketOf(archive.newest, b.seconds) < b.first)
 }
 
 // read reads sections that belong to one file behind lines, or to several. It
 // returns the number of lines in the last file up to the end of its section.
-func (b hourBounds) read(ctx context.Context, r *Reader, sections []section, lines int64) (hourBuckets, int64, error) {
+func (h *hourlySpend) read(ctx context.Context, r *Reader, sections []section, lines int64) (hourBuckets, int64, error) {
 	var all hourBuckets
-	newPart := func() *hourPart { return &hourPart{bounds: b} }
 	report := damageLogger{r.cfg.logger}.report
-	lines, err := scanSections(ctx, sections, lines, newPart, func(p *hourPart, linesBefore int64) bool {
+	lines, err := scanSections(ctx, sections, lines, h.newPart, func(p *hourPart, linesBefore int64) bool {
 		p.report(report, linesBefore)
 		all = all.merge(p.buckets)
+		h.calls.add(p.calls, h.bounds.first)
 		return true
 	})
 	return all, lines, err
+}
+
+func (h *hourlySpend) newPart() *hourPart {
+	return &hourPart{bounds: h.bounds, session: h.session, keepCalls: h.calls != nil}
 }
 
 // hourPart sums by the hour.
 type hourPart struct {
 	damageList
 	bounds  hourBounds
+	session string // the only one to count; empty means all
 	buckets hourBuckets
 	hour    int64 // of bucket: neighbours in a log are neighbours in time
 	bucket  *sum
+
+	keepCalls bool
+	calls     []*call
+	values    [callKeyCount][]byte
 }
 
 func (p *hourPart) event(s *fileScan) {
+	if p.session != "" && !isString(s.fields[fieldSession], p.session) {
+		return
+	}
 	t, ok := jsonline.ParseTime(s.fields[fieldTime])
 	if !ok {
 		return
 	}
-	hour := min(hourOf(t), p.bounds.last+1)
+	hour := min(bucketOf(t, p.bounds.seconds), p.bounds.last+1)
 	if hour < p.bounds.first {
 		return
 	}
@@ -436,5 +518,15 @@ func (p *hourPart) event(s *fileScan) {
 		}
 		p.hour, p.bucket = hour, p.buckets[hour]
 	}
-	p.bucket.add(amountsOf(&s.fields))
+	a := amountsOf(&s.fields)
+	p.bucket.add(a)
+	if !p.keepCalls {
+		return
+	}
+	if c := callOf(s.Raw, &s.fields, a, p.values[:]); c != nil {
+		c.hour = hour
+		p.calls = append(p.calls, c)
+	}
 }
+
+func (p *hourPart) full() bool { return p.damageList.full() || len(p.calls) >= maxMatches }

@@ -22,6 +22,8 @@ type hourlyModel struct {
 	path   string
 	next   archiveID
 	n      int
+	// twice makes lines that tell of a call that others tell of, too.
+	twice bool
 }
 
 func newHourlyModel(t *testing.T, seed uint64) *hourlyModel {
@@ -53,9 +55,31 @@ func (m *hourlyModel) lines(n int) string {
 			fmt.Fprintf(&b, `{"n":%d,"cost":1}`+"\n", m.n) // without a time
 		}
 		fmt.Fprintf(&b, `{"ts":%q,"n":%d,"cost":%v,"input_t":%d}`+"\n", t.Format(time.RFC3339Nano), m.n, m.random.ExpFloat64(), m.random.IntN(100))
+		if m.twice && m.random.IntN(3) == 0 {
+			b.WriteString(m.call(t))
+		}
 		if m.random.IntN(20) == 0 {
 			fmt.Fprintf(&b, `{"x":%q}`+"\n", strings.Repeat("x", m.random.IntN(3000)))
 		}
+	}
+	return b.String()
+}
+
+// call returns from one to four lines that may tell of one call.
+func (m *hourlyModel) call(t time.Time) string {
+	m.n++
+	var b strings.Builder
+	for range 1 + m.random.IntN(4) {
+		fmt.Fprintf(&b, `{"ts":%q,"session_id":"s%d"`, t.Format(time.RFC3339Nano), m.random.IntN(2))
+		for _, member := range []string{
+			`,"otelaudit.span.name":"chat"`, fmt.Sprintf(`,"span_id":"s-%d"`, m.n), fmt.Sprintf(`,"request_id":"q-%d"`, m.n),
+			fmt.Sprintf(`,"response_id":"r-%d"`, m.n-m.random.IntN(2)), `,"cost":0.5`, `,"input_t":10`, `,"event":"gemini_cli.api_response"`,
+		} {
+			if m.random.IntN(2) == 0 {
+				b.WriteString(member)
+			}
+		}
+		b.WriteString("}\n")
 	}
 	return b.String()
 }
@@ -105,7 +129,10 @@ func (m *hourlyModel) step() string {
 	case 8:
 		return "nothing"
 	case 9:
+		twice := m.twice
+		m.twice = false // a line counts in full until its line feed is there
 		text := m.lines(2)
+		m.twice = twice
 		cut := len(text) - 1 // its line feed is missing
 		if m.random.IntN(2) == 0 {
 			cut = 1 + m.random.IntN(len(text)-1) // it is torn, and what comes next glued to it

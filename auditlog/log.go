@@ -201,9 +201,6 @@ func (l *Log) warnOfLocks() {
 	}
 }
 
-// Path returns the absolute path of the active file.
-func (l *Log) Path() string { return l.path }
-
 // Close syncs, waits for running compressions and releases the log's files.
 // Every later call returns what the first one did; appends after it return
 // [ErrClosed]. While another process holds the file's lock for longer than 10

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -79,6 +80,40 @@ func (r *Reader) Spend(ctx context.Context, filter Filter, by ...GroupBy) (spend
 	return Spend{Total: s.total.totals(), Groups: s.tree()}, nil
 }
 
+// SpendOf sums entries, which are in the order of the log, as [Reader.Spend]
+// sums those of a log: a call that is told of twice is counted once. key returns
+// the group of an entry; nil means no groups. The most expensive group is the
+// first. An entry that is not a JSON object is an error.
+func SpendOf(entries []Entry, key func(Entry) string) (Spend, error) {
+	s := spender{zone: time.UTC, groups: make(map[string]*sum)}
+	if key != nil {
+		s.by = []GroupBy{ByEvent} // or any other text
+	}
+	d := s.deduper()
+	var values [callKeyCount][]byte
+	for _, e := range entries {
+		var f fields
+		if err := f.scan(e.Raw); err != nil {
+			return Spend{}, fmt.Errorf("auditlog: sum %s line %d: %w", e.File, e.Line, err)
+		}
+		a, text := amountsOf(&f), ""
+		s.total.add(a)
+		if key != nil {
+			text = key(e)
+			if s.groups[text] == nil {
+				s.groups[text] = new(sum)
+			}
+			s.groups[text].add(a)
+		}
+		if c := callOf(e.Raw, &f, a, values[:]); c != nil {
+			c.group = text
+			d.add(c)
+		}
+	}
+	d.end()
+	return Spend{Total: s.total.totals(), Groups: s.tree()}, nil
+}
+
 // spender adds up a Spend.
 type spender struct {
 	by     []GroupBy
@@ -109,7 +144,21 @@ func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *ma
 
 // dedup takes one of each two events that tell of one call out of the sums.
 func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
-	d := newDeduper(func(kept, other, merged *call) {
+	d := s.deduper()
+	newPart := func() *callPart { return &callPart{matcher: m, key: newGroupKey(s.by, s.zone)} }
+	err := gatherFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
+		for _, c := range p.calls {
+			d.add(c)
+		}
+		return true
+	})
+	d.end()
+	return err
+}
+
+// deduper returns one that corrects the sums.
+func (s *spender) deduper() *deduper {
+	return newDeduper(func(kept, other, merged *call) {
 		for _, c := range []*call{kept, other} {
 			s.total.remove(c.amounts)
 			if group := s.groups[c.group]; group != nil {
@@ -126,15 +175,6 @@ func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *m
 		}
 		s.groups[merged.group].add(merged.amounts)
 	})
-	newPart := func() *callPart { return &callPart{matcher: m, key: newGroupKey(s.by, s.zone)} }
-	err := gatherFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
-		for _, c := range p.calls {
-			d.add(c)
-		}
-		return true
-	})
-	d.end()
-	return err
 }
 
 // spendPart is the part of a Spend.
@@ -229,9 +269,10 @@ func (s *sum) merge(other *sum) {
 	s.cost.merge(&other.cost)
 }
 
-// addTokens stops at the largest number instead of turning negative.
+// addTokens stops at the largest number instead of turning negative. b is
+// negative where a correction is added.
 func addTokens(a, b int64) int64 {
-	if a > math.MaxInt64-b {
+	if b > 0 && a > math.MaxInt64-b {
 		return math.MaxInt64
 	}
 	return a + b

@@ -38,8 +38,14 @@ func Example() {
 		return
 	}
 	spend, err := log.Spend(context.Background(), auditlog.Filter{}, auditlog.ByEvent)
-	fmt.Printf("%+v %v\n", spend.Groups, err)
-	// Output: [{Key:llm.call Totals:{Events:1 Unpriced:0 Cost:0 InputTokens:0 OutputTokens:0}}] <nil>
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, g := range spend.Groups {
+		fmt.Printf("%s %+v\n", g.Key, g.Totals)
+	}
+	// Output: llm.call {Events:1 Unpriced:0 Cost:0 InputTokens:0 OutputTokens:0}
 }
 
 func app(ctx context.Context) (err error) {

@@ -89,7 +89,7 @@ func TestEachSourceGivesItsField(t *testing.T) {
 	derive := func(event string, attrs ...attribute.KeyValue) otelline.Derived {
 		set := otelline.NewAttributes(table.keys)
 		list := attribute.NewSet(attrs...)
-		set.ReadSet(&list)
+		set.ReadList(list.ToSlice(), nil)
 		r := reading{table: table, attrs: set, event: event}
 		var d otelline.Derived
 		r.derive(&d, new(origin), "", "process")
@@ -172,7 +172,7 @@ func TestTheEarlierSourceWins(t *testing.T) {
 	} {
 		set := otelline.NewAttributes(table.keys)
 		list := attribute.NewSet(test.attrs...)
-		set.ReadSet(&list)
+		set.ReadList(list.ToSlice(), nil)
 		r := reading{table: table, attrs: set}
 		var d otelline.Derived
 		r.derive(&d, &origin{requestedModel: strings.HasPrefix(test.scope, "litellm")}, "", "process")

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
@@ -155,8 +154,8 @@ func bySource(r *reading, v value) (string, bool) {
 }
 
 // time returns what ts says.
-func (r *reading) time(record *sdklog.Record, now time.Time) time.Time {
-	if t := record.Timestamp(); !t.IsZero() {
+func (r *reading) time(record *otelline.Record, now time.Time) time.Time {
+	if t := record.Time; !t.IsZero() {
 		return t
 	}
 	if v, ok := r.attrs.Get(r.table.eventTime); ok && v.Type() == attribute.STRING {
@@ -164,7 +163,7 @@ func (r *reading) time(record *sdklog.Record, now time.Time) time.Time {
 			return t
 		}
 	}
-	if t := record.ObservedTimestamp(); !t.IsZero() {
+	if t := record.Observed; !t.IsZero() {
 		return t
 	}
 	return now

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
@@ -19,7 +18,7 @@ const (
 )
 
 // name returns the name of the event: FORMAT.md section 8.
-func (r *reading) name(record *sdklog.Record) string {
+func (r *reading) name(record *otelline.Record) string {
 	for _, id := range r.table.events {
 		if v, ok := r.attrs.Get(id); ok {
 			if name, ok := textOf(v); ok {
@@ -27,12 +26,12 @@ func (r *reading) name(record *sdklog.Record) string {
 			}
 		}
 	}
-	declared := record.EventName()
+	declared := record.EventName
 	if declared != "" && !isSourceLocation(declared) {
 		return declared
 	}
 	var body string
-	if b := record.Body(); b.Type() == attribute.STRING && isEventName(b.AsString()) {
+	if b := record.Body; b.Type() == attribute.STRING && isEventName(b.AsString()) {
 		body = b.AsString()
 	}
 	for _, id := range [...]otelline.KeyID{r.table.eventName, r.table.eventNameLiteLLM} {

@@ -39,8 +39,14 @@ func Example() {
 		return
 	}
 	spend, err := log.Spend(context.Background(), auditlog.Filter{Session: "session-42"}, auditlog.ByModel)
-	fmt.Printf("%+v %v\n", spend.Groups, err)
-	// Output: [{Key:gpt-4o Totals:{Events:1 Unpriced:0 Cost:0.0041 InputTokens:1500 OutputTokens:250}}] <nil>
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, g := range spend.Groups {
+		fmt.Printf("%s %+v\n", g.Key, g.Totals)
+	}
+	// Output: gpt-4o {Events:1 Unpriced:0 Cost:0.0041 InputTokens:1500 OutputTokens:250}
 }
 
 func run(ctx context.Context) (err error) {

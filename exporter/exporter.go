@@ -22,9 +22,11 @@ type Exporter struct {
 	log      *auditlog.Log
 	cfg      config
 	sources  *sourceTable
+	rule     *spanRule // for batches
 	origins  originCache
 	metrics  *telemetry // nil: none
 	encoders sync.Pool
+	kept     keptEncoders
 	stopped  atomic.Bool
 }
 
@@ -45,9 +47,18 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	e := &Exporter{log: log, cfg: cfg, sources: sources, metrics: metrics}
+	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), metrics: metrics, kept: newKeptEncoders()}
 	e.encoders.New = func() any { return e.newEncoder() }
 	return e, nil
+}
+
+// CheckOptions returns the error that [New] would return for opts, for programs
+// that check a configuration before there is a log.
+func CheckOptions(opts ...Option) error {
+	if _, err := newSourceTable(newConfig(opts)); err != nil {
+		return fmt.Errorf("exporter: %w", err)
+	}
+	return nil
 }
 
 // Export writes records, one line each, in their order, as one append. When it
@@ -66,7 +77,7 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	now, session := time.Now(), sessionOf(ctx)
 	for i := range records {
 		enc.read(&records[i])
-		enc.append(&records[i], now, session)
+		enc.append(enc.originOf(&records[i]), now, session)
 	}
 	return e.report(e.write(ctx, &enc.lines, e.log.AppendLines))
 }
@@ -148,6 +159,7 @@ func (e *Exporter) sync(ctx context.Context) error {
 type encoder struct {
 	*Exporter
 
+	record  otelline.Record
 	attrs   *otelline.Attributes
 	reading reading
 	line    otelline.Line
@@ -174,22 +186,35 @@ func (e *Exporter) release(enc *encoder) {
 	if enc.lines.Size() > maxPooledBytes {
 		return
 	}
-	enc.lines.Reset()
-	enc.attrs.Reset()
-	enc.line = otelline.Line{Attributes: enc.attrs}
+	enc.reset()
 	e.encoders.Put(enc)
 }
 
-func (enc *encoder) read(record *sdklog.Record) { enc.attrs.Read(record, enc.cfg.replace) }
+// reset lets go of what was encoded.
+func (enc *encoder) reset() {
+	enc.lines.Reset()
+	enc.attrs.Reset()
+	enc.record = otelline.Record{}
+	enc.line = otelline.Line{Attributes: enc.attrs}
+}
 
-// append encodes a record whose attributes were read. session is that of the
-// context.
-func (enc *encoder) append(record *sdklog.Record, now time.Time, session string) {
+func (enc *encoder) read(record *sdklog.Record) {
+	enc.record.Read(record)
+	enc.attrs.Read(record, enc.cfg.replace)
+}
+
+// append encodes the record that was read. session is that of the context.
+func (enc *encoder) append(o *origin, now time.Time, session string) {
+	enc.lines.Commit(enc.encode(o, now, session))
+}
+
+// encode returns the buffer of the lines with the record that was read behind
+// them.
+func (enc *encoder) encode(o *origin, now time.Time, session string) []byte {
 	l := &enc.line
 	l.Derived = otelline.Derived{}
 	r := &enc.reading // calls through the table would move a local one to the heap
-	r.event = r.name(record)
-	o := enc.originOf(record)
+	r.event = r.name(&enc.record)
 	sums := r.withoutUsage
 	r.withoutUsage = sums || repeatsUsage(r.event)
 	if r.withoutUsage {
@@ -199,12 +224,12 @@ func (enc *encoder) append(record *sdklog.Record, now time.Time, session string)
 	}
 	r.derive(&l.Derived, o, session, enc.log.SessionID())
 	r.withoutUsage = sums
-	l.Event, l.Time, l.Origin = r.event, r.time(record, now), o.encoded
+	l.Event, l.Time, l.Origin = r.event, r.time(&enc.record, now), o.encoded
 	l.UID = nil
 	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
 		l.UID = enc.uids.next(now)
 	}
-	enc.lines.Commit(l.Append(enc.lines.Buffer(), record))
+	return l.Append(enc.lines.Buffer(), &enc.record)
 }
 
 func (enc *encoder) originOf(record *sdklog.Record) *origin {

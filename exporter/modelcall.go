@@ -1,13 +1,21 @@
 package exporter
 
 import (
+	"slices"
+	"time"
+
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/log"
+
+	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
 // keySpanName is the attribute of events that were made of a span.
 const keySpanName = "otelaudit.span.name"
+
+// keyParentID is the attribute that says the parent of that span: the events
+// of a trace can be put in a tree without its spans.
+const keyParentID = "otelaudit.span.parent_id"
 
 // modelCallNames are spans that are calls of a model by their name alone:
 // the Vercel AI SDK says no operation.
@@ -37,9 +45,23 @@ const (
 	keyRequestType  = "llm.request.type" // OpenLLMetry
 )
 
-func (p *SpanProcessor) classify(span sdktrace.ReadOnlySpan) modelCall {
+// spanRule says which spans are events.
+type spanRule struct {
+	sources *sourceTable
+	names   map[string]struct{} // of spans that are calls of a model by their name alone
+}
+
+func newSpanRule(sources *sourceTable, names []string) *spanRule {
+	r := &spanRule{sources: sources, names: make(map[string]struct{})}
+	for _, name := range append(slices.Clip(names), modelCallNames[:]...) {
+		r.names[name] = struct{}{}
+	}
+	return r
+}
+
+func (r *spanRule) classify(span *otelline.Span) modelCall {
 	var operation, kind, langfuse, request string
-	for _, kv := range span.Attributes() {
+	for _, kv := range span.Attributes {
 		if kv.Value.Type() != attribute.STRING {
 			continue
 		}
@@ -54,7 +76,7 @@ func (p *SpanProcessor) classify(span sdktrace.ReadOnlySpan) modelCall {
 			request = kv.Value.AsString()
 		}
 	}
-	if sums, ok := operations[operation]; ok && (sums || p.hasUsage(span) || span.Status().Code == codes.Error) {
+	if sums, ok := operations[operation]; ok && (sums || span.Failed || r.hasUsage(span)) {
 		return modelCall{operation, sums}
 	}
 	if sums, ok := openInferenceKinds[kind]; ok {
@@ -66,21 +88,58 @@ func (p *SpanProcessor) classify(span sdktrace.ReadOnlySpan) modelCall {
 	if request != "" {
 		return modelCall{request, false}
 	}
-	if _, ok := p.names[span.Name()]; ok {
+	if _, ok := r.names[span.Name]; ok {
 		if operation != "" {
 			return modelCall{operation, false}
 		}
-		return modelCall{span.Name(), false}
+		return modelCall{span.Name, false}
 	}
 	return modelCall{}
 }
 
 // hasUsage reports whether the span has a source of tokens or of a cost.
-func (p *SpanProcessor) hasUsage(span sdktrace.ReadOnlySpan) bool {
-	for _, kv := range span.Attributes() {
-		if p.exp.sources.isUsage(string(kv.Key)) {
+func (r *spanRule) hasUsage(span *otelline.Span) bool {
+	for _, kv := range span.Attributes {
+		if r.sources.isUsage(string(kv.Key)) {
 			return true
 		}
 	}
 	return false
+}
+
+// readSpan reads the event of a span, as read does a record. What the span
+// carries itself under the name of a field goes before what is made of its times
+// and its status.
+func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
+	// A batch has them there already; then this copies nothing.
+	attrs := append(enc.attrs.Buffer(), span.Attributes...)
+	has := func(key string) bool {
+		return slices.ContainsFunc(span.Attributes, func(kv attribute.KeyValue) bool { return string(kv.Key) == key })
+	}
+	if !has(otelline.Duration.Key()) {
+		ms := max(span.End.Sub(span.Start), 0).Round(time.Millisecond) / time.Millisecond
+		attrs = append(attrs, attribute.Int64(otelline.Duration.Key(), int64(ms)))
+	}
+	enc.record = otelline.Record{
+		Time: span.End, Observed: span.End, EventName: call.event, Dropped: span.Dropped,
+		TraceID: span.TraceID, SpanID: span.SpanID, Flags: span.Flags,
+	}
+	if span.Failed {
+		enc.record.Severity = log.SeverityError
+		if span.Status != "" && !has(otelline.Reason.Key()) && !has("error.message") {
+			attrs = append(attrs, attribute.String(otelline.Reason.Key(), span.Status))
+		}
+	}
+	attrs = append(attrs, attribute.String(keySpanName, span.Name))
+	if span.ParentID.IsValid() {
+		attrs = append(attrs, attribute.String(keyParentID, span.ParentID.String()))
+	}
+	enc.attrs.ReadList(attrs, enc.cfg.replace)
+}
+
+// appendSpan encodes the event of a span that was read.
+func (enc *encoder) appendSpan(call modelCall, o *origin, now time.Time, session string) {
+	enc.reading.withoutUsage = call.sums
+	enc.append(o, now, session)
+	enc.reading.withoutUsage = false
 }

@@ -63,7 +63,8 @@ func (c *originCache) get(table *sourceTable, key originKey, scope *instrumentat
 	if o != nil {
 		return o
 	}
-	o = newOrigin(table, scope, key.resource)
+	of := otelline.OriginOf(scope, key.resource)
+	o = newOrigin(table, &of)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cache == nil || len(c.cache) >= maxOrigins {
@@ -73,11 +74,11 @@ func (c *originCache) get(table *sourceTable, key originKey, scope *instrumentat
 	return o
 }
 
-func newOrigin(table *sourceTable, scope *instrumentation.Scope, res *resource.Resource) *origin {
-	o := &origin{encoded: otelline.AppendOrigin(nil, scope, res)}
+func newOrigin(table *sourceTable, of *otelline.Origin) *origin {
+	o := &origin{encoded: otelline.AppendOrigin(nil, of)}
 	attrs := otelline.NewAttributes(table.keys)
-	for _, set := range []*attribute.Set{&scope.Attributes, res.Set()} {
-		attrs.ReadSet(set)
+	for _, list := range [][]attribute.KeyValue{of.ScopeAttributes, of.ResourceAttributes} {
+		attrs.ReadList(append(attrs.Buffer(), list...), nil)
 		for i, event := range []string{"", "task."} {
 			if o.sessions[i] == "" {
 				r := reading{table: table, attrs: attrs, event: event}
@@ -85,7 +86,15 @@ func newOrigin(table *sourceTable, scope *instrumentation.Scope, res *resource.R
 			}
 		}
 	}
-	service, _ := res.Set().Value("service.name")
-	o.requestedModel = strings.HasPrefix(scope.Name, "litellm") || strings.HasPrefix(service.AsString(), "litellm")
+	o.requestedModel = isLiteLLM(of.ScopeName)
+	for _, kv := range of.ResourceAttributes {
+		if kv.Key == keyServiceName {
+			o.requestedModel = o.requestedModel || isLiteLLM(kv.Value.AsString())
+		}
+	}
 	return o
 }
+
+const keyServiceName = "service.name"
+
+func isLiteLLM(name string) bool { return strings.HasPrefix(name, "litellm") }

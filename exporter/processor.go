@@ -52,7 +52,7 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	if enc.stamp(record, now, session) {
 		enc.read(record)
 	}
-	enc.append(record, now, session)
+	enc.append(enc.originOf(record), now, session)
 	to := p.exp.log.AppendLines
 	if p.cfg.waitForDisk {
 		to = p.exp.log.AppendLinesToDisk
@@ -88,7 +88,7 @@ func (enc *encoder) stamp(record *sdklog.Record, now time.Time, session string) 
 	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
 		add = append(add, attribute.String(otelline.KeyUID, string(enc.uids.next(now))))
 	}
-	if session != "" && !enc.hasSession(record) {
+	if session != "" && !enc.hasSession() {
 		add = append(add, attribute.String(otelline.KeySessionID, session))
 	}
 	if len(add) == 0 {
@@ -104,13 +104,13 @@ func (enc *encoder) stamp(record *sdklog.Record, now time.Time, session string) 
 	return true
 }
 
-// hasSession reports whether the record names a session itself.
-func (enc *encoder) hasSession(record *sdklog.Record) bool {
+// hasSession reports whether the record that was read names a session itself.
+func (enc *encoder) hasSession() bool {
 	if enc.attrs.Owns(otelline.Session) {
 		return true
 	}
 	r := &enc.reading
-	r.event = r.name(record)
+	r.event = r.name(&enc.record)
 	return r.session() != ""
 }
 

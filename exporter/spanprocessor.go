@@ -9,10 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/log"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -30,7 +27,8 @@ import (
 // resource, scope and attributes, from which cost, tokens and model are taken as
 // from those of a log record. Of a span that failed the status is the reason, unless
 // an attribute says one. The attribute otelaudit.span.name holds the span's name,
-// and tells such events from others.
+// and tells such events from others; otelaudit.span.parent_id is the id of its
+// parent, if it has one.
 //
 // A span is a call of a model if it carries usage, or failed, and
 // gen_ai.operation.name is chat, text_completion, generate_content or embeddings; if
@@ -44,8 +42,7 @@ import (
 // seen.
 type SpanProcessor struct {
 	exp     *Exporter
-	names   map[string]struct{}
-	records recordCache
+	rule    *spanRule
 	stopped atomic.Bool
 	// sessions are those of the contexts of spans that have not ended yet.
 	sessions sync.Map // spanKey → string
@@ -104,11 +101,7 @@ func NewSpanProcessor(log *auditlog.Log, opts ...SpanProcessorOption) (*SpanProc
 	if err != nil {
 		return nil, err
 	}
-	p := &SpanProcessor{exp: exp, names: make(map[string]struct{})}
-	for _, name := range append(cfg.names, modelCallNames[:]...) {
-		p.names[name] = struct{}{}
-	}
-	return p, nil
+	return &SpanProcessor{exp: exp, rule: newSpanRule(exp.sources, cfg.names)}, nil
 }
 
 // OnStart keeps the session of the span's context ([ContextWithSession]) for
@@ -128,56 +121,40 @@ func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 	if p.stopped.Load() {
 		return
 	}
-	call := p.classify(span)
+	of := spanOf(span)
+	call := p.rule.classify(&of)
 	if call.event == "" {
 		return
 	}
-	record, err := p.records.get(span)
-	if err == nil {
-		fill(&record, span, call.event)
-		err = p.write(&record, call.sums, session)
-	}
-	if err != nil {
-		otel.Handle(p.exp.report(fmt.Errorf("write the event of span %q: %w", span.Name(), err)))
+	if err := p.write(&of, call, span, session); err != nil {
+		otel.Handle(p.exp.report(fmt.Errorf("write the event of span %q: %w", of.Name, err)))
 	}
 }
 
-func (p *SpanProcessor) write(record *sdklog.Record, sums bool, session string) error {
+func spanOf(span sdktrace.ReadOnlySpan) otelline.Span {
+	context, status := span.SpanContext(), span.Status()
+	return otelline.Span{
+		Name:       span.Name(),
+		Attributes: span.Attributes(),
+		Dropped:    int64(span.DroppedAttributes()),
+		Start:      span.StartTime(),
+		End:        span.EndTime(),
+		Failed:     status.Code == codes.Error,
+		Status:     status.Description,
+		TraceID:    context.TraceID(),
+		SpanID:     context.SpanID(),
+		ParentID:   span.Parent().SpanID(),
+		Flags:      context.TraceFlags(),
+	}
+}
+
+func (p *SpanProcessor) write(of *otelline.Span, call modelCall, span sdktrace.ReadOnlySpan, session string) error {
 	enc := p.exp.encoder()
 	defer p.exp.release(enc)
-	enc.read(record)
-	enc.reading.withoutUsage = sums
-	enc.append(record, time.Now(), session)
-	enc.reading.withoutUsage = false
+	enc.readSpan(of, call)
+	scope := span.InstrumentationScope()
+	enc.appendSpan(call, enc.cached(keyOf(&scope, span.Resource()), scope), time.Now(), session)
 	return p.exp.write(context.Background(), &enc.lines, p.exp.log.AppendLines)
-}
-
-// fill makes record the event of span. What the span carries itself under the
-// name of a field goes before what is made of its times and its status.
-func fill(record *sdklog.Record, span sdktrace.ReadOnlySpan, event string) {
-	attrs := slices.Clone(span.Attributes())
-	has := func(key string) bool {
-		return slices.ContainsFunc(attrs, func(kv attribute.KeyValue) bool { return string(kv.Key) == key })
-	}
-	if !has(otelline.Duration.Key()) {
-		ms := max(span.EndTime().Sub(span.StartTime()), 0).Round(time.Millisecond) / time.Millisecond
-		attrs = append(attrs, attribute.Int64(otelline.Duration.Key(), int64(ms)))
-	}
-	if status := span.Status(); status.Code == codes.Error {
-		record.SetSeverity(log.SeverityError)
-		if status.Description != "" && !has(otelline.Reason.Key()) && !has("error.message") {
-			attrs = append(attrs, attribute.String(otelline.Reason.Key(), status.Description))
-		}
-	}
-	attrs = append(attrs, attribute.String(keySpanName, span.Name()))
-	context := span.SpanContext()
-	record.SetEventName(event)
-	record.SetTimestamp(span.EndTime())
-	record.SetObservedTimestamp(span.EndTime())
-	record.SetAttributes(attrs...)
-	record.SetTraceID(context.TraceID())
-	record.SetSpanID(context.SpanID())
-	record.SetTraceFlags(context.TraceFlags())
 }
 
 // ForceFlush returns nil when every event written before is on stable storage.
@@ -187,30 +164,4 @@ func (p *SpanProcessor) ForceFlush(ctx context.Context) error { return p.exp.For
 func (p *SpanProcessor) Shutdown(ctx context.Context) error {
 	p.stopped.Store(true)
 	return p.exp.Shutdown(ctx)
-}
-
-// recordCache holds an empty record for each scope and resource. It is safe for
-// concurrent use.
-type recordCache struct {
-	mu    sync.Mutex
-	cache map[originKey]sdklog.Record
-}
-
-func (c *recordCache) get(span sdktrace.ReadOnlySpan) (sdklog.Record, error) {
-	scope := span.InstrumentationScope()
-	key := keyOf(&scope, span.Resource())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	record, ok := c.cache[key]
-	if !ok {
-		var err error
-		if record, err = otelline.NewRecord(scope, span.Resource(), -1); err != nil {
-			return record, err
-		}
-		if c.cache == nil || len(c.cache) >= maxOrigins {
-			c.cache = make(map[originKey]sdklog.Record)
-		}
-		c.cache[key] = record
-	}
-	return record.Clone(), nil
 }

@@ -69,6 +69,18 @@ func TestACallOfAModelBecomesAnEvent(t *testing.T) {
 	}
 }
 
+// TestAnEventOfASpanSaysItsParent has a parent that makes no event.
+func TestAnEventOfASpanSaysItsParent(t *testing.T) {
+	tracers, log := newSpans(t)
+	ctx, parent := tracers.Tracer("test").Start(t.Context(), "work")
+	_, span := tracers.Tracer("test").Start(ctx, "x", trace.WithAttributes(attribute.String("llm.request.type", "chat")))
+	span.End()
+	parent.End()
+	if got, want := onlyLine(t, log)["otelaudit.span.parent_id"], parent.SpanContext().SpanID().String(); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // TestTheSessionOfASpanIsItsOwnBeforeThatOfItsContext also holds that the span
 // is left as it is.
 func TestTheSessionOfASpanIsItsOwnBeforeThatOfItsContext(t *testing.T) {

@@ -3,16 +3,17 @@ package torture
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/otelaudit/otelaudit/internal/disktest"
 )
 
 // TestAFullDiskLosesNothingAndIsRecoveredFrom fills a file system of 1 MiB with
 // two writers, waits until they were refused some appends, and makes room.
 func TestAFullDiskLosesNothingAndIsRecoveredFrom(t *testing.T) {
-	needRoot(t)
-	needCommand(t, "mount", "mount")
+	disktest.NeedRoot(t)
+	disktest.NeedCommand(t, "mount", "mount")
 	disks := runs(20)
 	var total sum
 	for n := range disks {
@@ -26,7 +27,7 @@ func TestAFullDiskLosesNothingAndIsRecoveredFrom(t *testing.T) {
 // TestAFullDiskCostsNoEventWhereTornOnesCannotBeCutBack is the same where half
 // a line stays in the file: the next one must not be glued to it.
 func TestAFullDiskCostsNoEventWhereTornOnesCannotBeCutBack(t *testing.T) {
-	needRoot(t)
+	disktest.NeedRoot(t)
 	needStrace(t)
 	const manyTorn = 1000
 	// Chance decides what meets the full disk; it may be no write.
@@ -45,12 +46,8 @@ func TestAFullDiskCostsNoEventWhereTornOnesCannotBeCutBack(t *testing.T) {
 // number of torn lines.
 func fillDisk(t *testing.T, torn int, under ...string) result {
 	t.Helper()
-	disk := filepath.Join(t.TempDir(), "mnt")
-	if err := os.Mkdir(disk, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", disk)
-	t.Cleanup(func() { run(t, "umount", disk) })
+	fs := disktest.NewTmpfs(t, "1M")
+	disk := fs.Dir
 
 	l := newLedger()
 	// With rotations the disk gets full at other places: while an archive is
@@ -67,7 +64,7 @@ func fillDisk(t *testing.T, torn int, under ...string) result {
 	if !l.awaitUntil(writers[0].name, func() bool { return len(l.errors) >= refusals }) {
 		t.Fatalf("%s ended by itself: %s", writers[0].name, writers[0].stderr.String())
 	}
-	run(t, "mount", "-o", "remount,size=64M", disk)
+	fs.Resize(t, "64M")
 	for _, w := range writers {
 		if !l.await(w.name, l.inFile(w.name)+200) {
 			t.Fatalf("%s ended by itself: %s", w.name, w.stderr.String())

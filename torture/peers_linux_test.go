@@ -11,13 +11,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/disktest"
 )
 
 // TestPowerCutsTakeArchivesFromOthers cuts the power under rotating writers
 // that remove an archive before its compressed form is on disk. It shows that
 // the cuts and the audit of this package find a loss where there is one.
 func TestPowerCutsTakeArchivesFromOthers(t *testing.T) {
-	needRoot(t)
+	disktest.NeedRoot(t)
 	writer := filepath.Join(t.TempDir(), "peerwriter")
 	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../benchmarks", "-o", writer, "./peerwriter")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -27,7 +29,7 @@ func TestPowerCutsTakeArchivesFromOthers(t *testing.T) {
 	for _, peer := range []string{"lumberjack", "timberjack"} {
 		for _, fs := range fileSystems {
 			t.Run(peer+"/"+fs, func(t *testing.T) {
-				disk := newImage(t, fs)
+				disk := disktest.New(t, fs)
 				cuts := runs(20)
 				var total sum
 				for n := range cuts {
@@ -43,9 +45,9 @@ func TestPowerCutsTakeArchivesFromOthers(t *testing.T) {
 	}
 }
 
-func cutPeer(t *testing.T, disk *image, writer, peer string, n int) result {
+func cutPeer(t *testing.T, disk *disktest.Image, writer, peer string, n int) result {
 	t.Helper()
-	dir, l := filepath.Join(disk.dir, fmt.Sprint("log", n)), newLedger()
+	dir, l := filepath.Join(disk.Dir, fmt.Sprint("log", n)), newLedger()
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -57,9 +59,9 @@ func cutPeer(t *testing.T, disk *image, writer, peer string, n int) result {
 	}
 	<-time.After(time.Duration(rand.IntN(3000)) * time.Microsecond)
 	l.mark(p.name)
-	disk.cut(t)
+	disk.Cut(t)
 	p.kill(t)
-	disk.restart(t)
+	disk.Restart(t)
 	r, problems := l.compare(read(t, dir, peerLayout), terms{promised: synced, torn: 1})
 	for _, problem := range problems {
 		t.Log(problem)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/disktest"
 )
 
 // fileSystems are those whose power is cut.
@@ -18,11 +20,11 @@ var fileSystems = []string{"ext4", "xfs"}
 func TestPowerCutsTakeNothingThatWasSynced(t *testing.T) {
 	for _, fs := range fileSystems {
 		t.Run(fs, func(t *testing.T) {
-			disk := newImage(t, fs)
+			disk := disktest.New(t, fs)
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 0))
-			log := &cutLog{disk: disk, ledger: newLedger(), dir: filepath.Join(disk.dir, "log")}
+			log := &cutLog{disk: disk, ledger: newLedger(), dir: filepath.Join(disk.Dir, "log")}
 			cuts := runs(20)
 			var r result
 			for range cuts {
@@ -39,7 +41,7 @@ const syncLines = 10
 
 // cutLog is a log through the cuts of its disk.
 type cutLog struct {
-	disk    *image
+	disk    *disktest.Image
 	ledger  *ledger
 	dir     string
 	started int
@@ -70,12 +72,12 @@ func (c *cutLog) cut(t *testing.T, random *rand.Rand) result {
 	// does, and ext4 then says nil to an fsync that was under way: only what
 	// was told before counts.
 	c.ledger.mark(names...)
-	c.disk.cut(t)
+	c.disk.Cut(t)
 	for _, w := range writers {
 		// They may be in the middle of anything, and hold files open.
 		w.kill(t)
 	}
-	c.disk.restart(t)
+	c.disk.Restart(t)
 
 	found := read(t, c.dir, ownLayout)
 	c.nothingTornBeforeTheLastSynced(t, found)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/otelaudit/otelaudit/internal/disktest"
 )
 
 // TestFailingSystemCallsLoseNothing makes one kind of system call after the
@@ -122,7 +124,7 @@ func TestAFailingFsyncCostsNobodyALine(t *testing.T) {
 // needStrace skips the test where strace is missing or may not trace.
 func needStrace(t *testing.T) {
 	t.Helper()
-	needCommand(t, "strace", "strace")
+	disktest.NeedCommand(t, "strace", "strace")
 	out, err := exec.CommandContext(t.Context(), "strace", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true").CombinedOutput()
 	if err != nil {
 		t.Skipf("strace cannot inject errors here: %v: %s", err, strings.TrimSpace(string(out)))

@@ -80,6 +80,9 @@ only on a terminal. The exit code is
     0   done
     1   it ran, and something is wrong: damage found, events refused or rejected
     2   wrong usage, or it could not run to its end
+    3   the budget of guard is spent
+
+and of guard, else, that of its command.
 
 Environment: $OTELAUDIT_PATH, $OTELAUDIT_SESSION_ID (of appended events), $COLUMNS (width
 of tables, else the terminal's), $TZ (the local time zone), $OTEL_EXPORTER_OTLP_* (replay).`
@@ -102,7 +105,8 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.path, "path", "", "active `FILE` of the log (default $"+pathVariable+", else ~/.scout/audit.jsonl)")
 	root.PersistentFlags().Var(&a.zone, "timezone", "time zone of days, hours and times that are asked for and shown: a name such as Europe/Berlin, UTC or local")
 	completeWords(root, "timezone", "local", "UTC")
-	root.AddCommand(a.query(), a.tail(), a.spend(), a.burn(), a.accuracy(), a.gates(), a.verify(), a.append(), a.rotate(), a.replay(), a.report(), a.version())
+	root.AddCommand(a.query(), a.tail(), a.spend(), a.burn(), a.accuracy(), a.gates(), a.verify(), a.append(), a.rotate(), a.replay(),
+		a.guard(), a.trace(), a.report(), a.version())
 	for _, verb := range root.Commands() {
 		verb.DisableFlagsInUseLine = true
 		runE := verb.RunE

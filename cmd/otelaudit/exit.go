@@ -7,6 +7,7 @@ const (
 	codeDone   = 0
 	codeWrong  = 1 // it ran, and something is wrong: damage found, events refused
 	codeFailed = 2 // wrong usage, or it could not run to its end
+	codeSpent  = 3 // guard: the budget is spent
 )
 
 // codeError ends a verb whose trouble has been told already.

@@ -26,6 +26,11 @@ func TestTheShapesOfJSONAreThoseOfTheDocument(t *testing.T) {
 	if err := os.WriteFile("damaged.jsonl", []byte("{\"event\":\"nav\"}\n{\"event\":\"na\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	for name, block := range map[string]int{"traced.jsonl": 1, "spans.jsonl": 2} {
+		if err := os.WriteFile(name, []byte(blocks["jsonl"][block]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	now := time.Date(2026, 2, 14, 15, 40, 0, 0, time.UTC)
 	commands := 0
 	for _, block := range blocks["console"] {

@@ -3,7 +3,8 @@
 //
 // Results go to stdout, everything else to stderr. It exits with 0 when it is
 // done, 1 when it ran and something is wrong (damage found, events refused),
-// and 2 when it could not run to its end.
+// and 2 when it could not run to its end; guard with 3 when the budget is spent,
+// else with the code of its command.
 package main
 
 import (

@@ -28,6 +28,9 @@ func (l *Lines) Len() int { return len(l.ends) }
 // Size returns the number of bytes, line feeds included.
 func (l *Lines) Size() int { return len(l.buf) }
 
+// Cap returns the number of bytes that there is room for.
+func (l *Lines) Cap() int { return cap(l.buf) }
+
 // Bytes returns all lines.
 func (l *Lines) Bytes() []byte { return l.buf }
 

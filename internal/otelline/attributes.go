@@ -13,6 +13,7 @@ import (
 type Attributes struct {
 	table    *KeyTable
 	list     []attribute.KeyValue // keys as they are written, in valid UTF-8
+	used     int                  // of list since the last Reset
 	ids      []KeyID              // by place in list
 	repeated []bool               // by place in list; nil as long as no key is
 	first    []int32              // by KeyID: place of the first occurrence, if present
@@ -49,11 +50,38 @@ func NewAttributes(table *KeyTable) *Attributes {
 // Read looks through the attributes of r, as replace gives them back; nil
 // replaces none. Those that come back without a key are left out.
 func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) attribute.KeyValue) {
-	a.Reset()
+	a.next()
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
 		a.list = append(a.list, kv)
 		return true
 	})
+	a.finish(replace)
+}
+
+// Buffer returns an empty list to append attributes to; give the result to
+// ReadList or Discard.
+func (a *Attributes) Buffer() []attribute.KeyValue {
+	a.next()
+	return a.list
+}
+
+// ReadList is Read for attributes that no record of the SDK holds. It takes the
+// list over.
+func (a *Attributes) ReadList(list []attribute.KeyValue, replace func(attribute.KeyValue) attribute.KeyValue) {
+	a.Discard(list)
+	a.finish(replace)
+}
+
+// Discard takes back a list whose attributes are not to be read.
+func (a *Attributes) Discard(list []attribute.KeyValue) {
+	a.next()
+	if cap(list) < cap(a.list) { // it is not that of Buffer
+		list = append(a.list, list...)
+	}
+	a.list = list
+}
+
+func (a *Attributes) finish(replace func(attribute.KeyValue) attribute.KeyValue) {
 	if replace != nil {
 		kept := a.list[:0]
 		for _, kv := range a.list {
@@ -61,22 +89,24 @@ func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) att
 				kept = append(kept, kv)
 			}
 		}
-		clear(a.list[len(kept):])
+		a.used = max(a.used, len(a.list))
 		a.list = kept
 	}
 	a.index()
 }
 
-// ReadSet looks through a set of attributes, of a scope or a resource.
-func (a *Attributes) ReadSet(set *attribute.Set) {
-	a.Reset()
-	a.list = append(a.list, set.ToSlice()...)
-	a.index()
+// Reset lets go of everything that was read.
+func (a *Attributes) Reset() {
+	a.next()
+	clear(a.list[:a.used])
+	a.used = 0
 }
 
-// Reset lets go of the record that was read.
-func (a *Attributes) Reset() {
-	clear(a.list)
+// next makes a ready for the next record. What the last one holds is not let go
+// of: to clear it for each record, with the garbage collector looking, takes
+// longer than to find repeated keys.
+func (a *Attributes) next() {
+	a.used = max(a.used, len(a.list))
 	a.list = a.list[:0]
 	a.ids = a.ids[:0]
 	a.repeated = a.repeated[:0]

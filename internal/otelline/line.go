@@ -6,9 +6,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/instrumentation"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
@@ -50,7 +47,7 @@ func (d *Derived) Set(f Field) { d.fields |= 1 << f }
 func (d *Derived) Has(f Field) bool { return d.fields&(1<<f) != 0 }
 
 // Append appends the record as one line, its line feed included.
-func (l *Line) Append(dst []byte, r *sdklog.Record) []byte {
+func (l *Line) Append(dst []byte, r *Record) []byte {
 	dst = jsonline.AppendTime(append(dst, `{"ts":`...), l.Time)
 	dst = jsonline.AppendString(append(dst, `,"event":`...), l.Event)
 	for f := range NumFields {
@@ -117,13 +114,13 @@ func (l *Line) appendField(dst []byte, f Field) []byte {
 	}
 }
 
-func appendTraceContext(dst []byte, r *sdklog.Record) []byte {
-	trace, flags := r.TraceID(), byte(r.TraceFlags())
+func appendTraceContext(dst []byte, r *Record) []byte {
+	trace, flags := r.TraceID, byte(r.Flags)
 	if trace.IsValid() {
 		dst = hex.AppendEncode(append(dst, `,"trace_id":"`...), trace[:])
 		dst = append(dst, '"')
 	}
-	if span := r.SpanID(); span.IsValid() {
+	if span := r.SpanID; span.IsValid() {
 		dst = hex.AppendEncode(append(dst, `,"span_id":"`...), span[:])
 		dst = append(dst, '"')
 	}
@@ -137,34 +134,34 @@ func appendTraceContext(dst []byte, r *sdklog.Record) []byte {
 
 // appendEnvelope appends the members of otel. Each is written with a comma
 // behind it, and the last comma is taken back.
-func (l *Line) appendEnvelope(dst []byte, r *sdklog.Record, aside int) []byte {
+func (l *Line) appendEnvelope(dst []byte, r *Record, aside int) []byte {
 	start := len(dst)
-	if t := r.Timestamp(); !t.IsZero() {
+	if t := r.Time; !t.IsZero() {
 		dst = jsonline.AppendUnixNano(append(dst, `"time_unix_nano":`...), t)
 		dst = append(dst, ',')
 	}
-	if t := r.ObservedTimestamp(); !t.IsZero() {
+	if t := r.Observed; !t.IsZero() {
 		dst = jsonline.AppendUnixNano(append(dst, `"observed_time_unix_nano":`...), t)
 		dst = append(dst, ',')
 	}
-	if name := r.EventName(); name != l.Event {
+	if name := r.EventName; name != l.Event {
 		dst = jsonline.AppendString(append(dst, `"event_name":`...), name)
 		dst = append(dst, ',')
 	}
-	if n := r.Severity(); n != 0 {
+	if n := r.Severity; n != 0 {
 		dst = strconv.AppendInt(append(dst, `"severity_number":`...), int64(n), 10)
 		dst = append(dst, ',')
 	}
-	if text := r.SeverityText(); text != "" {
+	if text := r.SeverityText; text != "" {
 		dst = jsonline.AppendString(append(dst, `"severity_text":`...), text)
 		dst = append(dst, ',')
 	}
-	if body := r.Body(); body.Type() != attribute.EMPTY {
+	if body := r.Body; body.Type() != attribute.EMPTY {
 		dst = appendValue(append(dst, `"body":`...), body, 2)
 		dst = append(dst, ',')
 	}
-	if n := r.DroppedAttributes(); n != 0 {
-		dst = strconv.AppendInt(append(dst, `"dropped_attributes_count":`...), int64(n), 10)
+	if n := r.Dropped; n != 0 {
+		dst = strconv.AppendInt(append(dst, `"dropped_attributes_count":`...), n, 10)
 		dst = append(dst, ',')
 	}
 	dst = l.Derived.append(dst)
@@ -209,30 +206,29 @@ func (l *Line) appendAside(dst []byte, n int) []byte {
 
 // AppendOrigin appends the members scope and resource of otel, each with a
 // comma behind it. They are the same for many records and best kept.
-func AppendOrigin(dst []byte, scope *instrumentation.Scope, res *resource.Resource) []byte {
+func AppendOrigin(dst []byte, o *Origin) []byte {
 	start := len(dst)
 	dst = append(dst, `"scope":{`...)
 	empty := len(dst)
-	dst = appendTextMember(dst, "name", scope.Name)
-	dst = appendTextMember(dst, "version", scope.Version)
-	dst = appendTextMember(dst, "schema_url", scope.SchemaURL)
-	if scope.Attributes.Len() > 0 {
-		dst = appendMap(append(dst, `"attributes":`...), scope.Attributes.ToSlice(), 3)
-		dst = append(dst, ',')
-	}
+	dst = appendTextMember(dst, "name", o.ScopeName)
+	dst = appendTextMember(dst, "version", o.ScopeVersion)
+	dst = appendTextMember(dst, "schema_url", o.ScopeSchemaURL)
+	dst = appendAttributesMember(dst, o.ScopeAttributes)
 	dst = closeOrDrop(dst, start, empty)
 
 	start = len(dst)
 	dst = append(dst, `"resource":{`...)
 	empty = len(dst)
-	if res.Len() > 0 {
-		dst = appendMap(append(dst, `"attributes":`...), res.Attributes(), 3)
-		dst = append(dst, ',')
-	}
-	if res != nil {
-		dst = appendTextMember(dst, "schema_url", res.SchemaURL())
-	}
+	dst = appendAttributesMember(dst, o.ResourceAttributes)
+	dst = appendTextMember(dst, "schema_url", o.ResourceSchemaURL)
 	return closeOrDrop(dst, start, empty)
+}
+
+func appendAttributesMember(dst []byte, attrs []attribute.KeyValue) []byte {
+	if len(attrs) == 0 {
+		return dst
+	}
+	return append(appendMap(append(dst, `"attributes":`...), attrs, 3), ',')
 }
 
 func appendTextMember(dst []byte, key, text string) []byte {

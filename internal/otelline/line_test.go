@@ -39,11 +39,14 @@ func encode(r *sdklog.Record) string {
 	attrs := otelline.NewAttributes(otelline.NewKeyTable())
 	attrs.Read(r, nil)
 	scope := r.InstrumentationScope()
+	origin := otelline.OriginOf(&scope, nil)
 	l := otelline.Line{
 		Attributes: attrs, Event: "e", Time: time.Unix(0, 0),
-		Origin: otelline.AppendOrigin(nil, &scope, nil),
+		Origin: otelline.AppendOrigin(nil, &origin),
 	}
-	return strings.TrimSuffix(string(l.Append(nil, r)), "\n")
+	var record otelline.Record
+	record.Read(r)
+	return strings.TrimSuffix(string(l.Append(nil, &record)), "\n")
 }
 
 // TestARepeatedKeyGoesAside looks for repeated keys among few and among many.

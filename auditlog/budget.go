@@ -1,0 +1,360 @@
+package auditlog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/otelaudit/otelaudit/internal/calendar"
+)
+
+// Budget is a limit on what is spent in an hour or a day, to be asked before
+// every call of a model. [NewBudget] makes one.
+//
+// Hours and days are those of a clock, UTC's unless [WithBudgetTimeZone] says
+// otherwise, as in [Reader.Spend] and `otelaudit spend --by hour`: what a Budget
+// says is spent, anybody can look up, and it says when there is money again. The
+// price of that is that the limit of an hour may be spent at its end and again at
+// the beginning of the next.
+//
+// What counts is what the log says, whoever wrote it, in this process or
+// another: the cost that events report whose ts is in the period, or later. A call of a model that
+// is told of twice counts once, as in [Reader.Spend]. So a call counts when its
+// event is written: calls that run at the same time can spend more than is left.
+//
+// A Budget remembers what it has summed up, as [Reader.HourlySpend] does, and
+// reads only what is new: Check takes a few microseconds when nothing is. The
+// first one reads the log as far back as today, or this hour.
+//
+// It is safe for concurrent use.
+type Budget struct {
+	reader *Reader
+	cfg    budgetConfig
+
+	turn    chan struct{} // held by who uses the fields below
+	spend   hourlySpend
+	now     int64 // the bucket that periods are of
+	day     calendar.Period
+	hour    calendar.Period
+	periods []BudgetPeriod
+	told    map[string]time.Time // start of the last period whose breach was told, by its name
+}
+
+// The names of the periods of a [Budget].
+const (
+	BudgetHour = "hour"
+	BudgetDay  = "day"
+)
+
+// BudgetPeriod is the present hour or day of a [Budget].
+type BudgetPeriod struct {
+	Name  string    // BudgetHour or BudgetDay
+	Start time.Time // in the budget's time zone
+	End   time.Time // when the next one begins
+	Limit float64   // USD
+	Spent Totals    // since Start
+}
+
+// BudgetError is returned by [Budget.Check] when nothing may be spent.
+type BudgetError struct {
+	Period  BudgetPeriod
+	Session string // whose spend is limited; empty means everybody's
+	// Reason is BudgetHourExhausted, BudgetDayExhausted or BudgetUnpriced.
+	Reason string
+}
+
+// The reasons of a [BudgetError], and of the event of it.
+const (
+	BudgetHourExhausted = "hourly_budget_exhausted"
+	BudgetDayExhausted  = "daily_budget_exhausted"
+	// BudgetUnpriced is the reason with WithUnpricedBreach.
+	BudgetUnpriced = "unpriced_call"
+)
+
+func (e *BudgetError) Error() string { return "auditlog: " + e.text() }
+
+func (e *BudgetError) text() string {
+	const layout = "2006-01-02 15:04 MST" // as the command writes hours
+	p, whose := e.Period, ""
+	if e.Session != "" {
+		whose = fmt.Sprintf(" of session %q", e.Session)
+	}
+	since := p.Start.Format(layout)
+	if e.Reason == BudgetUnpriced {
+		calls := "1 call reports"
+		if p.Spent.Unpriced != 1 {
+			calls = strconv.FormatInt(p.Spent.Unpriced, 10) + " calls report"
+		}
+		return fmt.Sprintf("%s tokens and no cost since %s, so that the budget%s of %s USD per %s cannot be kept; make the costs known, or wait for the next %s",
+			calls, since, whose, usd(p.Limit), p.Name, p.Name)
+	}
+	return fmt.Sprintf("the budget%s of %s USD per %s is spent: %s USD since %s; the next %s begins at %s",
+		whose, usd(p.Limit), p.Name, usd(p.Spent.Cost), since, p.Name, p.End.Format(layout))
+}
+
+// usd formats an amount with cents at least, and a millionth of a dollar at
+// most.
+func usd(amount float64) string {
+	text := strconv.FormatFloat(amount, 'f', 6, 64)
+	for range 4 {
+		text = strings.TrimSuffix(text, "0")
+	}
+	return text
+}
+
+// Event returns the budget event of the breach, as FORMAT.md section 9
+// describes it. It has no cost: that would be spent again.
+func (e *BudgetError) Event() Event {
+	return Event{
+		Name:      EventBudget,
+		SessionID: e.Session,
+		Reason:    e.Reason,
+		Attributes: map[string]any{
+			"budget_period":   e.Period.Name,
+			"budget_start":    e.Period.Start.Format(time.RFC3339),
+			"budget_limit":    e.Period.Limit,
+			"budget_spent":    e.Period.Spent.Cost,
+			"budget_unpriced": e.Period.Spent.Unpriced,
+		},
+	}
+}
+
+// BudgetOption configures a [Budget].
+type BudgetOption interface {
+	applyBudget(cfg budgetConfig) budgetConfig
+}
+
+type budgetConfig struct {
+	perHour, perDay float64 // 0 without
+	errs            []error
+	session         string
+	zone            *time.Location
+	unpricedBreach  bool
+	events          *Log
+}
+
+type budgetOption func(budgetConfig) budgetConfig
+
+func (o budgetOption) applyBudget(cfg budgetConfig) budgetConfig { return o(cfg) }
+
+// WithMaxPerHour limits what is spent from the full hour of the clock on, in USD. The hour
+// is spent when that much is. There is no limit by default.
+func WithMaxPerHour(usd float64) BudgetOption {
+	return budgetOption(func(cfg budgetConfig) budgetConfig {
+		cfg.perHour = usd
+		cfg.errs = append(slices.Clip(cfg.errs), checkLimit("WithMaxPerHour", usd))
+		return cfg
+	})
+}
+
+// WithMaxPerDay limits what is spent from midnight on, in USD. It goes
+// together with [WithMaxPerHour]. There is no limit by default.
+func WithMaxPerDay(usd float64) BudgetOption {
+	return budgetOption(func(cfg budgetConfig) budgetConfig {
+		cfg.perDay = usd
+		cfg.errs = append(slices.Clip(cfg.errs), checkLimit("WithMaxPerDay", usd))
+		return cfg
+	})
+}
+
+func checkLimit(option string, usd float64) error {
+	if usd > 0 && !math.IsInf(usd, 0) {
+		return nil
+	}
+	return fmt.Errorf("%s(%v): want a finite number of US dollars above 0", option, usd)
+}
+
+// WithBudgetSession counts the events of one session only. The default, and an
+// empty id, is all.
+func WithBudgetSession(id string) BudgetOption {
+	return budgetOption(func(cfg budgetConfig) budgetConfig {
+		cfg.session = id
+		return cfg
+	})
+}
+
+// WithBudgetTimeZone sets the time zone whose hours and days are counted. The
+// default, also if loc is nil, is UTC: the same on every machine.
+func WithBudgetTimeZone(loc *time.Location) BudgetOption {
+	return budgetOption(func(cfg budgetConfig) budgetConfig {
+		cfg.zone = loc
+		return cfg
+	})
+}
+
+// WithUnpricedBreach makes a call in the period that reports tokens and no
+// cost a breach, since nobody knows then what was spent. By default such calls
+// count as nothing; [Budget.Periods] has their number.
+func WithUnpricedBreach() BudgetOption {
+	return budgetOption(func(cfg budgetConfig) budgetConfig {
+		cfg.unpricedBreach = true
+		return cfg
+	})
+}
+
+// WithBudgetEvents makes Check append the breach's [BudgetError.Event] to log
+// and sync it, once for each hour or day. By default nothing is written.
+func WithBudgetEvents(log *Log) BudgetOption {
+	return budgetOption(func(cfg budgetConfig) budgetConfig {
+		cfg.events = log
+		return cfg
+	})
+}
+
+// NewBudget returns a budget of the log that r reads; of a [Log] that is its
+// Reader. It wants [WithMaxPerHour], [WithMaxPerDay] or both.
+func NewBudget(r *Reader, opts ...BudgetOption) (*Budget, error) {
+	var cfg budgetConfig
+	for _, opt := range opts {
+		cfg = opt.applyBudget(cfg)
+	}
+	err := errors.Join(cfg.errs...)
+	if err == nil && cfg.perHour == 0 && cfg.perDay == 0 {
+		err = errors.New("no limit; give WithMaxPerHour, WithMaxPerDay or both")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("auditlog: make a budget: %w", err)
+	}
+	return &Budget{
+		reader: r,
+		cfg:    cfg,
+		turn:   make(chan struct{}, 1),
+		spend:  hourlySpend{seconds: secondsPerQuarter, session: cfg.session, calls: newCallTally()},
+		told:   make(map[string]time.Time),
+	}, nil
+}
+
+// Check returns nil if there is something left to spend, and a [*BudgetError]
+// if there is not. A log that is not there yet has spent nothing.
+//
+// Any other error is one of I/O or of ctx, and means that nobody knows: a caller
+// that must not overspend takes it for a no. With [WithBudgetEvents] the error may
+// hold, beside the BudgetError, that of writing the event.
+func (b *Budget) Check(ctx context.Context) error {
+	if err := b.take(ctx); err != nil {
+		return err
+	}
+	defer b.release()
+	if err := b.update(ctx, time.Now()); err != nil {
+		return err
+	}
+	for i := range b.periods {
+		reason := b.breach(&b.periods[i])
+		if reason == "" {
+			continue
+		}
+		breach := &BudgetError{Period: b.periods[i], Session: b.cfg.session, Reason: reason}
+		if err := b.tell(ctx, breach); err != nil {
+			return errors.Join(breach, err)
+		}
+		return breach
+	}
+	return nil
+}
+
+// breach returns why nothing may be spent in p, "" if something may.
+func (b *Budget) breach(p *BudgetPeriod) string {
+	switch {
+	case p.Spent.Cost >= p.Limit && p.Name == BudgetHour:
+		return BudgetHourExhausted
+	case p.Spent.Cost >= p.Limit:
+		return BudgetDayExhausted
+	case b.cfg.unpricedBreach && p.Spent.Unpriced > 0:
+		return BudgetUnpriced
+	}
+	return ""
+}
+
+// tell writes the event of a breach, if it was not written.
+func (b *Budget) tell(ctx context.Context, breach *BudgetError) error {
+	p := breach.Period
+	if b.cfg.events == nil || b.told[p.Name].Equal(p.Start) {
+		return nil
+	}
+	err := b.cfg.events.Append(ctx, breach.Event())
+	if err == nil {
+		err = b.cfg.events.Sync(ctx)
+	}
+	_, written := errors.AsType[*SyncError](err) // the event is in the file
+	if err == nil || written {
+		b.told[p.Name] = p.Start
+	}
+	return err
+}
+
+// Periods returns what was spent in the hour, the day, or both, whichever has
+// a limit. Errors are those of [Budget.Check] but for a BudgetError.
+func (b *Budget) Periods(ctx context.Context) ([]BudgetPeriod, error) {
+	if err := b.take(ctx); err != nil {
+		return nil, err
+	}
+	defer b.release()
+	if err := b.update(ctx, time.Now()); err != nil {
+		return nil, err
+	}
+	return slices.Clone(b.periods), nil
+}
+
+func (b *Budget) take(ctx context.Context) error {
+	select {
+	case b.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("auditlog: check the budget: %w", context.Cause(ctx))
+	}
+}
+
+func (b *Budget) release() { <-b.turn }
+
+// update reads what is new and brings periods up to date.
+func (b *Budget) update(ctx context.Context, t time.Time) error {
+	now := bucketOf(t, secondsPerQuarter)
+	if now != b.now || b.hour.End.IsZero() {
+		local := t.In(cmp.Or(b.cfg.zone, time.UTC))
+		b.now, b.hour, b.day, b.spend.answered = now, calendar.Hour(local), calendar.Day(local), false
+	}
+	start := b.hour.Start
+	if b.cfg.perDay > 0 {
+		start = b.day.Start
+	}
+	err := b.spend.refresh(ctx, b.reader, now, bucketOf(start, secondsPerQuarter))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = b.missing(ctx, err)
+		b.spend.forget(now) // of what was read, nothing is left
+	}
+	if err != nil || b.spend.answered {
+		return err
+	}
+	b.periods = b.periods[:0]
+	add := func(name string, limit float64, p calendar.Period) {
+		if limit > 0 {
+			b.periods = append(b.periods, BudgetPeriod{
+				Name: name, Limit: limit, Start: p.Start, End: p.End, Spent: b.spend.total(bucketOf(p.Start, secondsPerQuarter)),
+			})
+		}
+	}
+	add(BudgetHour, b.cfg.perHour, b.hour)
+	add(BudgetDay, b.cfg.perDay, b.day)
+	b.spend.answered = true
+	return nil
+}
+
+// missing returns nil if there is no log, which is not the same as a file of
+// it that was removed while it was read: then it returns err.
+func (b *Budget) missing(ctx context.Context, err error) error {
+	snapshot, snapshotErr := b.reader.Snapshot(ctx)
+	switch {
+	case errors.Is(snapshotErr, fs.ErrNotExist):
+		return nil
+	case snapshotErr != nil:
+		return snapshotErr
+	}
+	return errors.Join(err, snapshot.Close())
+}

@@ -1,0 +1,253 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// child is a command in a process group of its own, so that all of it can be
+// stopped and guard is not. What a shell does for a job that it starts, guard then
+// has to do: give the terminal to the group and take it back, stop when the
+// command does (Ctrl-Z), so that the shell sees a stopped job, and continue it.
+//
+// Its methods are called by one goroutine.
+type child struct {
+	process int // and its group
+	ended   chan childEnd
+	stopped chan os.Signal // that stopped it
+
+	tty   *os.File // nil: there is no terminal to give it
+	own   int      // guard's process group
+	given bool     // the terminal is the child's
+	modes *term.State
+}
+
+// childEnd says how a child ended.
+type childEnd struct {
+	code int // 128 and the number of the signal, if one did it
+	err  error
+}
+
+// guardedSignals are those that the child gets when guard does, and those
+// that stop and continue a job.
+func guardedSignals() []os.Signal {
+	signals := []os.Signal{
+		syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT,
+		// Not passed on. What is ignored stays so in the child, and main ignores
+		// it; what is caught does not.
+		syscall.SIGPIPE,
+	}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// startChild starts cmd in a process group of its own: in the foreground of
+// the terminal, if guard is and reads it.
+func startChild(cmd *exec.Cmd) (*child, error) {
+	c := &child{ended: make(chan childEnd, 1), stopped: make(chan os.Signal, 1), own: unix.Getpgrp()}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if stdin, ok := cmd.Stdin.(*os.File); ok && term.IsTerminal(int(stdin.Fd())) { //nolint:gosec // a descriptor is a small number
+		c.openTerminal()
+	}
+	if c.tty != nil && c.foreground() == c.own {
+		cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, int(c.tty.Fd()) //nolint:gosec // as above
+		c.given = true
+	}
+	err := adopt(cmd.SysProcAttr)
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		c.release()
+		return nil, err
+	}
+	c.process = cmd.Process.Pid
+	go c.wait()
+	return c, nil
+}
+
+// openTerminal sets tty, if guard has a terminal.
+func (c *child) openTerminal() {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return // standard input is the terminal of another session
+	}
+	c.tty = tty
+	c.modes, _ = term.GetState(int(tty.Fd())) //nolint:errcheck,gosec // nil: they are left as they are
+}
+
+// wait waits for the child, and not by cmd.Wait, which does not see it stop;
+// and for what it leaves behind, so that gone is not misled by the dead.
+func (c *child) wait() {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WUNTRACED, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ECHILD):
+			return
+		case err != nil:
+			c.ended <- childEnd{err: fmt.Errorf("wait for process %d: %w", c.process, err)}
+			return
+		case pid != c.process:
+		case status.Stopped():
+			select {
+			case c.stopped <- status.StopSignal():
+			default: // it is known
+			}
+		case status.Signaled():
+			const signaled = 128
+			c.ended <- childEnd{code: signaled + int(status.Signal())}
+		case status.Exited():
+			c.ended <- childEnd{code: status.ExitStatus()}
+		}
+	}
+}
+
+func (c *child) pid() int { return c.process }
+
+// pass passes on a signal that guard got.
+func (c *child) pass(sig os.Signal) error {
+	switch sig {
+	case syscall.SIGPIPE:
+		return nil
+	case syscall.SIGCONT:
+		return c.resume()
+	case syscall.SIGTSTP:
+		err := c.signal(unix.SIGTSTP)
+		if c.given || err != nil {
+			return err // suspend does the rest
+		}
+		return unix.Kill(os.Getpid(), unix.SIGSTOP)
+	}
+	s, ok := sig.(syscall.Signal)
+	if !ok {
+		return nil
+	}
+	return c.signal(s)
+}
+
+// signal sends sig to the process group. That it is gone is no error.
+func (c *child) signal(sig syscall.Signal) error {
+	if err := unix.Kill(-c.process, sig); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return nil
+}
+
+// suspend stops the job that guard is in, because sig stopped the child, so
+// that the shell sees that and takes the terminal back.
+func (c *child) suspend(sig os.Signal) error {
+	switch {
+	case c.given:
+		if err := c.takeTerminal(); err != nil {
+			return err
+		}
+		if !hasShell() {
+			return c.resume()
+		}
+	case c.tty == nil || sig != syscall.SIGTTIN && sig != syscall.SIGTTOU:
+		return nil // somebody stopped it, and will continue it
+	case c.foreground() == c.own:
+		return c.resume() // a shell that has not stopped a job does not continue it
+	case !hasShell():
+		return nil
+	}
+	return unix.Kill(0, unix.SIGSTOP)
+}
+
+// hasShell reports whether somebody may continue guard when it is stopped: a
+// parent in the same session of the terminal.
+func hasShell() bool {
+	mine, err := unix.Getsid(0)
+	if err != nil || mine == os.Getpid() || os.Getppid() == 0 {
+		return false
+	}
+	parents, err := unix.Getsid(os.Getppid())
+	return err == nil && parents == mine
+}
+
+// resume continues the child, in the foreground if guard is.
+func (c *child) resume() error {
+	select {
+	case <-c.stopped: // not any more
+	default:
+	}
+	if c.tty != nil {
+		switch c.foreground() {
+		case c.own:
+			if err := c.setForeground(c.process); err != nil {
+				return err
+			}
+			c.given = true
+		case c.process:
+		default:
+			c.given = false
+		}
+	}
+	return c.signal(unix.SIGCONT)
+}
+
+// terminate asks all of the group to end. What is stopped does not see that.
+func (c *child) terminate() error {
+	return errors.Join(c.signal(unix.SIGTERM), c.signal(unix.SIGCONT))
+}
+
+func (c *child) kill() error { return c.signal(unix.SIGKILL) }
+
+// gone reports whether nothing is left of the group, once the child has ended.
+func (c *child) gone() bool { return errors.Is(unix.Kill(-c.process, 0), unix.ESRCH) }
+
+// release takes the terminal back.
+func (c *child) release() {
+	if c.tty == nil {
+		return
+	}
+	// There is nothing to be done about a terminal that is gone.
+	if c.given && c.process != 0 {
+		_ = c.takeTerminal()
+		if c.modes != nil {
+			_ = term.Restore(int(c.tty.Fd()), c.modes) //nolint:gosec // a descriptor is a small number
+		}
+	}
+	_ = c.tty.Close()
+}
+
+func (c *child) takeTerminal() error {
+	c.given = false
+	return c.setForeground(c.own)
+}
+
+// foreground returns the process group in the foreground, 0 if the terminal is
+// gone.
+func (c *child) foreground() int {
+	group, err := unix.IoctlGetInt(int(c.tty.Fd()), unix.TIOCGPGRP) //nolint:gosec // a descriptor is a small number
+	if err != nil {
+		return 0
+	}
+	return group
+}
+
+// setForeground is what only a process in the foreground may do, unless it
+// ignores SIGTTOU.
+func (c *child) setForeground(group int) error {
+	signal.Ignore(syscall.SIGTTOU)
+	defer signal.Reset(syscall.SIGTTOU)
+	err := unix.IoctlSetPointerInt(int(c.tty.Fd()), unix.TIOCSPGRP, group) //nolint:gosec // a descriptor is a small number
+	if err != nil {
+		return fmt.Errorf("set the foreground of the terminal: %w", err)
+	}
+	return nil
+}

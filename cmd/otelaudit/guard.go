@@ -1,0 +1,365 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/watch"
+)
+
+func (a *app) guard() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "guard --max-per-hour USD [flags] -- COMMAND [ARGUMENT ...]",
+		Short: "Run a command until the budget is spent",
+		Long: `guard runs a command, and stops it when what the log says was spent in this hour or
+this day, of --timezone, reaches a limit. The log is looked at when it changes, and every
+cost in it counts, whoever wrote it; with --session, that of one session only. A call
+that is told of twice counts once, as in spend, whose --by hour and --by day show the
+same sums.
+
+If the budget is spent before, the command is not started. Else it and all processes of
+its process group are sent a SIGTERM when the budget is spent, and, if some are left
+after --grace, a SIGKILL. In both cases guard writes a budget event to the log, says so
+on stderr, and exits with 3. Otherwise the exit code is that of the command, 128 and the
+number of the signal if one ended it, and 2 if it could not be run. A log that cannot be
+read any more stops the command too, with 2.
+
+The command has guard's standard input and output, and the terminal; signals that guard
+gets are passed on to it. Its environment has $` + pathVariable + ` and
+$` + sessionVariable + `: the session of --session, else what it was, else a new one.
+What it writes has to go to that log, or nothing is guarded.
+
+A call counts when its event is written, so that calls which run at the same time may
+spend more than is left. Of a call with tokens and without a cost nobody knows what was
+spent: --on-unpriced warn says so on stderr, and breach takes it for a spent budget.
+Processes that leave the group, as a daemon does, are not stopped.`,
+		Example: `  otelaudit guard --max-per-hour 5 --max-per-day 20 -- claude -p 'fix the build'
+  otelaudit guard --max-per-day 1 --session nightly --on-unpriced breach -- ./agent.sh`,
+	}
+	g := &guard{app: a}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false) // the command's own flags are not ours
+	perHour, perDay := new(dollars), new(dollars)
+	flags.Var(perHour, "max-per-hour", "what may be spent in an hour, in US dollars")
+	flags.Var(perDay, "max-per-day", "what may be spent in a day, in US dollars")
+	flags.StringVar(&g.session, "session", "", "count only what the session with this `ID` spends (default all sessions)")
+	a.completeFromLog(cmd, "session", func(e auditlog.Event) string { return e.SessionID })
+	interval := &wait{value: 250 * time.Millisecond}
+	flags.Var(interval, "interval", "how often to look at the log where the system does not tell of changes")
+	grace := &wait{value: 10 * time.Second}
+	flags.Var(grace, "grace", "how long a command that is stopped may take to end")
+	unpriced := choiceFlag(cmd, "on-unpriced", "warn", "what to do about calls with tokens and no cost", "ignore", "warn", "breach")
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("guard wants a command to run: otelaudit guard --max-per-hour 5 -- COMMAND")
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var opts []auditlog.BudgetOption
+		if *perHour > 0 {
+			opts = append(opts, auditlog.WithMaxPerHour(float64(*perHour)))
+		}
+		if *perDay > 0 {
+			opts = append(opts, auditlog.WithMaxPerDay(float64(*perDay)))
+		}
+		if len(opts) == 0 {
+			return usagef("guard wants a limit: say --max-per-hour USD, --max-per-day USD or both")
+		}
+		if unpriced.value == "breach" {
+			opts = append(opts, auditlog.WithUnpricedBreach())
+		}
+		opts = append(opts, auditlog.WithBudgetSession(g.session), auditlog.WithBudgetTimeZone(a.zone.loc))
+		g.warn, g.interval, g.grace = unpriced.value == "warn", interval.value, grace.value
+		g.logger = slog.New(newWarnings(a.err))
+		r, err := auditlog.NewReader(a.logPath(cmd), auditlog.WithLogger(g.logger))
+		if err == nil {
+			g.reader = r
+			g.budget, err = auditlog.NewBudget(r, opts...)
+		}
+		if err != nil {
+			return plain(err)
+		}
+		// A signal is passed on, and ends guard by ending the command.
+		return g.run(context.WithoutCancel(cmd.Context()), args)
+	}
+	return cmd
+}
+
+// dollars is the value of a flag in US dollars.
+type dollars float64
+
+func (m *dollars) String() string {
+	if *m == 0 {
+		return "" // pflag then says no default
+	}
+	return strconv.FormatFloat(float64(*m), 'f', -1, 64)
+}
+
+func (m *dollars) Type() string { return "USD" }
+
+func (m *dollars) Set(text string) error {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f > 0) || math.IsInf(f, 0) {
+		return errors.New("want US dollars above 0 as a number such as 2.50")
+	}
+	*m = dollars(f)
+	return nil
+}
+
+// wait is the value of a flag that is a duration above 0.
+type wait struct{ value time.Duration }
+
+func (p *wait) String() string { return p.value.String() }
+func (p *wait) Type() string   { return "DURATION" }
+
+func (p *wait) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return errors.New("want a duration above 0 such as 250ms or 10s")
+	}
+	p.value = d
+	return nil
+}
+
+// guard is one run of a command under a budget.
+type guard struct {
+	*app
+	reader          *auditlog.Reader
+	budget          *auditlog.Budget
+	logger          *slog.Logger
+	session         string // --session
+	warn            bool   // of unpriced calls
+	interval, grace time.Duration
+
+	child    *child
+	unpriced int64     // that were told of
+	failing  time.Time // since when checks fail; zero if they do not
+}
+
+// What guard did, in the budget event.
+const (
+	actionRefused = "refused" // the command was not started
+	actionStopped = "stopped" // it ended when it was told to
+	actionKilled  = "killed"  // it did not, or something that it had started did not
+)
+
+func (g *guard) run(ctx context.Context, args []string) error {
+	program, err := exec.LookPath(args[0])
+	if err != nil {
+		return fmt.Errorf("run %s: %w", args[0], err)
+	}
+	childSession := g.session
+	if childSession == "" {
+		childSession = os.Getenv(sessionVariable)
+	}
+	if childSession == "" {
+		childSession = auditlog.SessionID()
+	}
+	report := func(breach *auditlog.BudgetError, action string) error {
+		event := breach.Event()
+		event.SessionID = childSession
+		// Not its arguments: there may be secrets in them.
+		event.Attributes["command"] = filepath.Base(args[0])
+		event.Attributes["action"] = action
+		if g.child != nil {
+			event.Attributes["pid"] = g.child.pid()
+		}
+		if err := g.write(ctx, event); err != nil {
+			g.sayf("the budget event is not in the log: %v", plain(err))
+		}
+		return codeError(codeSpent)
+	}
+
+	err = g.check(ctx)
+	if breach, ok := errors.AsType[*auditlog.BudgetError](err); ok {
+		g.sayf("%v", plain(breach))
+		g.sayf("%s was not started", args[0])
+		return report(breach, actionRefused)
+	}
+	if err != nil {
+		return plain(err) // it may get better, but nothing has begun
+	}
+
+	cmd := exec.CommandContext(ctx, program) //nolint:gosec // running what the user says is the purpose
+	cmd.Args = args
+	cmd.Env = append(os.Environ(), pathVariable+"="+g.reader.Path(), sessionVariable+"="+childSession)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = g.in, g.streams.out, g.err
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, guardedSignals()...)
+	defer signal.Stop(signals)
+	if g.child, err = startChild(cmd); err != nil {
+		return fmt.Errorf("run %s: %w", args[0], err)
+	}
+	defer g.child.release()
+
+	code, err := g.watch(ctx, signals)
+	if err == nil {
+		g.sayLast(ctx)
+		if code == codeDone {
+			return nil
+		}
+		return codeError(code)
+	}
+	g.sayf("%v", plain(err))
+	g.sayf("stopping %s (process %d)", args[0], g.child.pid())
+	action, stopErr := g.stop(signals)
+	if stopErr != nil {
+		g.sayf("stop %s: %v", args[0], stopErr)
+	}
+	if breach, ok := errors.AsType[*auditlog.BudgetError](err); ok {
+		return report(breach, action)
+	}
+	return codeError(codeFailed)
+}
+
+// watch waits for the command's end, and returns its exit code; or for a
+// reason to stop it, which it returns as an error.
+func (g *guard) watch(ctx context.Context, signals <-chan os.Signal) (code int, err error) {
+	w := watch.New(g.reader.Path(), watch.Config{Logger: g.logger, Interval: g.interval})
+	defer func() {
+		if closeErr := w.Close(); closeErr != nil {
+			g.sayf("%v", closeErr)
+		}
+	}()
+	for {
+		select {
+		case end := <-g.child.ended:
+			return end.code, end.err
+		case sig := <-g.child.stopped:
+			if err := g.child.suspend(sig); err != nil {
+				g.sayf("stop with the command: %v", err)
+			}
+		case sig := <-signals:
+			if err := g.child.pass(sig); err != nil {
+				g.sayf("pass the signal %v on: %v", sig, err)
+			}
+		case <-w.Changed():
+			if err := g.checkAgain(ctx); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// stop ends the command and its process group, and returns how.
+func (g *guard) stop(signals <-chan os.Signal) (action string, err error) {
+	if err = g.child.terminate(); err != nil {
+		return actionStopped, errors.Join(err, g.child.kill())
+	}
+	grace := time.NewTimer(g.grace)
+	defer grace.Stop()
+	const pollInterval = 20 * time.Millisecond
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	ended := false
+	for {
+		select {
+		case end := <-g.child.ended:
+			ended, err = true, end.err
+		case <-g.child.stopped:
+			err = g.child.terminate() // which continues it
+		case <-signals: // it is being stopped
+		case <-poll.C:
+		case <-grace.C:
+			err = errors.Join(err, g.child.kill())
+			if !ended {
+				end := <-g.child.ended
+				err = errors.Join(err, end.err)
+			}
+			return actionKilled, err
+		}
+		if ended && g.child.gone() {
+			return actionStopped, err
+		}
+	}
+}
+
+// check asks the budget, and tells of unpriced calls when there are some for
+// the first time.
+func (g *guard) check(ctx context.Context) error {
+	if err := g.budget.Check(ctx); err != nil {
+		return err
+	}
+	if !g.warn || g.unpriced > 0 {
+		return nil
+	}
+	return g.sayUnpriced(ctx)
+}
+
+// checkAgain is check while the command runs, to which an error may be nothing
+// but a moment.
+func (g *guard) checkAgain(ctx context.Context) error {
+	err := g.check(ctx)
+	if _, ok := errors.AsType[*auditlog.BudgetError](err); ok {
+		return err
+	}
+	if err == nil {
+		g.failing = time.Time{}
+		return nil
+	}
+	if g.failing.IsZero() {
+		g.failing = time.Now()
+	}
+	if time.Since(g.failing) < 2*g.interval {
+		return nil
+	}
+	return fmt.Errorf("the log cannot be read, so that nobody knows what is spent: %w", plain(err))
+}
+
+// sayUnpriced says how many unpriced calls there are, if there are more than
+// when it did last.
+func (g *guard) sayUnpriced(ctx context.Context) error {
+	periods, err := g.budget.Periods(ctx)
+	if err != nil {
+		return err
+	}
+	p := periods[len(periods)-1] // the longest
+	if p.Spent.Unpriced > g.unpriced {
+		g.unpriced = p.Spent.Unpriced
+		g.sayf("warning: %s of this %s with tokens and no cost: the budget does not know what that is in US dollars", plural(g.unpriced, "call"), p.Name)
+	}
+	return nil
+}
+
+// sayLast says what is to be known when the command has ended by itself.
+func (g *guard) sayLast(ctx context.Context) {
+	if g.warn {
+		if err := g.sayUnpriced(ctx); err != nil {
+			g.sayf("%v", plain(err))
+		}
+	}
+	snapshot, err := g.reader.Snapshot(ctx)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		g.sayf("warning: there is no log at %s: the command writes none, or another one, and was not guarded", g.reader.Path())
+		return
+	case err == nil:
+		err = snapshot.Close()
+	}
+	if err != nil {
+		g.sayf("%v", plain(err))
+	}
+}
+
+// write appends event, durably.
+func (g *guard) write(ctx context.Context, event auditlog.Event) error {
+	log, err := auditlog.Open(g.reader.Path(), auditlog.WithLogger(g.logger))
+	if err != nil {
+		return err
+	}
+	return errors.Join(log.Append(ctx, event), log.Close()) // which syncs
+}

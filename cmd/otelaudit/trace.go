@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/jsonline"
+)
+
+// The number of digits of a trace's id, and of the shortest beginning of one
+// that is taken.
+const (
+	traceDigits    = 32
+	minTraceDigits = 4
+)
+
+func (a *app) trace() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "trace ID [flags]",
+		Short: "Show the events of a trace as a tree, with what each span cost",
+		Long: `trace shows the events of one trace under their spans, in the order of time. The
+amounts of a span are those of its events and of all spans below it; a call that is told
+of twice counts once, as in spend. Times are those of --timezone. ID may be the beginning
+of a trace's id, 4 digits or more, if no other trace begins so.
+
+--spans FILE adds the names, times, parents and states of the spans: OTLP in its JSON
+form, one object per line as the collector's file exporter writes it, or one for the whole
+file. Without it, spans are as far known as events made of spans tell.
+
+json is {"trace_id","total","spans":[…],"events":[…]}; a span is {"span_id",
+"parent_span_id","name","start","duration_ms","status","status_message","own","total",
+"events":[…],"spans":[…]}, each when known; own, of the events of the span alone, and
+total are as in spend; events are the lines as they are in the log, and those of the
+trace itself have no span.`,
+		Example: `  otelaudit trace 5b8efff798038103d269b633813fc60c
+  otelaudit trace 5b8eff --spans traces.jsonl
+  otelaudit trace 5b8eff --format json | jq .total.cost`,
+	}
+	spansFile := cmd.Flags().String("spans", "", "`FILE` with the spans of the trace, as OTLP JSON")
+	format := formatFlag(cmd, "text", "json")
+	id := ""
+	a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
+		var spans []otlpSpan
+		if *spansFile != "" {
+			var err error
+			if spans, err = readSpans(*spansFile, id); err != nil {
+				return fmt.Errorf("read the spans: %w", err)
+			}
+		}
+		entries, err := traceEntries(ctx, r, id)
+		if err != nil {
+			return err
+		}
+		whole, err := wholeTraceID(id, entries, spans)
+		if err != nil {
+			return err
+		}
+		if *spansFile != "" && len(spans) == 0 {
+			a.sayf("warning: %s has no span of this trace", *spansFile)
+		}
+		t, err := newTraceTree(whole, entries, spans, &a.clock)
+		if err != nil {
+			return err
+		}
+		if format.value == "json" {
+			return a.out.json(t)
+		}
+		_, err = a.out.WriteString(t.text(&a.clock))
+		return err
+	})
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("trace wants the id of one trace, or its beginning")
+		}
+		id = strings.ToLower(args[0])
+		if len(id) < minTraceDigits || len(id) > traceDigits || strings.Trim(id, "0123456789abcdef") != "" {
+			return usagef("%q is no id of a trace: want from %d to %d hexadecimal digits", args[0], minTraceDigits, traceDigits)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// traceEntries returns the events whose trace id begins with id.
+func traceEntries(ctx context.Context, r *auditlog.Reader, id string) ([]auditlog.Entry, error) {
+	var filter auditlog.Filter
+	if len(id) == traceDigits {
+		filter.TraceID = id
+	}
+	lower, upper := []byte(id), []byte(strings.ToUpper(id))
+	var entries []auditlog.Entry
+	for e, err := range r.Query(ctx, filter) {
+		if err != nil {
+			return nil, err
+		}
+		if filter.TraceID == "" {
+			// Most lines do not have these digits at all. Ids in mixed case, which
+			// nobody writes, are found by all of their digits only.
+			if !bytes.Contains(e.Raw, lower) && !bytes.Contains(e.Raw, upper) || !strings.HasPrefix(traceIDOf(e), id) {
+				continue
+			}
+		}
+		entries = append(entries, e.Clone())
+	}
+	return entries, nil
+}
+
+// traceIDOf returns the trace id of a line in lower case, "" without a whole
+// one.
+func traceIDOf(e auditlog.Entry) string {
+	if id := textOf(e, "trace_id"); len(id) == traceDigits {
+		return id
+	}
+	return ""
+}
+
+// textOf returns a member that is a string, in lower case.
+func textOf(e auditlog.Entry, key string) string {
+	value := lastValue(e.Raw, key)
+	if jsonline.KindOf(value) != jsonline.String {
+		return ""
+	}
+	return strings.ToLower(jsonline.Unquote(value))
+}
+
+// wholeTraceID returns the id of the one trace that was found.
+func wholeTraceID(id string, entries []auditlog.Entry, spans []otlpSpan) (string, error) {
+	found := map[string]bool{}
+	for _, e := range entries {
+		found[traceIDOf(e)] = true
+	}
+	for _, s := range spans {
+		found[string(s.TraceID)] = true
+	}
+	ids := make([]string, 0, len(found))
+	for id := range found {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	switch len(ids) {
+	case 0:
+		return "", fmt.Errorf("the log has no event of trace %s", id)
+	case 1:
+		return ids[0], nil
+	}
+	const most = 5
+	list := strings.Join(ids[:min(most, len(ids))], ", ")
+	if len(ids) > most {
+		list += ", …"
+	}
+	return "", usagef("%s is the beginning of %d traces; say more digits: %s", id, len(ids), list)
+}
+
+// traceTree is a trace as JSON.
+type traceTree struct {
+	ID     string            `json:"trace_id"`
+	Total  auditlog.Totals   `json:"total"`
+	Spans  []*spanNode       `json:"spans"`
+	Events []json.RawMessage `json:"events"`
+
+	nodes   []node // spans and events, in the order of time
+	entries int
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/list"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+)
+
+// What an event that was made of a span says of it.
+const (
+	keySpanName     = "otelaudit.span.name"
+	keySpanParentID = "otelaudit.span.parent_id"
+)
+
+// spanNode is a span of a tree. The exported fields are its JSON.
+type spanNode struct {
+	ID       string            `json:"span_id"`
+	ParentID string            `json:"parent_span_id,omitempty"`
+	Name     string            `json:"name,omitempty"`
+	Start    *time.Time        `json:"start,omitempty"`
+	Duration *float64          `json:"duration_ms,omitempty"`
+	Status   string            `json:"status,omitempty"` // ok, error or unset
+	Message  string            `json:"status_message,omitempty"`
+	Own      auditlog.Totals   `json:"own"`
+	Total    auditlog.Totals   `json:"total"`
+	Events   []json.RawMessage `json:"events"`
+	Spans    []*spanNode       `json:"spans"`
+
+	known bool   // from a file of spans
+	nodes []node // as in traceTree
+}
+
+// node is a span or an event under a span.
+type node struct {
+	at    time.Time
+	span  *spanNode // nil for an event
+	event auditlog.Event
+}
+
+func (s *spanNode) setTimes(start, end time.Time) {
+	s.Start = &start
+	if d := end.Sub(start); !end.IsZero() && d >= 0 {
+		s.Duration = new(float64(d) / float64(time.Millisecond))
+	}
+}
+
+// newTraceTree puts the events of a trace under their spans.
+func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan, c *clock) (*traceTree, error) {
+	t := &traceTree{ID: id, Spans: []*spanNode{}, Events: []json.RawMessage{}, entries: len(entries)}
+	sums, err := auditlog.SpendOf(entries, func(e auditlog.Entry) string { return textOf(e, "span_id") })
+	if err != nil {
+		return nil, err
+	}
+	t.Total = sums.Total
+
+	byID := make(map[string]*spanNode)
+	var order []*spanNode
+	get := func(id string) *spanNode {
+		s := byID[id]
+		if s == nil {
+			s = &spanNode{ID: id, Events: []json.RawMessage{}, Spans: []*spanNode{}}
+			byID[id] = s
+			order = append(order, s)
+		}
+		return s
+	}
+	for _, from := range spans {
+		s := get(string(from.SpanID))
+		if s.known {
+			continue // it is there twice
+		}
+		s.known, s.ParentID, s.Name = true, string(from.ParentID), from.Name
+		s.Status, s.Message = cmp.Or(string(from.Status.Code), "unset"), from.Status.Message
+		if !from.Start.IsZero() {
+			s.setTimes(c.shown(from.Start.Time), from.End.Time)
+		}
+	}
+	for _, e := range entries {
+		event, err := e.Event()
+		if err != nil {
+			return nil, err
+		}
+		n := node{at: event.Time, event: event}
+		id := textOf(e, "span_id")
+		if id == "" {
+			t.Events, t.nodes = append(t.Events, e.Raw), append(t.nodes, n)
+			continue
+		}
+		s := get(id)
+		s.Events, s.nodes = append(s.Events, e.Raw), append(s.nodes, n)
+		if name, ok := event.Attributes[keySpanName].(string); ok && !s.known {
+			s.Name = name
+			s.ParentID, _ = event.Attributes[keySpanParentID].(string) // "" if it is none
+			if event.Duration != nil && !event.Time.IsZero() {
+				s.setTimes(c.shown(event.Time.Add(-*event.Duration)), event.Time)
+			}
+		}
+	}
+	for _, g := range sums.Groups {
+		if s := byID[g.Key]; s != nil {
+			s.Own = g.Totals
+		}
+	}
+	for i := 0; i < len(order); i++ { // grows by parents of which nothing else is known
+		s := order[i]
+		if s.ParentID == "" || isAbove(s, s.ParentID, byID) {
+			t.Spans = append(t.Spans, s)
+			continue
+		}
+		parent := get(s.ParentID)
+		parent.Spans = append(parent.Spans, s)
+	}
+	for _, s := range t.Spans {
+		s.finish()
+		t.nodes = append(t.nodes, node{at: s.began(), span: s})
+	}
+	sortByTime(t.nodes, t.Spans)
+	return t, nil
+}
+
+// isAbove reports whether s is among the spans from id up: a file may say that
+// spans are each other's parents.
+func isAbove(s *spanNode, id string, byID map[string]*spanNode) bool {
+	seen := map[string]bool{}
+	for id != "" && !seen[id] {
+		if id == s.ID {
+			return true
+		}
+		seen[id] = true
+		parent := byID[id]
+		if parent == nil {
+			return false
+		}
+		id = parent.ParentID
+	}
+	return false
+}
+
+// finish sums up and sorts what is below s.
+func (s *spanNode) finish() {
+	s.Total = s.Own
+	// Each of the costs is rounded; their sum is, once.
+	cost := new(big.Float).SetPrec(exactPrecision).SetFloat64(s.Own.Cost)
+	for _, below := range s.Spans {
+		below.finish()
+		s.nodes = append(s.nodes, node{at: below.began(), span: below})
+		s.Total.Events += below.Total.Events
+		s.Total.Unpriced += below.Total.Unpriced
+		cost.Add(cost, new(big.Float).SetFloat64(below.Total.Cost))
+		s.Total.InputTokens += below.Total.InputTokens
+		s.Total.OutputTokens += below.Total.OutputTokens
+	}
+	s.Total.Cost, _ = cost.Float64()
+	sortByTime(s.nodes, s.Spans)
+}
+
+// exactPrecision holds a sum of float64s of any size.
+const exactPrecision = 2200
+
+// began returns when s began, or the first thing in it that is known.
+func (s *spanNode) began() time.Time {
+	if s.Start != nil {
+		return *s.Start
+	}
+	if len(s.nodes) > 0 {
+		return s.nodes[0].at
+	}
+	return time.Time{}
+}
+
+func sortByTime(nodes []node, spans []*spanNode) {
+	slices.SortStableFunc(nodes, func(a, b node) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(spans, func(a, b *spanNode) int { return a.began().Compare(b.began()) })
+}
+
+// text is the tree for people.
+func (t *traceTree) text(c *clock) string {
+	w := list.NewWriter()
+	w.SetStyle(list.StyleConnectedLight)
+	w.Style().CharItemSingle, w.Style().CharItemTop = "└─", "├─"
+	appendNodes(w, t.nodes, c)
+	text := "trace " + t.ID + ": " + amounts(t.Total) + "\n"
+	if w.Length() > 0 {
+		text += w.Render() + "\n"
+	}
+	if twice := int64(t.entries) - t.Total.Events; twice > 0 {
+		text += fmt.Sprintf("events that tell of a call again, and do not count: %d\n", twice)
+	}
+	return text
+}
+
+func appendNodes(w list.Writer, nodes []node, c *clock) {
+	for _, n := range nodes {
+		if n.span == nil {
+			w.AppendItem(eventText(n.event, c))
+			continue
+		}
+		w.AppendItem(n.span.text())
+		w.Indent()
+		appendNodes(w, n.span.nodes, c)
+		w.UnIndent()
+	}
+}
+
+func (s *spanNode) text() string {
+	parts := []string{"span " + printable(s.Name), printable(s.ID)}
+	if s.Name == "" {
+		parts[0] = "span"
+	}
+	if s.Duration != nil {
+		parts = append(parts, milliseconds(*s.Duration))
+	}
+	if s.Status != "" && s.Status != "unset" {
+		status := s.Status
+		if s.Message != "" {
+			status += " (" + printable(s.Message) + ")"
+		}
+		parts = append(parts, status)
+	}
+	return strings.Join(parts, " ") + ": " + amounts(s.Total)
+}
+
+// amounts says what was spent, and nothing of what was not.
+func amounts(t auditlog.Totals) string {
+	parts := []string{plural(t.Events, "event")}
+	if t.Cost != 0 {
+		parts = append(parts, amount(t.Cost, 6)+" USD")
+	}
+	if t.InputTokens != 0 || t.OutputTokens != 0 {
+		parts = append(parts, fmt.Sprintf("%s in + %s out tokens", count(t.InputTokens), count(t.OutputTokens)))
+	}
+	if t.Unpriced != 0 {
+		parts = append(parts, fmt.Sprintf("%d unpriced", t.Unpriced))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func eventText(e auditlog.Event, c *clock) string {
+	parts := make([]string, 0, 8)
+	if !e.Time.IsZero() {
+		parts = append(parts, c.shown(e.Time).Format("2006-01-02 15:04:05.000"))
+	}
+	parts = append(parts, cmp.Or(printable(e.Name), "(no name)"))
+	if e.Model != "" {
+		parts = append(parts, printable(e.Model))
+	}
+	if e.Cost != nil {
+		parts = append(parts, amount(*e.Cost, 6)+" USD")
+	}
+	if e.InputTokens != nil || e.OutputTokens != nil {
+		parts = append(parts, fmt.Sprintf("%s in + %s out tokens", tokens(e.InputTokens), tokens(e.OutputTokens)))
+	}
+	if e.Duration != nil {
+		parts = append(parts, milliseconds(float64(*e.Duration)/float64(time.Millisecond)))
+	}
+	if e.Reason != "" {
+		parts = append(parts, "("+printable(e.Reason)+")")
+	}
+	return strings.Join(parts, " ")
+}
+
+// tokens writes a number that may not be known.
+func tokens(n *int64) string {
+	if n == nil {
+		return "?"
+	}
+	return count(*n)
+}
+
+// milliseconds writes a duration with a millisecond as its smallest part,
+// unless it is less.
+func milliseconds(ms float64) string {
+	if ms < 1 {
+		return strconv.FormatFloat(math.Round(ms*1e3)/1e3, 'f', -1, 64) + "ms"
+	}
+	return time.Duration(math.Round(ms) * float64(time.Millisecond)).String()
+}

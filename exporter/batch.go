@@ -1,0 +1,136 @@
+package exporter
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelaudit/otelaudit/internal/otelline"
+)
+
+// Batch holds the lines of records and spans that no SDK of this process made:
+// it is how the components for the OpenTelemetry Collector write what they
+// received. Only packages of this module can make what its methods take. It is
+// not safe for concurrent use.
+type Batch struct {
+	enc    *encoder
+	rule   *spanRule
+	origin *origin
+	now    time.Time
+	skip   int
+	wants  func(event string) bool // nil: all
+}
+
+// NewBatch returns an empty batch, which shares the memory of earlier ones.
+// Call Release after it.
+func (e *Exporter) NewBatch() *Batch {
+	return &Batch{enc: e.kept.get(e), rule: e.rule, now: time.Now()}
+}
+
+// NewBatch returns an empty batch to whose spans the rule of p applies. Call
+// Release after it.
+func (p *SpanProcessor) NewBatch() *Batch {
+	return &Batch{enc: p.exp.kept.get(p.exp), rule: p.rule, now: time.Now()}
+}
+
+// SetOrigin says where the records and spans that follow come from. Call it
+// first.
+func (b *Batch) SetOrigin(o *otelline.Origin) { b.origin = newOrigin(b.enc.sources, o) }
+
+// SetFilter leaves out the events for whose name wants is false.
+func (b *Batch) SetFilter(wants func(event string) bool) { b.wants = wants }
+
+// Skip leaves out the next n lines: those that are in the file already.
+func (b *Batch) Skip(n int) { b.skip = n }
+
+// Attributes returns an empty list to append those of the next record or span
+// to.
+func (b *Batch) Attributes() []attribute.KeyValue { return b.enc.attrs.Buffer() }
+
+// AddRecord adds the line of a record. attrs is what Attributes returned, with
+// those of the record.
+func (b *Batch) AddRecord(record *otelline.Record, attrs []attribute.KeyValue) {
+	b.enc.record = *record
+	b.enc.attrs.ReadList(attrs, b.enc.cfg.replace)
+	if b.leavesOut() {
+		return
+	}
+	b.enc.append(b.origin, b.now, "")
+}
+
+// AddSpan adds the line of a span if it is an event, as [SpanProcessor] says. Its
+// attributes are what Attributes returned, with those of the span.
+func (b *Batch) AddSpan(span *otelline.Span) {
+	call := b.rule.classify(span)
+	if call.event == "" {
+		b.enc.attrs.Discard(span.Attributes)
+		return
+	}
+	b.enc.readSpan(span, call)
+	if b.leavesOut() {
+		return
+	}
+	b.enc.appendSpan(call, b.origin, b.now, "")
+}
+
+// leavesOut reports whether the record that was read is not to be written.
+func (b *Batch) leavesOut() bool {
+	if b.wants != nil && !b.wants(b.enc.reading.name(&b.enc.record)) {
+		return true
+	}
+	if b.skip > 0 {
+		b.skip--
+		return true
+	}
+	return false
+}
+
+// Len returns the number of lines.
+func (b *Batch) Len() int { return b.enc.lines.Len() }
+
+// Write appends the lines as one append. When it returns nil they are in the
+// kernel, under the promises of [auditlog.Log.Append], whose errors it returns.
+// The end of ctx is looked at as [Exporter.Export] does.
+func (b *Batch) Write(ctx context.Context) error {
+	e := b.enc.Exporter
+	return e.report(e.write(ctx, &b.enc.lines, e.log.AppendLines))
+}
+
+// WriteToDisk is Write that returns nil when the lines are on stable storage.
+func (b *Batch) WriteToDisk(ctx context.Context) error {
+	e := b.enc.Exporter
+	return e.report(e.write(ctx, &b.enc.lines, e.log.AppendLinesToDisk))
+}
+
+// Release gives the memory of b back; b is of no use after it.
+func (b *Batch) Release() { b.enc.kept.put(b.enc) }
+
+// keptEncoders are encoders of batches that wait for the next one. A sync.Pool
+// loses them with each cycle of the garbage collector, which a collector of
+// telemetry has many of in a second; then the buffer for some hundred lines
+// grows again from nothing.
+type keptEncoders chan *encoder
+
+func newKeptEncoders() keptEncoders { return make(keptEncoders, 2*runtime.GOMAXPROCS(0)) }
+
+func (k keptEncoders) get(e *Exporter) *encoder {
+	select {
+	case enc := <-k:
+		return enc
+	default:
+		return e.encoder()
+	}
+}
+
+func (k keptEncoders) put(enc *encoder) {
+	if enc.reset(); enc.lines.Cap() > maxPooledBytes {
+		return
+	}
+	select {
+	case k <- enc:
+	default:
+		enc.encoders.Put(enc)
+	}
+}
