@@ -28,9 +28,9 @@ func main() {
 	*contest.Turns = 3
 	contest.Main("replay", []contest.Case{
 		{Name: "335 bytes", Rows: speedOf("lines of 335 bytes", shortLog, false)},
-		{Name: "335 bytes gz", Rows: speedOf("the same in archives", shortLog, true)},
+		{Name: "335 bytes gz", Rows: speedOf("lines of 335 bytes in archives", shortLog, true)},
 		{Name: "full", Rows: speedOf("full lines of exporter", fullLog, false)},
-		{Name: "full gz", Rows: speedOf("the same in archives", fullLog, true)},
+		{Name: "full gz", Rows: speedOf("full lines in archives", fullLog, true)},
 		{Name: "kill", Rows: kills},
 		{Name: "follow", Rows: follow},
 	})

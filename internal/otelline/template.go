@@ -76,10 +76,10 @@ func (t *templates) record(scope, res []byte, attrs []attribute.KeyValue, droppe
 	return record, nil
 }
 
-// Origin returns the scope and the resource that records get from the raw
+// ParseOrigin returns the scope and the resource that records get from the raw
 // values of otel, nil where it has none. It fails if they are not as FORMAT.md
 // section 4 says, and the line is another writer's then, or nested too deep.
-func Origin(scope, res []byte) (instrumentation.Scope, *resource.Resource, error) {
+func ParseOrigin(scope, res []byte) (instrumentation.Scope, *resource.Resource, error) {
 	record, err := newTemplate(scope, res, -1)
 	if err != nil {
 		return instrumentation.Scope{}, nil, err

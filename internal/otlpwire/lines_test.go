@@ -102,8 +102,6 @@ func TestLongStringsManyMembersAndDeepValues(t *testing.T) {
 		`"` + strings.Repeat("\xff", 1<<18) + `"`, `"\ud83d\ude00` + strings.Repeat(`ä\"`, 1<<18) + `"`,
 		`{"a":0` + many.String() + `}`, `[0` + list.String() + `]`, `0` + many.String(), `0,"key1":1` + many.String(),
 		nested(62), nested(64), nested(66), nested(400),
-		// Too deep for the Decoder, whose time grows with the square of the depth.
-		strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001),
 	} {
 		for _, otel := range []string{`"otel":{}`, `"ts":"2026-02-13T14:30:22.123Z"`, `"otel":{"body":` + value + `}`} {
 			line := []byte(`{"v":` + value + `,` + otel + `}`)
@@ -173,14 +171,15 @@ func TestALineThatFailsLeavesNothing(t *testing.T) {
 	good := []byte(`{"ts":"2026-02-13T14:30:22Z","a":"b"}`)
 	alone, mixed := otlpwire.NewEncoder(otelline.DecoderConfig{}), otlpwire.NewEncoder(otelline.DecoderConfig{})
 	for _, e := range []*otlpwire.Encoder{alone, mixed} {
-		for range 3 {
+		for _, bad := range []string{
+			`{"ts":"2026-02-13T14:30:22Z","a":"b"`, `{"otel":{}`,
+			`{"a":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}`, // too deep for the Decoder
+		} {
 			if err := e.Add(good, 5); err != nil {
 				t.Fatal(err)
 			}
-			for _, bad := range []string{`{"ts":"2026-02-13T14:30:22Z","a":"b"`, `{"a":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}`} {
-				if e == mixed && e.Add([]byte(bad), 5) == nil {
-					t.Fatalf("%.50s is no error", bad)
-				}
+			if e == mixed && e.Add([]byte(bad), 5) == nil {
+				t.Fatalf("%.50s is no error", bad)
 			}
 		}
 	}

@@ -93,7 +93,7 @@ func (o *origins) ofRaw(scope, res []byte) (int32, bool) {
 	o.key = append(append(o.key, 0), res...) // no raw value holds a NUL
 	i, ok := o.byRaw[string(o.key)]
 	if !ok {
-		s, r, err := otelline.Origin(scope, res)
+		s, r, err := otelline.ParseOrigin(scope, res)
 		if err != nil {
 			return 0, false
 		}
