@@ -58,6 +58,7 @@ type config struct {
 	follow         bool
 	linger         time.Duration
 	serviceName    string
+	derivedFields  bool
 	fileAttributes bool
 	meters         metric.MeterProvider
 	logger         *slog.Logger
@@ -236,6 +237,21 @@ func WithDryRun() Option {
 func WithServiceName(name string) Option {
 	return optionFunc(func(c config) config {
 		c.serviceName = name
+		return c
+	})
+}
+
+// WithDerivedFields keeps the fields of the lines (cost, model, input_t, output_t,
+// duration_ms, reason, files, confidence, config) as attributes under these names in
+// every record that has no attribute of that name, so that one query of a database
+// adds up what many emitters sent under many names. Lines without otel then send
+// model, input_t and output_t under these names and not those of the semantic
+// conventions. Records are no longer what the app emitted, but that and more.
+//
+// Default: only what the app emitted, and log.record.uid and session.id.
+func WithDerivedFields() Option {
+	return optionFunc(func(c config) config {
+		c.derivedFields = true
 		return c
 	})
 }

@@ -102,7 +102,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	for range r.cfg.inFlight {
 		w := &worker{
 			Bridge: r.Bridge, gate: gate, telemetry: r.telemetry, sending: sending,
-			encoder: otlpwire.NewEncoder(otelline.DecoderConfig{ServiceName: r.cfg.serviceName}),
+			encoder: otlpwire.NewEncoder(otelline.DecoderConfig{ServiceName: r.cfg.serviceName, Derived: r.cfg.derivedFields}),
 		}
 		wait.Go(func() { w.work(reading, work) })
 	}

@@ -19,11 +19,11 @@ import (
 
 // replayFlags are those of replay.
 type replayFlags struct {
-	endpoint, checkpoint, reject string
-	headers                      headers
-	batch, inFlight              number
-	fromStart, follow, dryRun    bool
-	fileAttributes               bool
+	endpoint, checkpoint, reject  string
+	headers                       headers
+	batch, inFlight               number
+	fromStart, follow, dryRun     bool
+	derivedFields, fileAttributes bool
 }
 
 func (a *app) replay() *cobra.Command {
@@ -69,6 +69,7 @@ anything was rejected or damaged, and 2 if the collector cannot be sent to.`,
 	f.inFlight = number{value: bridge.DefaultInFlight, least: 1, most: bridge.MaxInFlight}
 	flags.Var(&f.inFlight, "in-flight", "most requests at a time; with 1 records arrive in the order of the log")
 	flags.BoolVar(&f.follow, "follow", false, "go on at the end of the log and send what is appended, until interrupted")
+	flags.BoolVar(&f.derivedFields, "derived", false, "add cost, model, input_t and the other fields of the lines to records that have them under other names")
 	flags.BoolVar(&f.fileAttributes, "log-file-attributes", false, "add log.file.path and log.file.name to each record")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "send nothing; count what would be sent")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -93,6 +94,9 @@ func (f *replayFlags) options(changed func(string) bool) []bridge.Option {
 	}
 	if f.fromStart {
 		opts = append(opts, bridge.WithFromStart())
+	}
+	if f.derivedFields {
+		opts = append(opts, bridge.WithDerivedFields())
 	}
 	if f.fileAttributes {
 		opts = append(opts, bridge.WithLogFileAttributes())

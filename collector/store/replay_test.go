@@ -133,6 +133,20 @@ func dayFilter(t *testing.T) string {
 	return strings.NewReplacer("-13", "-14", "-14", "-15").Replace(filter)
 }
 
+// TestSpendOfRecordsWithTheNamesOfTheirApps is about what came without --derived.
+func TestSpendOfRecordsWithTheNamesOfTheirApps(t *testing.T) {
+	t.Parallel()
+	files := writeAuditFiles(t, t.TempDir())
+	db := startDocumentedDatabase(t)
+	replay(t, db, files.path, "--derived=false")
+	if diff := diffSpend(spend(t, files.path, "model"), db.spendOf(t, "model", logsql(t, "spend by model"))); diff == "" {
+		t.Error("the plain query needs no --derived, says its result")
+	}
+	if diff := diffSpend(spend(t, files.path, "model"), db.spendOf(t, "model", logsql(t, "spend by model, whatever the names"))); diff != "" {
+		t.Errorf("spend (-file +database):\n%s", diff)
+	}
+}
+
 func TestTheEventsOfATraceAreFoundByItsID(t *testing.T) {
 	t.Parallel()
 	files := writeAuditFiles(t, t.TempDir())

@@ -21,6 +21,11 @@ type DecoderConfig struct {
 	// ServiceName is the service.name of lines without otel. The default is
 	// DefaultServiceName.
 	ServiceName string
+	// Derived keeps the fields of lines as attributes under their own names: in
+	// records with otel those that were derived, which are no attributes of theirs
+	// otherwise, and of lines without otel those that get another name otherwise.
+	// session_id is session.id in any case.
+	Derived bool
 }
 
 // Decoder turns lines back into records, as FORMAT.md section 6 says. It is
@@ -28,6 +33,7 @@ type DecoderConfig struct {
 type Decoder struct {
 	templates       templates
 	foreignResource []byte // as otel.resource would say it
+	derived         bool
 	members         []member
 	envelope        envelope
 	uid             ForeignUID
@@ -41,6 +47,7 @@ type member struct{ key, value []byte }
 func NewDecoder(cfg DecoderConfig) *Decoder {
 	name := cmp.Or(cfg.ServiceName, DefaultServiceName)
 	return &Decoder{
+		derived:         cfg.Derived,
 		foreignResource: append(jsonline.AppendString([]byte(`{"attributes":{"service.name":`), name), "}}"...),
 	}
 }
@@ -134,6 +141,10 @@ func (d *Decoder) decodeOwn() (sdklog.Record, error) {
 	e := &d.envelope
 	p := parser{wrappers: true}
 	attrs := make([]attribute.KeyValue, 0, len(d.members)+1)
+	aside, err := e.aside()
+	if err != nil {
+		return sdklog.Record{}, fmt.Errorf("otel.attributes: %w", err)
+	}
 	var event, session string
 	var ids spanContext
 	for _, m := range d.members {
@@ -147,7 +158,8 @@ func (d *Decoder) decodeOwn() (sdklog.Record, error) {
 		if string(m.key) == KeySession {
 			session = textOf(m.value)
 		}
-		if f, ok := FieldOf(m.key); ok && e.isDerived(f) {
+		if f, ok := FieldOf(m.key); ok && e.isDerived(f) &&
+			(!d.derived || f == Session || hasKey(aside, attribute.Key(m.key))) {
 			continue
 		}
 		v, err := p.value(m.value, 1)
@@ -156,10 +168,7 @@ func (d *Decoder) decodeOwn() (sdklog.Record, error) {
 		}
 		attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(m.key), Value: v})
 	}
-	attrs, err := e.appendAside(attrs)
-	if err != nil {
-		return sdklog.Record{}, fmt.Errorf("otel.attributes: %w", err)
-	}
+	attrs = append(attrs, aside...)
 	if session != "" && !hasKey(attrs, KeySessionID) {
 		attrs = append(attrs, attribute.String(KeySessionID, session))
 	}

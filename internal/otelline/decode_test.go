@@ -84,6 +84,29 @@ func TestTheTargetKeyOfALineKeepsItsPlace(t *testing.T) {
 	}
 }
 
+// TestFieldsAreAttributesUnderTheirOwnNamesIfAskedFor: a derived field, unless the
+// record has an attribute of that name, and those that a foreign line's record has
+// under other names.
+func TestFieldsAreAttributesUnderTheirOwnNamesIfAskedFor(t *testing.T) {
+	d := otelline.NewDecoder(otelline.DecoderConfig{Derived: true})
+	for line, want := range map[string]map[string]string{
+		`{"event":"chat","session_id":"s","cost":0.5,"model":"m","input_t":7,"cost_usd":0.5,"otel":{"derived":["session_id","cost","model","input_t"],"attributes":{"model":true}}}`: {
+			"session.id": "STRING s;", "cost": "FLOAT64 0.5;", "input_t": "INT64 7;", "cost_usd": "FLOAT64 0.5;", "model": "BOOL true;",
+		},
+		`{"event":"nav","session_id":"s","cost":0.5,"model":"m","input_t":7,"log.record.uid":"u"}`: {
+			"session.id": "STRING s;", "cost": "FLOAT64 0.5;", "input_t": "INT64 7;", "model": "STRING m;", "log.record.uid": "STRING u;",
+		},
+	} {
+		r, err := d.Decode([]byte(line), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, attributesOf(&r)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", line, diff)
+		}
+	}
+}
+
 // TestTheUIDOfAForeignLineNamesItsBytesAndItsPlace fixes the value: it must be
 // the same in every version.
 func TestTheUIDOfAForeignLineNamesItsBytesAndItsPlace(t *testing.T) {

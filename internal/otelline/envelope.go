@@ -99,13 +99,12 @@ func (e *envelope) takeDerived(lit []byte) bool {
 	return err == nil && valid
 }
 
-// appendAside appends the attributes that could not stand at the top level.
-func (e *envelope) appendAside(attrs []attribute.KeyValue) ([]attribute.KeyValue, error) {
+// aside returns the attributes that could not stand at the top level.
+func (e *envelope) aside() ([]attribute.KeyValue, error) {
 	if e.attributes == nil {
-		return attrs, nil
+		return nil, nil
 	}
-	aside, err := parseMembers(e.attributes, 2)
-	return append(attrs, aside...), err
+	return parseMembers(e.attributes, 2)
 }
 
 // parseMembers returns the members of a map in the order of the line, from

@@ -87,13 +87,13 @@ func (d *Decoder) decodeForeign(raw []byte, offset int64) (sdklog.Record, error)
 }
 
 // foreignName returns the attribute key for a key of a line, which is another
-// one for some fields, unless the line has that key too.
+// one for some fields, unless the line has that key too or fields keep theirs.
 func (d *Decoder) foreignName(key []byte) attribute.Key {
 	if len(key) == 0 {
 		return EmptyKey
 	}
 	f, ok := FieldOf(key)
-	if !ok {
+	if !ok || d.derived && f != Session {
 		return attribute.Key(key)
 	}
 	name := f.ForeignKey()

@@ -14,6 +14,7 @@ type Encoder struct {
 	decoder *otelline.Decoder
 	uid     otelline.ForeignUID
 	extra   []attribute.KeyValue
+	derived bool // fields are attributes under their own names
 	origins origins
 
 	tape    jsonline.Tape
@@ -39,7 +40,7 @@ func (r record) size() int { return r.begin - r.end }
 // NewEncoder returns an encoder without lines. cfg means what it means for the
 // Decoder.
 func NewEncoder(cfg otelline.DecoderConfig) *Encoder {
-	return &Encoder{decoder: otelline.NewDecoder(cfg), batch: 1}
+	return &Encoder{decoder: otelline.NewDecoder(cfg), derived: cfg.Derived, batch: 1}
 }
 
 // SetExtra sets attributes, of scalar types, that records added from now on get

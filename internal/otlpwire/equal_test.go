@@ -24,8 +24,12 @@ func TestAnyRecordIsSentAsOTLPHTTPSendsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBoth(t, otelline.DecoderConfig{})
+	plain, derived := newBoth(t, otelline.DecoderConfig{}), newBoth(t, otelline.DecoderConfig{Derived: true})
 	rapid.Check(t, func(rt *rapid.T) {
+		b := plain
+		if rapid.Bool().Draw(rt, "derived") {
+			b = derived
+		}
 		b.reset()
 		var c recordtest.Capturer
 		for range rapid.IntRange(1, 12).Draw(rt, "records") {

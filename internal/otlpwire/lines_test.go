@@ -64,7 +64,13 @@ var lines = []string{
 // TestEachKindOfLineIsSentAsOTLPHTTPSendsIt takes each line alone, and all as one
 // batch.
 func TestEachKindOfLineIsSentAsOTLPHTTPSendsIt(t *testing.T) {
-	cfg := otelline.DecoderConfig{ServiceName: "mine"}
+	for _, cfg := range []otelline.DecoderConfig{{ServiceName: "mine"}, {Derived: true}} {
+		sendEachKindOfLine(t, cfg)
+	}
+}
+
+func sendEachKindOfLine(t *testing.T, cfg otelline.DecoderConfig) {
+	t.Helper()
 	batch := newBoth(t, cfg)
 	for round := range 2 { // the second one knows scopes and resources
 		for i, line := range lines {

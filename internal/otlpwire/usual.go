@@ -102,7 +102,7 @@ func (e *Encoder) ownAttributes() bool {
 		session = e.textOf(i)
 	}
 	e.extraAttributes(func(key string) bool {
-		return isAside(key) || e.isOwnAttribute(key) || len(session) > 0 && key == otelline.KeySessionID
+		return isAside(key) || e.isOwnAttribute(key, isAside) || len(session) > 0 && key == otelline.KeySessionID
 	})
 	if len(session) > 0 {
 		begun := w.size()
@@ -126,9 +126,8 @@ func (e *Encoder) ownAttributes() bool {
 			return false
 		}
 	}
-	l.stack = l.stack[:aside]
 	for _, m := range slices.Backward(l.members) {
-		if isReserved(m.id) || env.isDerived(m.id) {
+		if !e.isAttribute(m, isAside) {
 			continue
 		}
 		key := e.keyText(m.key)
@@ -136,6 +135,7 @@ func (e *Encoder) ownAttributes() bool {
 			return false
 		}
 	}
+	l.stack = l.stack[:aside]
 	return true
 }
 
@@ -145,11 +145,23 @@ const keySession = keyID(otelline.Session)
 // record.
 func isReserved(id keyID) bool { return id >= keyTime && id <= keyOtel }
 
+// isAttribute reports whether a member of an own line is an attribute of its
+// record, or, if it was derived, to become one.
+func (e *Encoder) isAttribute(m member, isAside func(key string) bool) bool {
+	switch {
+	case isReserved(m.id):
+		return false
+	case !e.line.env.isDerived(m.id):
+		return true
+	}
+	return e.derived && m.id != keySession && !isAside(string(e.keyText(m.key)))
+}
+
 // isOwnAttribute reports whether a member of an own line with that key is an
 // attribute.
-func (e *Encoder) isOwnAttribute(key string) bool {
+func (e *Encoder) isOwnAttribute(key string, isAside func(key string) bool) bool {
 	for _, m := range e.line.members {
-		if !isReserved(m.id) && !e.line.env.isDerived(m.id) && string(e.keyText(m.key)) == key {
+		if e.isAttribute(m, isAside) && string(e.keyText(m.key)) == key {
 			return true
 		}
 	}
@@ -228,7 +240,7 @@ var emptyKey = []byte(otelline.EmptyKey)
 // becomes.
 func (e *Encoder) foreignKey(m member) []byte {
 	if m.id >= 0 && m.id < keyID(otelline.NumFields) {
-		if to := foreignKeys[m.id]; to > 0 && e.line.known[to] == 0 {
+		if to := foreignKeys[m.id]; to > 0 && e.line.known[to] == 0 && (!e.derived || m.id == keySession) {
 			return foreignNames[m.id]
 		}
 	}
