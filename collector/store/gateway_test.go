@@ -57,7 +57,7 @@ func TestTheAnswerOfTheGatewayIsThatOfTheDatabase(t *testing.T) {
 	if got, want := db.count(t), strconv.Itoa(files.events); got != want {
 		t.Errorf("got %s events, want %s", got, want)
 	}
-	got := db.spendOf(t, "model", logsql(t, "spend by model"))
+	got := db.spendOf(t, "model", logsql(t, "spend by model, whatever the names"))
 	if diff := diffSpend(spend(t, files.path, "model"), got); diff != "" {
 		t.Errorf("spend (-file +database):\n%s", diff)
 	}
