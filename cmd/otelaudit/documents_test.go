@@ -14,14 +14,14 @@ const repository = "../.."
 
 // documents are those with commands for users. docs/scaling.md is not among
 // them: the tests of collector/store run what it says, and docs/json.md has its own.
-var documents = []string{"README.md", "CONTRIBUTING.md", "docs/testing.md", "collector/README.md"}
+var documents = []string{"README.md", "CONTRIBUTING.md", "docs/testing.md", "collector/README.md", "examples/README.md"}
 
 // runnable are verbs that a document's commands are run of, beside those whose
 // examples in the help are.
 var runnable = append([]string{"guard", "replay", "report", "trace"}, ran...)
 
 // inline is a command in the text.
-var inline = regexp.MustCompile("`(otelaudit [a-z]+[^`]*)`")
+var inline = regexp.MustCompile("`((?:otelaudit [a-z]|go (?:run|test) -C|make [a-z])[^`]*)`")
 
 // TestTheCommandsOfTheDocumentsWork runs what the documents tell a user to type,
 // where it ends by itself, and of everything else checks that what it names exists.
@@ -66,7 +66,11 @@ func TestTheCommandsOfTheDocumentsWork(t *testing.T) {
 			}
 		}
 		for _, m := range inline.FindAllStringSubmatch(string(text), -1) {
-			w.check(t, m[1])
+			if strings.HasPrefix(m[1], "otelaudit ") {
+				w.check(t, m[1])
+			} else {
+				w.command(t, name, m[1])
+			}
 		}
 	}
 	if w.runs < 4 {
