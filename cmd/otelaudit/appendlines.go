@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 const (
@@ -166,7 +167,7 @@ func (l *lineAppender) refuse(o origin, reason string) {
 func (l *lineAppender) sayRefusals() {
 	slices.SortFunc(l.refusals, func(a, b refusal) int { return cmp.Compare(a.line, b.line) })
 	for _, r := range l.refusals {
-		l.sayf("line %d of standard input is not appended: %s: %s", r.line, r.reason, printable(string(r.text)))
+		l.sayf("line %d of standard input is not appended: %s: %s", r.line, r.reason, visible.Text(string(r.text)))
 	}
 	clear(l.refusals)
 	l.refusals = l.refusals[:0]

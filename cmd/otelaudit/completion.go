@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // completionEvents is how many of the last events completion looks at: they are
@@ -45,7 +46,7 @@ func lastValues(ctx context.Context, path string, of func(auditlog.Event) string
 		if err != nil {
 			continue
 		}
-		if v := of(event); v != "" && !slices.Contains(values, v) && printable(v) == v {
+		if v := of(event); v != "" && !slices.Contains(values, v) && visible.Text(v) == v {
 			values = append(values, v)
 		}
 	}

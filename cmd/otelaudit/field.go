@@ -9,6 +9,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // field is a key of FORMAT.md section 2 as the command takes it.
@@ -98,9 +99,9 @@ func lastValue(object []byte, key string) (value []byte) {
 func shorten(value []byte) string {
 	const most = 60
 	if runes := []rune(string(value)); len(runes) > most {
-		return printable(string(runes[:most])) + "…"
+		return visible.Text(string(runes[:most])) + "…"
 	}
-	return printable(string(value))
+	return visible.Text(string(value))
 }
 
 // explainEvent says what is wrong with an event in the words of JSON lines.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 func (a *app) query() *cobra.Command {
@@ -115,7 +116,7 @@ func (a *app) queryTable(ctx context.Context, r *auditlog.Reader, filter auditlo
 			case c.number:
 				cell = numberCell(cell)
 			}
-			line[i] = printable(cell)
+			line[i] = visible.Text(cell)
 		}
 		s.rows = append(s.rows, line)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // groupings are the values of --by.
@@ -128,7 +129,7 @@ func groupName(g auditlog.Group, by string) string {
 	case by == "hour" && !g.Start.IsZero():
 		return g.Start.Format("2006-01-02 15:04 MST")
 	}
-	return printable(g.Key)
+	return visible.Text(g.Key)
 }
 
 // totalsFormat says how a table shows totals.

@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
 )
 
 // plain returns err without the names of this module's packages in front of
@@ -29,25 +27,4 @@ func plural(n int64, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// printable returns s with an escape for everything that a terminal would act
-// on rather than show.
-func printable(s string) string {
-	clean := true
-	for _, r := range s {
-		clean = clean && unicode.IsGraphic(r)
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsGraphic(r) {
-			b.WriteRune(r)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		}
-	}
-	return b.String()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/list"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // What an event that was made of a span says of it.
@@ -213,7 +214,7 @@ func appendNodes(w list.Writer, nodes []node, c *clock) {
 }
 
 func (s *spanNode) text() string {
-	parts := []string{"span " + printable(s.Name), printable(s.ID)}
+	parts := []string{"span " + visible.Text(s.Name), visible.Text(s.ID)}
 	if s.Name == "" {
 		parts[0] = "span"
 	}
@@ -223,7 +224,7 @@ func (s *spanNode) text() string {
 	if s.Status != "" && s.Status != "unset" {
 		status := s.Status
 		if s.Message != "" {
-			status += " (" + printable(s.Message) + ")"
+			status += " (" + visible.Text(s.Message) + ")"
 		}
 		parts = append(parts, status)
 	}
@@ -250,9 +251,9 @@ func eventText(e auditlog.Event, c *clock) string {
 	if !e.Time.IsZero() {
 		parts = append(parts, c.shown(e.Time).Format("2006-01-02 15:04:05.000"))
 	}
-	parts = append(parts, cmp.Or(printable(e.Name), "(no name)"))
+	parts = append(parts, cmp.Or(visible.Text(e.Name), "(no name)"))
 	if e.Model != "" {
-		parts = append(parts, printable(e.Model))
+		parts = append(parts, visible.Text(e.Model))
 	}
 	if e.Cost != nil {
 		parts = append(parts, amount(*e.Cost, 6)+" USD")
@@ -264,7 +265,7 @@ func eventText(e auditlog.Event, c *clock) string {
 		parts = append(parts, milliseconds(float64(*e.Duration)/float64(time.Millisecond)))
 	}
 	if e.Reason != "" {
-		parts = append(parts, "("+printable(e.Reason)+")")
+		parts = append(parts, "("+visible.Text(e.Reason)+")")
 	}
 	return strings.Join(parts, " ")
 }

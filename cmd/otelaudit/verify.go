@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 func (a *app) verify() *cobra.Command {
@@ -46,7 +47,7 @@ func (a *app) printVerification(v auditlog.Verification, format string) error {
 	if len(v.Damaged) > 0 {
 		t := newTable(column{"file", false}, column{"line", true}, column{"offset", true}, column{"damage", false})
 		for _, d := range v.Damaged {
-			t.AppendRow(table.Row{printable(d.File), d.Line, d.Offset, printable(d.Reason)})
+			t.AppendRow(table.Row{visible.Text(d.File), d.Line, d.Offset, visible.Text(d.Reason)})
 		}
 		if err := a.print(t); err != nil {
 			return err

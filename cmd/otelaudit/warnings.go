@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // warnings is a handler of what packages log, for people: a line for each
@@ -123,7 +125,7 @@ func (l *warningLines) sayMore() error {
 	if more <= 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(l.w, "otelaudit: warning: and %s more in %s; otelaudit verify lists all\n", count(more), printable(l.file))
+	_, err := fmt.Fprintf(l.w, "otelaudit: warning: and %s more in %s; otelaudit verify lists all\n", count(more), visible.Text(l.file))
 	return err
 }
 

@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // digitsFor returns how many decimals a column of amounts needs whose largest
@@ -129,23 +130,6 @@ func percent(part, all float64) string {
 	}
 }
 
-// visible returns s with an escape for every character that is not seen, or
-// that changes how others are seen.
-func visible(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) }) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsGraphic(r) {
-			b.WriteRune(r)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		}
-	}
-	return b.String()
-}
-
 // label is a text of the log, fit to be shown.
 type label struct {
 	Text  string // at most 80 characters
@@ -158,7 +142,7 @@ func labelOf(s, none string) label {
 		return label{Text: none}
 	}
 	const text, title = 80, 200
-	s = visible(s)
+	s = visible.Text(s)
 	short := truncated(s, text)
 	if short == s {
 		return label{Text: s}

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // page is what the template shows: texts and numbers that are ready.
@@ -149,7 +151,7 @@ func newPage(c *collector, o Options) *page {
 			Input: []int64{}, Output: []int64{}, Failures: []int64{}, Stops: []int64{},
 			Durations: chartPercents{Names: []string{}, P50: []int64{}, P90: []int64{}, P99: []int64{}},
 		},
-		Title: truncated(visible(o.Title), 200), Zone: o.Zone.String(), Events: c.total.Events > 0,
+		Title: truncated(visible.Text(o.Title), 200), Zone: o.Zone.String(), Events: c.total.Events > 0,
 		Money: c.priced > 0, Tokens: c.total.InputTokens > 0 || c.total.OutputTokens > 0,
 	}
 	// All have a colour if there is one for each, else the first ones.
