@@ -155,7 +155,7 @@ func resolvePath(path string) (string, error) {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("expand %s: %w", path, err)
+			return "", fmt.Errorf("expand %s: %w; set it, or name another path", path, err)
 		}
 		path = filepath.Join(home, rest)
 	}

@@ -67,7 +67,7 @@ func expand(path string) (string, error) {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("expand %s: %w", path, err)
+			return "", fmt.Errorf("expand %s: %w; set it, or name another path", path, err)
 		}
 		path = filepath.Join(home, rest)
 	}
@@ -176,7 +176,7 @@ func (b *Bridge) lock() (*flock.Flock, error) {
 	l := flock.New(b.checkpoint+".lock", flock.SetPermissions(0o600))
 	ok, err := l.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock checkpoint in %s: %w; the bridge needs to write there, or a checkpoint elsewhere",
+		return nil, fmt.Errorf("lock checkpoint in %s: %w; write access to it is needed, or a checkpoint elsewhere (WithCheckpoint, or --checkpoint of otelaudit replay)",
 			filepath.Dir(b.checkpoint), err)
 	}
 	if !ok {

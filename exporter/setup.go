@@ -55,7 +55,9 @@ func WithProviderOptions(opts ...sdklog.LoggerProviderOption) SetupOption {
 //
 // Call shutdown once the program is done: it shuts the provider down, which
 // syncs, and closes the log. ctx bounds the wait for the disk; the log is closed
-// in any case. Further calls return what the first one did.
+// in any case. If records could not be written, on a full disk for example, shutdown
+// returns how many, beside the errors that otel.Handle was given for each. Further calls
+// return what the first one did.
 //
 // A program that also wants events of its spans ([SpanProcessor]) opens the log
 // itself and gives it to both, instead.
@@ -81,7 +83,17 @@ func Setup(ctx context.Context, path string, opts ...SetupOption) (shutdown func
 
 	var once sync.Once
 	return func(ctx context.Context) error {
-		once.Do(func() { err = errors.Join(provider.Shutdown(ctx), log.Close()) })
+		once.Do(func() { err = errors.Join(provider.Shutdown(ctx), log.Close(), lost(log)) })
 		return err
 	}, nil
+}
+
+// lost returns an error if records could not be written to log: a program whose
+// log is not whole must not end as if it were.
+func lost(log *auditlog.Log) error {
+	failed := log.Stats().Failed
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("exporter: records that could not be written to %s: %d; the error of each was given to otel.Handle", log.Path(), failed)
 }

@@ -40,7 +40,8 @@ read any more stops the command too, with 2.
 The command has guard's standard input and output, and the terminal; signals that guard
 gets are passed on to it. Its environment has $` + pathVariable + ` and
 $` + sessionVariable + `: the session of --session, else what it was, else a new one.
-What it writes has to go to that log, or nothing is guarded.
+What it writes has to go to that log, and with --session to that session, or nothing is
+guarded: when nothing was counted while the command ran, guard says so on stderr.
 
 A call counts when its event is written, so that calls which run at the same time may
 spend more than is left. Of a call with tokens and without a cost nobody knows what was
@@ -145,6 +146,7 @@ type guard struct {
 	warn            bool   // of unpriced calls
 	interval, grace time.Duration
 
+	counted  auditlog.BudgetPeriod // the longest, when the command was started
 	child    *child
 	unpriced int64     // that were told of
 	failing  time.Time // since when checks fail; zero if they do not
@@ -193,6 +195,9 @@ func (g *guard) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return plain(err) // it may get better, but nothing has begun
 	}
+	if g.counted, err = g.longest(ctx); err != nil {
+		return plain(err)
+	}
 
 	cmd := exec.CommandContext(ctx, program) //nolint:gosec // running what the user says is the purpose
 	cmd.Args = args
@@ -208,7 +213,7 @@ func (g *guard) run(ctx context.Context, args []string) error {
 
 	code, err := g.watch(ctx, signals)
 	if err == nil {
-		g.sayLast(ctx)
+		g.sayLast(ctx, args[0])
 		if code == codeDone {
 			return nil
 		}
@@ -323,11 +328,10 @@ func (g *guard) checkAgain(ctx context.Context) error {
 // sayUnpriced says how many unpriced calls there are, if there are more than
 // when it did last.
 func (g *guard) sayUnpriced(ctx context.Context) error {
-	periods, err := g.budget.Periods(ctx)
+	p, err := g.longest(ctx)
 	if err != nil {
 		return err
 	}
-	p := periods[len(periods)-1] // the longest
 	if p.Spent.Unpriced > g.unpriced {
 		g.unpriced = p.Spent.Unpriced
 		g.sayf("warning: %s of this %s with tokens and no cost: the budget does not know what that is in US dollars", plural(g.unpriced, "call"), p.Name)
@@ -335,8 +339,17 @@ func (g *guard) sayUnpriced(ctx context.Context) error {
 	return nil
 }
 
+// longest returns the longest of the budget's periods.
+func (g *guard) longest(ctx context.Context) (auditlog.BudgetPeriod, error) {
+	periods, err := g.budget.Periods(ctx)
+	if err != nil {
+		return auditlog.BudgetPeriod{}, err
+	}
+	return periods[len(periods)-1], nil
+}
+
 // sayLast says what is to be known when the command has ended by itself.
-func (g *guard) sayLast(ctx context.Context) {
+func (g *guard) sayLast(ctx context.Context, command string) {
 	if g.warn {
 		if err := g.sayUnpriced(ctx); err != nil {
 			g.sayf("%v", plain(err))
@@ -348,11 +361,31 @@ func (g *guard) sayLast(ctx context.Context) {
 		g.sayf("warning: there is no log at %s: the command writes none, or another one, and was not guarded", g.reader.Path())
 		return
 	case err == nil:
-		err = snapshot.Close()
+		err = errors.Join(snapshot.Close(), g.sayUncounted(ctx, command))
 	}
 	if err != nil {
 		g.sayf("%v", plain(err))
 	}
+}
+
+// sayUncounted says that nothing was counted while the command ran: it may have
+// called no model, but it may as well write elsewhere, and spend without end.
+func (g *guard) sayUncounted(ctx context.Context, command string) error {
+	p, err := g.longest(ctx)
+	if err != nil {
+		return err
+	}
+	// Where another hour or day has begun, nobody knows what was in it before.
+	if !p.Start.Equal(g.counted.Start) || p.Spent.Events != g.counted.Spent.Events {
+		return nil
+	}
+	if g.session != "" {
+		g.sayf("warning: no event of session %q was written to %s while %s ran: if it called a model, its events have another session or are elsewhere, and it was not guarded",
+			g.session, g.reader.Path(), command)
+		return nil
+	}
+	g.sayf("warning: nothing was written to %s while %s ran: if it called a model, its events are elsewhere, and it was not guarded", g.reader.Path(), command)
+	return nil
 }
 
 // write appends event, durably.

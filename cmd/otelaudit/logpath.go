@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,6 +86,9 @@ func explainMissing(ctx context.Context, path string, err error) error {
 	}
 	if !errors.Is(snapshotErr, fs.ErrNotExist) {
 		return plain(err)
+	}
+	if strings.HasPrefix(path, "~") {
+		path = r.Path() // whose home that is, is what may be wrong
 	}
 	return fmt.Errorf("there is no log at %s: name another one with --path or $%s, or begin it with otelaudit append", path, pathVariable)
 }

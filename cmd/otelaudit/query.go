@@ -42,7 +42,7 @@ a text that a spreadsheet would take for a formula has an apostrophe in front.
 	flags.StringVar(&filter.Event, "event", "", "only events of this `NAME`")
 	flags.StringVar(&filter.Session, "session", "", "only events of the session with this `ID`")
 	flags.StringVar(&filter.Model, "model", "", "only events of this `MODEL`")
-	flags.StringVar(&filter.TraceID, "trace", "", "only events of the trace with this `ID`")
+	flags.Var((*wholeTrace)(&filter.TraceID), "trace", "only events of the trace with this `ID`")
 	a.completeFromLog(cmd, "event", func(e auditlog.Event) string { return e.Name })
 	a.completeFromLog(cmd, "session", func(e auditlog.Event) string { return e.SessionID })
 	a.completeFromLog(cmd, "model", func(e auditlog.Event) string { return e.Model })

@@ -96,7 +96,11 @@ func writeReport(ctx context.Context, file, path string, r *auditlog.Reader, o r
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*.tmp")
 	if err != nil {
-		return err
+		// Not with the name of a file that nobody asked for.
+		if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pathErr.Err
+		}
+		return fmt.Errorf("write %s: make a file in its folder: %w", file, err)
 	}
 	defer func() {
 		if err != nil {

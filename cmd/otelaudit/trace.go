@@ -21,6 +21,31 @@ const (
 	minTraceDigits = 4
 )
 
+// isTraceDigits reports whether text is hexadecimal, in lower case, and at least
+// so long, and could be a trace's id or its beginning.
+func isTraceDigits(text string, least int) bool {
+	return len(text) >= least && len(text) <= traceDigits && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// wholeTrace is the value of a flag that is the id of a trace. The beginning of
+// one would match nothing, and nothing would say why.
+type wholeTrace string
+
+func (t *wholeTrace) String() string { return string(*t) }
+func (t *wholeTrace) Type() string   { return "string" }
+
+func (t *wholeTrace) Set(text string) error {
+	id := strings.ToLower(text)
+	switch {
+	case isTraceDigits(id, traceDigits):
+		*t = wholeTrace(id)
+		return nil
+	case isTraceDigits(id, minTraceDigits):
+		return fmt.Errorf("want all %d hexadecimal digits of an id; otelaudit trace %s takes the beginning of one", traceDigits, text)
+	}
+	return fmt.Errorf("want an id of %d hexadecimal digits", traceDigits)
+}
+
 func (a *app) trace() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trace ID [flags]",
@@ -80,7 +105,7 @@ trace itself have no span.`,
 			return usagef("trace wants the id of one trace, or its beginning")
 		}
 		id = strings.ToLower(args[0])
-		if len(id) < minTraceDigits || len(id) > traceDigits || strings.Trim(id, "0123456789abcdef") != "" {
+		if !isTraceDigits(id, minTraceDigits) {
 			return usagef("%q is no id of a trace: want from %d to %d hexadecimal digits", args[0], minTraceDigits, traceDigits)
 		}
 		return nil

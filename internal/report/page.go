@@ -33,6 +33,7 @@ type page struct {
 	Failures  []failureRow
 	MoreFail  string
 	Stops     []eventRow
+	StopTrace bool // whether one of them has a trace
 	MoreStops string
 	Recent    []eventRow
 
@@ -496,6 +497,7 @@ func (m *maker) troubles() {
 		})
 	}
 	m.page.Stops = m.events(&m.stops)
+	m.page.StopTrace = slices.ContainsFunc(m.page.Stops, func(row eventRow) bool { return row.Trace != "" })
 	if more := m.stopped - int64(len(m.page.Stops)); more > 0 {
 		m.page.MoreStops = fmt.Sprintf("and %s before", things(more, "budget stop"))
 	}

@@ -254,6 +254,21 @@ func quotesRemoved(text string) string {
 	return regexp.MustCompile(`"[^"]*"`).ReplaceAllString(regexp.MustCompile(`(?s)<script.*`).ReplaceAllString(body, ""), "")
 }
 
+// TestBudgetStopsHaveAColumnOfTracesWhereTheyHaveTraces counts columns: those
+// of guard have none, and an empty one would push the table out of its place.
+func TestBudgetStopsHaveAColumnOfTracesWhereTheyHaveTraces(t *testing.T) {
+	for line, want := range map[string]int{
+		`{"event":"budget","ts":"2026-02-13T14:30:00Z"}`:                                               3,
+		`{"event":"budget","ts":"2026-02-13T14:30:00Z","trace_id":"5b8efff798038103d269b633813fc60c"}`: 4,
+	} {
+		_, page, found := strings.Cut(pageOf(t, putLines(t, line), Options{}), `aria-label="Budget stops">`)
+		table, _, _ := strings.Cut(page, "</table>")
+		if heads, cells := strings.Count(table, "<th "), strings.Count(table, "<td "); !found || heads != want || cells != want {
+			t.Errorf("%s: %d heads and %d cells, want %d of each", line, heads, cells, want)
+		}
+	}
+}
+
 func TestWhatIsAFailureAndWhatABudgetStop(t *testing.T) {
 	for line, want := range map[string]string{
 		`{"event":"nav"}`:                                                        "",
