@@ -103,7 +103,11 @@ func Open(path string, opts ...Option) (*Log, error) {
 	}
 	l.warnOfLocks()
 	if err := l.start(); err != nil {
-		return nil, fmt.Errorf("auditlog: open %s: %w", path, errors.Join(err, l.stop()))
+		err = errors.Join(err, l.stop())
+		if pathErr, ok := errors.AsType[*fs.PathError](err); ok && pathErr.Op == "open" && pathErr.Path == path {
+			return nil, fmt.Errorf("auditlog: %w", err) // which says that already
+		}
+		return nil, fmt.Errorf("auditlog: open %s: %w", path, err)
 	}
 	l.watch.start(l)
 	return l, nil

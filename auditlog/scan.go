@@ -183,7 +183,7 @@ func explainGzip(err error) string {
 		// other text that is JSON too.
 		return "its checksum is wrong, so lines of this file may not be what was written"
 	}
-	return err.Error()
+	return err.Error() + "; what follows in this file cannot be read"
 }
 
 // Lines yields every event of f behind from, in order, the last one also when

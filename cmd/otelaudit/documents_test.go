@@ -45,7 +45,7 @@ func TestTheCommandsOfTheDocumentsWork(t *testing.T) {
 	}
 	home := logOf(t, lines[0]+lines[1])
 	t.Chdir(home)
-	for name, content := range map[string]string{"collector-output.jsonl": lines[2], "agent.sh": "#!/bin/sh\n"} {
+	for name, content := range map[string]string{"collector-output.jsonl": lines[2], "agent.sh": "#!/bin/sh\nexec otelaudit append --event nav\n"} {
 		if err := os.WriteFile(name, []byte(content), 0o700); err != nil { //nolint:gosec // a program
 			t.Fatal(err)
 		}

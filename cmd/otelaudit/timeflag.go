@@ -20,7 +20,7 @@ is meant in that of --timezone; a day alone is its beginning; monday is the last
 today included. An event without a valid ts has no time: it is left out when one is
 asked for.`
 
-var errTime = errors.New(`want RFC 3339 such as 2026-02-13T14:30:00Z, a date such as 2026-02-13 or "2026-02-13 14:30", ` +
+var errTime = errors.New(`want RFC 3339 such as 2026-02-13T14:30:00Z, a date such as 2026-02-13 or "2026-02-13 14:30", a time of today such as 14:30, ` +
 	"now, today, yesterday, a weekday such as monday, or a duration back from now such as 90m, 24h, 7d, 2w or 1d12h")
 
 // timeFlag is the value of a flag that is an instant. Which one it is can
