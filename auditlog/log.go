@@ -104,8 +104,8 @@ func Open(path string, opts ...Option) (*Log, error) {
 	l.warnOfLocks()
 	if err := l.start(); err != nil {
 		err = errors.Join(err, l.stop())
-		if pathErr, ok := errors.AsType[*fs.PathError](err); ok && pathErr.Op == "open" && pathErr.Path == path {
-			return nil, fmt.Errorf("auditlog: %w", err) // which says that already
+		if what := "open " + path + ": "; strings.HasPrefix(err.Error(), what) {
+			return nil, fmt.Errorf("auditlog: %w", err) // not what the file system says already twice
 		}
 		return nil, fmt.Errorf("auditlog: open %s: %w", path, err)
 	}

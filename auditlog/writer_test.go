@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -419,6 +420,9 @@ func TestOpenRefusesWhatIsNotAFileOfOurs(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open(%q) = %v, want an error with %q", path, err, want)
 		}
+		if err != nil && strings.Count(err.Error(), "open ") > 1 {
+			t.Errorf("Open(%q) = %v, which says twice what it did", path, err)
+		}
 		if err == nil {
 			_ = log.Close()
 		}
@@ -440,6 +444,18 @@ func TestOpenMakesPrivateFoldersAndFile(t *testing.T) {
 		if err != nil || info.Mode().Perm() != mode {
 			t.Errorf("mode of %s = %v (%v), want %v", path, info.Mode().Perm(), err, mode)
 		}
+	}
+}
+
+func TestOpenWithoutAHomeDirectorySaysWhatToDo(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the home directory is another variable there")
+	}
+	t.Setenv("HOME", "")
+	_, err := auditlog.Open(auditlog.DefaultPath)
+	const want = "auditlog: expand ~/.scout/audit.jsonl: $HOME is not defined; set it, or name another path"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 
