@@ -151,16 +151,21 @@ func (l *Log) archiveActive() (archive string, err error) {
 	return archive, nil
 }
 
-// nextArchive returns the path of the archive to make at time t.
+// nextArchive returns the path of the archive to make at time t. It lists the
+// folder twice: a list can miss an archive while its plain form gives way to its
+// compressed one, and that happens once. Its name would be free again then, and
+// two archives of one name are one too many for readers and for the compressor.
 func (l *Log) nextArchive(t time.Time) (string, error) {
-	names, err := l.fs.List(l.dir)
-	if err != nil {
-		return "", fmt.Errorf("list the log's folder: %w", err)
-	}
 	var newest archiveID
-	for _, name := range names {
-		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(newest) > 0 {
-			newest = id
+	for range 2 {
+		names, err := l.fs.List(l.dir)
+		if err != nil {
+			return "", fmt.Errorf("list the log's folder: %w", err)
+		}
+		for _, name := range names {
+			if id, _, ok := parseArchive(l.stem, name); ok && id.compare(newest) > 0 {
+				newest = id
+			}
 		}
 	}
 	return filepath.Join(l.dir, newest.after(t).plainName(l.stem)), nil
