@@ -91,10 +91,7 @@ type stress struct {
 // faults and strangers, and holds the log to what it said to each.
 func TestAppendsOfAllKindsTogether(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(2)
-	if testing.Short() {
-		seeds = 1
-	}
+	const seeds = 1 // for each way to be hard; 40 found no more
 	for bits := range 32 {
 		how := stress{faults: bits&1 > 0, stranger: bits&2 > 0, large: bits&4 > 0, cut: bits&8 > 0, toDisk: bits&16 > 0}
 		for _, sole := range []bool{false, true} {
@@ -104,7 +101,7 @@ func TestAppendsOfAllKindsTogether(t *testing.T) {
 				}
 				how.opts = []auditlog.Option{auditlog.WithSoleOwner()}
 			}
-			for seed := range seeds {
+			for seed := range uint64(seeds) {
 				synctest.Test(t, func(t *testing.T) { how.run(t, seed) })
 				if t.Failed() {
 					t.Fatalf("%+v, sole owner %v, seed %d", how, sole, seed)
@@ -144,7 +141,7 @@ func (how stress) run(t *testing.T, seed uint64) {
 	var wg sync.WaitGroup
 	for w := range 10 {
 		wg.Go(func() {
-			for range 120 {
+			for range 60 {
 				all.append(t, log, d, w%2 == 0 || how.toDisk, how.large)
 				d.pause(3 * time.Millisecond)
 			}
@@ -241,7 +238,7 @@ func (a *said) append(t *testing.T, log *auditlog.Log, d *dice, toDisk, large bo
 	a.next += n
 	a.mu.Unlock()
 	padding := 20 * d.below(10)
-	if large && d.below(8) == 0 {
+	if large && d.below(12) == 0 {
 		padding = 400 << 10
 	}
 	ctx, cancel := t.Context(), context.CancelFunc(func() {})

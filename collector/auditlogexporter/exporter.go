@@ -151,14 +151,17 @@ func (e *auditExporter) push(ctx context.Context, content func() ([]byte, error)
 	b.Skip(before)
 	fill(b)
 	in, err := b.Len(), e.write(ctx, b, before)
-	if err == nil && ctx.Err() == nil {
-		return nil
-	}
 	if err != nil {
 		in = writtenOf(b.Len(), err)
+	} else if ctx.Err() != nil && before+in > 0 {
+		// The sender is no longer there to learn that there is no error, and may
+		// send this again. Who is told that there is none must not find the next
+		// request that is the same taken for this one.
+		err = fmt.Errorf("auditlog exporter: written, but its sender gave up: %w", context.Cause(ctx))
 	}
-	// The sender learns of an error, or is no longer there to learn that there
-	// is none: either way it may send this again.
+	if err == nil {
+		return nil
+	}
 	return errors.Join(err, e.resends.remember(content, before+in))
 }
 
