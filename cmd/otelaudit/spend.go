@@ -73,6 +73,9 @@ that Gemini CLI emits for a response. --no-dedup counts every event.
 				return usagef("--hours and --since both say where to begin; leave one out")
 			}
 			filter.Since = hourStart(a.now, hours.value)
+			if !to.IsZero() && !filter.Since.Before(to) {
+				return usagef("--hours %d does not begin before --until %s: no event can match; want more hours, or leave one out", hours.value, until.text)
+			}
 		}
 		levels := []auditlog.GroupBy{groupings[by.value]}
 		if *breakdown {
