@@ -137,11 +137,15 @@ func (how stress) run(t *testing.T, seed uint64) {
 			return memfs.None
 		}
 	}
+	times := 60
+	if how.large {
+		times = 15
+	}
 	var all said
 	var wg sync.WaitGroup
 	for w := range 10 {
 		wg.Go(func() {
-			for range 60 {
+			for range times {
 				all.append(t, log, d, w%2 == 0 || how.toDisk, how.large)
 				d.pause(3 * time.Millisecond)
 			}
@@ -174,7 +178,7 @@ func (how stress) run(t *testing.T, seed uint64) {
 	var after *memfs.FS
 	var closeErr error
 	wg.Go(func() {
-		d.pause(time.Second)
+		d.pause(time.Duration(times) * 10 * time.Millisecond)
 		if how.cut {
 			after = s.fs.PowerCut(rand.New(rand.NewPCG(seed, 8)))
 			return
@@ -204,10 +208,10 @@ func (how stress) run(t *testing.T, seed uint64) {
 	s.fs.Fault = nil
 	time.Sleep(time.Minute)
 	found, damage := s.read()
-	times := map[int]int{}
+	count := map[int]int{}
 	for _, n := range found {
-		if times[n]++; times[n] > 1 {
-			t.Errorf("event %d is there %d times", n, times[n])
+		if count[n]++; count[n] > 1 {
+			t.Errorf("event %d is there %d times", n, count[n])
 		}
 	}
 	want := all.inFile
@@ -220,7 +224,7 @@ func (how stress) run(t *testing.T, seed uint64) {
 		t.Errorf("lost: %v", lost)
 	}
 	for _, n := range all.none {
-		if times[n] > 0 {
+		if count[n] > 0 {
 			t.Errorf("event %d is there, although Append said that it is not", n)
 		}
 	}
