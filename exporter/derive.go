@@ -89,10 +89,10 @@ func anySource(*source) bool { return true }
 func (r *reading) text(sources []keyedSource, use func(*source) bool) (string, bool) {
 	for i := range sources {
 		s := &sources[i]
-		v, ok := r.attrs.Get(s.id)
-		if !ok || s.when != nil && !s.when(r) || !use(&s.source) {
+		if !r.attrs.Has(s.id) || s.when != nil && !s.when(r) || !use(&s.source) {
 			continue
 		}
+		v, _ := r.attrs.Get(s.id)
 		if s.text != nil {
 			if text, ok := s.text(r, v); ok {
 				return text, true
@@ -108,11 +108,12 @@ func (r *reading) text(sources []keyedSource, use func(*source) bool) (string, b
 func (r *reading) number(sources []keyedSource, accept func(value) (float64, bool)) (float64, bool) {
 	for i := range sources {
 		s := &sources[i]
-		v, ok := r.attrs.Get(s.id)
-		if !ok || s.when != nil && !s.when(r) {
+		if !r.attrs.Has(s.id) || s.when != nil && !s.when(r) {
 			continue
 		}
+		v, _ := r.attrs.Get(s.id)
 		var n float64
+		var ok bool
 		if s.number != nil {
 			n, ok = s.number(r, v)
 		} else {

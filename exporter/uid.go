@@ -3,8 +3,9 @@ package exporter
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // uidLen is the length of a UUID's text.
@@ -38,9 +39,9 @@ func (m *uidMaker) next(now time.Time) []byte {
 	id[6] = id[6]&0x0f | 0x70 // version 7
 	id[8] = id[8]&0x3f | 0x80 // variant of RFC 9562
 	t := m.text[:0]
-	t = append(hex.AppendEncode(t, id[:4]), '-')
-	t = append(hex.AppendEncode(t, id[4:6]), '-')
-	t = append(hex.AppendEncode(t, id[6:8]), '-')
-	t = append(hex.AppendEncode(t, id[8:10]), '-')
-	return hex.AppendEncode(t, id[10:])
+	t = append(jsonline.AppendHex(t, id[:4]), '-')
+	t = append(jsonline.AppendHex(t, id[4:6]), '-')
+	t = append(jsonline.AppendHex(t, id[6:8]), '-')
+	t = append(jsonline.AppendHex(t, id[8:10]), '-')
+	return jsonline.AppendHex(t, id[10:])
 }

@@ -106,18 +106,20 @@ func (e *auditExporter) shutdown(ctx context.Context) error {
 }
 
 func (e *auditExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
-	return e.push(ctx, func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }, func(b *exporter.Batch) {
-		for _, rl := range ld.ResourceLogs().All() {
-			for _, sl := range rl.ScopeLogs().All() {
-				origin := originOf(sl.Scope(), sl.SchemaUrl(), rl.Resource(), rl.SchemaUrl())
-				b.SetOrigin(&origin)
-				for _, r := range sl.LogRecords().All() {
-					record := recordOf(r)
-					b.AddRecord(&record, appendAttributes(b.Attributes(), r.Attributes()))
-				}
+	return e.push(ctx, func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }, func(b *exporter.Batch) { fillLogs(b, ld) })
+}
+
+func fillLogs(b *exporter.Batch, ld plog.Logs) {
+	for _, rl := range ld.ResourceLogs().All() {
+		for _, sl := range rl.ScopeLogs().All() {
+			origin := originOf(sl.Scope(), sl.SchemaUrl(), rl.Resource(), rl.SchemaUrl())
+			b.SetOrigin(&origin)
+			for _, r := range sl.LogRecords().All() {
+				record := recordOf(r)
+				b.AddRecord(&record, appendAttributes(b.Attributes(), r.Attributes()))
 			}
 		}
-	})
+	}
 }
 
 func (e *auditExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {

@@ -29,6 +29,9 @@ func AppendFloat(dst []byte, f float64) []byte {
 	case math.IsInf(f, -1):
 		return append(dst, `{"doubleValue":"-Infinity"}`...)
 	}
+	if dst, ok := appendShortFloat(dst, f); ok {
+		return dst
+	}
 	start := len(dst)
 	dst = strconv.AppendFloat(dst, f, 'g', -1, 64)
 	for _, c := range dst[start:] {
@@ -37,6 +40,58 @@ func AppendFloat(dst []byte, f float64) []byte {
 		}
 	}
 	return append(dst, ".0"...)
+}
+
+// maxShortDecimals is how many decimals appendShortFloat writes at most.
+const maxShortDecimals = 7
+
+// appendShortFloat appends the numbers that audit lines are made of, costs and
+// temperatures: those of few decimals that strconv would write without exponent.
+// A decimal number of at most 15 digits is the only one of that many that its
+// float64 stands for, so the one with the fewest decimals is what strconv writes.
+func appendShortFloat(dst []byte, f float64) ([]byte, bool) {
+	if !(f >= 1e-4 && f < 1e6) {
+		return dst, false // negative or 0 too: -0.0 has a sign
+	}
+	for k := range maxShortDecimals + 1 {
+		x := f * exactPowers[k] // below 1e13
+		n := int64(x + 0.5)
+		if d := x - float64(n); d > 1e-3 || d < -1e-3 || float64(n)/exactPowers[k] != f {
+			continue // the quotient of exact numbers is the float64 next to it
+		}
+		if k == 0 {
+			return append(strconv.AppendInt(dst, n, 10), '.', '0'), true
+		}
+		power := int64(exactPowers[k])
+		dst = append(strconv.AppendInt(dst, n/power, 10), '.')
+		start := len(dst)
+		dst = extend(dst, k)
+		for i, rest := len(dst)-1, n%power; i >= start; i, rest = i-1, rest/10 {
+			dst[i] = byte('0' + rest%10)
+		}
+		return dst, true
+	}
+	return dst, false
+}
+
+// hexPairs are the two digits of each byte.
+var hexPairs = func() (pairs [256][2]byte) {
+	for i := range pairs {
+		pairs[i] = [2]byte{hexDigits[i>>4], hexDigits[i&0xf]}
+	}
+	return pairs
+}()
+
+// AppendHex appends the digits of b.
+func AppendHex(dst, b []byte) []byte {
+	start := len(dst)
+	dst = extend(dst, 2*len(b))
+	text := dst[start:]
+	for i, c := range b {
+		pair := &hexPairs[c]
+		text[2*i], text[2*i+1] = pair[0], pair[1]
+	}
+	return dst
 }
 
 // AppendBytes appends {"bytesValue":"<base64>"}.

@@ -5,6 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // Attributes are the attributes of one record, looked through once: which of
@@ -14,13 +16,36 @@ type Attributes struct {
 	table    *KeyTable
 	list     []attribute.KeyValue // keys as they are written, in valid UTF-8
 	used     int                  // of list since the last Reset
-	ids      []KeyID              // by place in list
+	places   []place              // by place in list
 	repeated []bool               // by place in list; nil as long as no key is
 	first    []int32              // by KeyID: place of the first occurrence, if present
 	present  []uint64             // bits by KeyID
 	own      [NumFields]int32     // place of the attribute that stands as the field, or -1
 	filter   keyFilter
+	keys     *knownKeys
 }
+
+// place is what is known of the key at a place in the list.
+type place struct {
+	id    KeyID
+	plain bool // jsonline.IsPlain
+}
+
+// knownKeys are keys of earlier records: what is to be known of a key costs
+// more than to see that it is one of them. A record has a dozen, and those of the
+// next record are mostly the same.
+type knownKeys [128]knownKey
+
+type knownKey struct {
+	hash uint64
+	text []byte // plain; of a memory of its own, which the next key uses again
+	id   KeyID
+}
+
+// maxKnownKey is the length of the longest key that is remembered.
+const maxKnownKey = 128
+
+func (k *knownKeys) slot(hash uint64) *knownKey { return &k[hash>>57] }
 
 // keyFilter is a Bloom filter with one hash for the keys of one record: most
 // records repeat none, and that should cost next to nothing to find out.
@@ -44,6 +69,7 @@ func NewAttributes(table *KeyTable) *Attributes {
 		table:   table,
 		first:   make([]int32, table.Len()),
 		present: make([]uint64, (table.Len()+63)/64),
+		keys:    new(knownKeys),
 	}
 }
 
@@ -108,7 +134,7 @@ func (a *Attributes) Reset() {
 func (a *Attributes) next() {
 	a.used = max(a.used, len(a.list))
 	a.list = a.list[:0]
-	a.ids = a.ids[:0]
+	a.places = a.places[:0]
 	a.repeated = a.repeated[:0]
 	clear(a.present)
 	a.filter = keyFilter{}
@@ -121,11 +147,13 @@ func (a *Attributes) index() {
 	}
 	for i := range a.list {
 		key := string(a.list[i].Key)
-		if !utf8.ValidString(key) {
-			key = repair(key)
-			a.list[i].Key = attribute.Key(key)
-		}
 		hash := a.table.hash(key)
+		var at place
+		if known := a.keys.slot(hash); known.hash == hash && string(known.text) == key {
+			at = place{known.id, true}
+		} else {
+			key, hash, at = a.learn(&a.list[i], hash)
+		}
 		if places != nil {
 			if j, ok := places[key]; ok {
 				a.repeat(int(j), i)
@@ -140,19 +168,35 @@ func (a *Attributes) index() {
 				}
 			}
 		}
-		id := a.table.find(hash, key)
-		a.ids = append(a.ids, id)
-		if id != NoKey && a.present[id>>6]&(1<<(id&63)) == 0 {
+		a.places = append(a.places, at)
+		if id := at.id; id != NoKey && a.present[id>>6]&(1<<(id&63)) == 0 {
 			a.present[id>>6] |= 1 << (id & 63)
 			a.first[id] = int32(i) //nolint:gosec // a record holds fewer
 		}
 	}
 	for f := range NumFields {
 		a.own[f] = -1
-		if v, ok := a.Get(KeyID(f)); ok && !a.isRepeated(int(a.first[f])) && f.fits(v) {
+		if a.Has(KeyID(f)) && !a.isRepeated(int(a.first[f])) && f.fits(a.list[a.first[f]].Value) {
 			a.own[f] = a.first[f]
 		}
 	}
+}
+
+// learn finds out what is to be known of the key of kv, which it puts into valid
+// UTF-8.
+func (a *Attributes) learn(kv *attribute.KeyValue, hash uint64) (string, uint64, place) {
+	key := string(kv.Key)
+	if !utf8.ValidString(key) {
+		key = repair(key)
+		kv.Key = attribute.Key(key)
+		hash = a.table.hash(key)
+	}
+	at := place{a.table.find(hash, key), jsonline.IsPlain(key)}
+	if at.plain && len(key) <= maxKnownKey {
+		known := a.keys.slot(hash)
+		known.hash, known.text, known.id = hash, append(known.text[:0], key...), at.id
+	}
+	return key, hash, at
 }
 
 func (a *Attributes) repeat(i, j int) {
@@ -164,9 +208,12 @@ func (a *Attributes) repeat(i, j int) {
 
 func (a *Attributes) isRepeated(i int) bool { return len(a.repeated) > 0 && a.repeated[i] }
 
+// Has reports whether the key with that number is there.
+func (a *Attributes) Has(id KeyID) bool { return a.present[id>>6]&(1<<(id&63)) != 0 }
+
 // Get returns the value of the key with that number, of its first occurrence.
 func (a *Attributes) Get(id KeyID) (v attribute.Value, ok bool) {
-	if a.present[id>>6]&(1<<(id&63)) == 0 {
+	if !a.Has(id) {
 		return attribute.Value{}, false
 	}
 	return a.list[a.first[id]].Value, true
@@ -184,8 +231,7 @@ func (a *Attributes) HasAny(mask []uint64) bool {
 
 // HasUID reports whether the record has a log.record.uid, whatever its type.
 func (a *Attributes) HasUID() bool {
-	_, ok := a.Get(uidKey)
-	return ok
+	return a.Has(uidKey)
 }
 
 // Owns reports whether an attribute stands as f itself.
@@ -197,7 +243,7 @@ func (a *Attributes) Disown(f Field) { a.own[f] = -1 }
 // stands reports whether the attribute at place i is written at the top level
 // of the line, as a field or under its own key.
 func (a *Attributes) stands(i int) bool {
-	switch id := a.ids[i]; {
+	switch id := a.places[i].id; {
 	case a.isRepeated(i):
 		return false
 	case id < firstReserved:

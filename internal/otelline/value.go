@@ -33,7 +33,7 @@ const tooDeep = "(left out: nested deeper than 10000 levels)"
 
 // appendValue appends v in the spelling of FORMAT.md section 3. depth is the
 // number of arrays and maps around it.
-func appendValue(dst []byte, v attribute.Value, depth int) []byte {
+func appendValue(dst []byte, v *attribute.Value, depth int) []byte {
 	switch v.Type() {
 	case attribute.STRING:
 		return jsonline.AppendString(dst, v.AsString())
@@ -62,7 +62,7 @@ func appendValue(dst []byte, v attribute.Value, depth int) []byte {
 		return appendSlice(dst, v.AsStringSlice(), jsonline.AppendString)
 	case attribute.SLICE:
 		return appendSlice(dst, v.AsSlice(), func(dst []byte, e attribute.Value) []byte {
-			return appendValue(dst, e, depth+1)
+			return appendValue(dst, &e, depth+1)
 		})
 	case attribute.MAP:
 		return appendMap(dst, v.AsMap(), depth)
@@ -100,7 +100,7 @@ func appendMap(dst []byte, members []attribute.KeyValue, depth int) []byte {
 				dst = append(dst, ',')
 			}
 			dst = jsonline.AppendString(append(dst, `{"key":`...), string(m.Key))
-			dst = appendValue(append(dst, `,"value":`...), m.Value, depth+wrappedDepth)
+			dst = appendValue(append(dst, `,"value":`...), &m.Value, depth+wrappedDepth)
 			dst = append(dst, '}')
 		}
 		return append(dst, "]}}"...)
@@ -111,7 +111,7 @@ func appendMap(dst []byte, members []attribute.KeyValue, depth int) []byte {
 			dst = append(dst, ',')
 		}
 		dst = jsonline.AppendString(dst, string(m.Key))
-		dst = appendValue(append(dst, ':'), m.Value, depth+1)
+		dst = appendValue(append(dst, ':'), &m.Value, depth+1)
 	}
 	return append(dst, '}')
 }
