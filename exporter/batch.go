@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
@@ -45,27 +43,29 @@ func (b *Batch) SetFilter(wants func(event string) bool) { b.wants = wants }
 // Skip leaves out the next n lines: those that are in the file already.
 func (b *Batch) Skip(n int) { b.skip = n }
 
-// Attributes returns an empty list to append those of the next record or span
-// to.
-func (b *Batch) Attributes() []attribute.KeyValue { return b.enc.attrs.Buffer() }
+// Attributes returns what to add the attributes of the next record to, before
+// AddRecord.
+func (b *Batch) Attributes() *otelline.Attributes {
+	b.enc.attrs.Begin()
+	return b.enc.attrs
+}
 
-// AddRecord adds the line of a record. attrs is what Attributes returned, with
-// those of the record.
-func (b *Batch) AddRecord(record *otelline.Record, attrs []attribute.KeyValue) {
-	b.enc.record = *record
-	b.enc.attrs.ReadList(attrs, b.enc.cfg.replace)
+// Record returns what to make the next record.
+func (b *Batch) Record() *otelline.Record { return &b.enc.record }
+
+// AddRecord adds the line of what Record and Attributes returned.
+func (b *Batch) AddRecord() {
+	b.enc.attrs.Finish(b.enc.cfg.replace)
 	if b.leavesOut() {
 		return
 	}
 	b.enc.append(b.origin, b.now, "")
 }
 
-// AddSpan adds the line of a span if it is an event, as [SpanProcessor] says. Its
-// attributes are what Attributes returned, with those of the span.
+// AddSpan adds the line of a span if it is an event, as [SpanProcessor] says.
 func (b *Batch) AddSpan(span *otelline.Span) {
 	call := b.rule.classify(span)
 	if call.event == "" {
-		b.enc.attrs.Discard(span.Attributes)
 		return
 	}
 	b.enc.readSpan(span, call)

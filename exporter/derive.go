@@ -9,7 +9,7 @@ import (
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
-type value = attribute.Value
+type value = otelline.Value
 
 // reading is what the sources of one record are looked up in.
 type reading struct {
@@ -133,17 +133,17 @@ func (r *reading) integer(sources []keyedSource, accept func(value) (float64, bo
 }
 
 // files returns the first source that is a path or a list of paths.
-func (r *reading) files(sources []keyedSource) (value, bool) {
+func (r *reading) files(sources []keyedSource) (attribute.Value, bool) {
 	for i := range sources {
 		v, ok := r.attrs.Get(sources[i].id)
 		if !ok {
 			continue
 		}
-		if _, ok := textOf(v); ok || otelline.IsStrings(v) {
-			return v, true
+		if _, ok := textOf(v); ok || r.attrs.IsStrings(v) {
+			return r.attrs.Any(v), true
 		}
 	}
-	return value{}, false
+	return attribute.Value{}, false
 }
 
 // bySource is the decision of a permission prompt and who took it.

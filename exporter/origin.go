@@ -78,7 +78,7 @@ func newOrigin(table *sourceTable, of *otelline.Origin) *origin {
 	o := &origin{encoded: otelline.AppendOrigin(nil, of)}
 	attrs := otelline.NewAttributes(table.keys)
 	for _, list := range [][]attribute.KeyValue{of.ScopeAttributes, of.ResourceAttributes} {
-		attrs.ReadList(append(attrs.Buffer(), list...), nil)
+		attrs.ReadList(list, nil)
 		for i, event := range []string{"", "task."} {
 			if o.sessions[i] == "" {
 				r := reading{table: table, attrs: attrs, event: event}

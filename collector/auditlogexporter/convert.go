@@ -16,11 +16,10 @@ import (
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
-// recordOf returns everything of a record but its attributes. Of its flags it
-// takes the lowest eight bits, those of the trace context: the others have no
-// meaning yet.
-func recordOf(r plog.LogRecord) otelline.Record {
-	return otelline.Record{
+// readRecord makes to what r is, but for its attributes. Of its flags it takes the
+// lowest eight bits, those of the trace context: the others have no meaning yet.
+func readRecord(to *otelline.Record, r plog.LogRecord) {
+	*to = otelline.Record{
 		Time:         timeOf(r.Timestamp()),
 		Observed:     timeOf(r.ObservedTimestamp()),
 		EventName:    r.EventName(),
@@ -66,13 +65,26 @@ func sorted(m pcommon.Map) []attribute.KeyValue {
 	if m.Len() == 0 {
 		return nil
 	}
-	attrs := appendAttributes(make([]attribute.KeyValue, 0, m.Len()), m)
+	attrs := appendMembers(make([]attribute.KeyValue, 0, m.Len()), m, 1)
 	slices.SortStableFunc(attrs, func(a, b attribute.KeyValue) int { return strings.Compare(string(a.Key), string(b.Key)) })
 	return attrs
 }
 
-func appendAttributes(attrs []attribute.KeyValue, m pcommon.Map) []attribute.KeyValue {
-	return appendMembers(attrs, m, 1)
+func addAttributes(to *otelline.Attributes, m pcommon.Map) {
+	for key, v := range m.All() {
+		switch v.Type() {
+		case pcommon.ValueTypeStr:
+			to.Add(key, otelline.StringValue(v.Str()))
+		case pcommon.ValueTypeInt:
+			to.Add(key, otelline.Int64Value(v.Int()))
+		case pcommon.ValueTypeDouble:
+			to.Add(key, otelline.Float64Value(v.Double()))
+		case pcommon.ValueTypeBool:
+			to.Add(key, otelline.BoolValue(v.Bool()))
+		default:
+			to.AddAny(attribute.KeyValue{Key: attribute.Key(key), Value: valueOf(v, 1)})
+		}
+	}
 }
 
 func appendMembers(attrs []attribute.KeyValue, m pcommon.Map, depth int) []attribute.KeyValue {

@@ -2,6 +2,7 @@ package jsonline
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"math"
 	"strconv"
 )
@@ -74,24 +75,30 @@ func appendShortFloat(dst []byte, f float64) ([]byte, bool) {
 	return dst, false
 }
 
-// hexPairs are the two digits of each byte.
-var hexPairs = func() (pairs [256][2]byte) {
-	for i := range pairs {
-		pairs[i] = [2]byte{hexDigits[i>>4], hexDigits[i&0xf]}
-	}
-	return pairs
-}()
-
-// AppendHex appends the digits of b.
+// AppendHex appends the digits of b, of which it takes four bytes at a time.
 func AppendHex(dst, b []byte) []byte {
 	start := len(dst)
 	dst = extend(dst, 2*len(b))
 	text := dst[start:]
+	for ; len(b) >= 4; b, text = b[4:], text[8:] {
+		binary.BigEndian.PutUint64(text, hexOf(binary.BigEndian.Uint32(b)))
+	}
 	for i, c := range b {
-		pair := &hexPairs[c]
-		text[2*i], text[2*i+1] = pair[0], pair[1]
+		text[2*i], text[2*i+1] = hexDigits[c>>4], hexDigits[c&0xf]
 	}
 	return dst
+}
+
+// hexOf returns the eight digits of n, the first one in the highest byte. It
+// spreads n to half a byte in each byte, and then adds to all of them at once.
+func hexOf(n uint32) uint64 {
+	const ones = 0x0101010101010101
+	x := uint64(n)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f
+	letters := (x + 6*ones) >> 4 & ones // 1 in each byte above 9
+	return x + '0'*ones + letters*('a'-'0'-10)
 }
 
 // AppendBytes appends {"bytesValue":"<base64>"}.

@@ -14,13 +14,14 @@ import (
 // of the line. It is made to be used again for the next record.
 type Attributes struct {
 	table    *KeyTable
-	list     []attribute.KeyValue // keys as they are written, in valid UTF-8
-	used     int                  // of list since the last Reset
-	places   []place              // by place in list
-	repeated []bool               // by place in list; nil as long as no key is
-	first    []int32              // by KeyID: place of the first occurrence, if present
-	present  []uint64             // bits by KeyID
-	own      [NumFields]int32     // place of the attribute that stands as the field, or -1
+	list     []keyValue        // keys as they are written, in valid UTF-8
+	used     int               // of list since the last Reset
+	others   []attribute.Value // those that are no scalars
+	places   []place           // by place in list
+	repeated []bool            // by place in list; nil as long as no key is
+	first    []int32           // by KeyID: place of the first occurrence, if present
+	present  []uint64          // bits by KeyID
+	own      [NumFields]int32  // place of the attribute that stands as the field, or -1
 	filter   keyFilter
 	keys     *knownKeys
 }
@@ -46,6 +47,9 @@ type knownKey struct {
 const maxKnownKey = 128
 
 func (k *knownKeys) slot(hash uint64) *knownKey { return &k[hash>>57] }
+
+// other is where a key goes that another one drives out of its slot.
+func (k *knownKeys) other(hash uint64) *knownKey { return &k[hash>>57^1] }
 
 // keyFilter is a Bloom filter with one hash for the keys of one record: most
 // records repeat none, and that should cost next to nothing to find out.
@@ -76,64 +80,57 @@ func NewAttributes(table *KeyTable) *Attributes {
 // Read looks through the attributes of r, as replace gives them back; nil
 // replaces none. Those that come back without a key are left out.
 func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) attribute.KeyValue) {
-	a.next()
+	a.Begin()
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
-		a.list = append(a.list, kv)
+		a.AddAny(kv)
 		return true
 	})
-	a.finish(replace)
+	a.Finish(replace)
 }
 
-// Buffer returns an empty list to append attributes to; give the result to
-// ReadList or Discard.
-func (a *Attributes) Buffer() []attribute.KeyValue {
-	a.next()
-	return a.list
-}
-
-// ReadList is Read for attributes that no record of the SDK holds. It takes the
-// list over.
+// ReadList is Read for attributes that no record of the SDK holds.
 func (a *Attributes) ReadList(list []attribute.KeyValue, replace func(attribute.KeyValue) attribute.KeyValue) {
-	a.Discard(list)
-	a.finish(replace)
-}
-
-// Discard takes back a list whose attributes are not to be read.
-func (a *Attributes) Discard(list []attribute.KeyValue) {
-	a.next()
-	if cap(list) < cap(a.list) { // it is not that of Buffer
-		list = append(a.list, list...)
+	a.Begin()
+	for _, kv := range list {
+		a.AddAny(kv)
 	}
-	a.list = list
+	a.Finish(replace)
 }
 
-func (a *Attributes) finish(replace func(attribute.KeyValue) attribute.KeyValue) {
+// Finish looks through the attributes that were added since Begin, as Read
+// says.
+func (a *Attributes) Finish(replace func(attribute.KeyValue) attribute.KeyValue) {
 	if replace != nil {
-		kept := a.list[:0]
-		for _, kv := range a.list {
-			if kv = replace(kv); kv.Valid() {
-				kept = append(kept, kv)
+		all := a.list
+		a.used = max(a.used, len(all))
+		a.list = all[:0] // none comes back as two, so this stays behind what is read
+		for i := range all {
+			kv := replace(attribute.KeyValue{Key: attribute.Key(all[i].key), Value: a.Any(all[i].value)})
+			if kv.Valid() {
+				a.AddAny(kv)
 			}
 		}
-		a.used = max(a.used, len(a.list))
-		a.list = kept
 	}
 	a.index()
 }
 
 // Reset lets go of everything that was read.
 func (a *Attributes) Reset() {
-	a.next()
+	a.Begin()
 	clear(a.list[:a.used])
 	a.used = 0
 }
 
-// next makes a ready for the next record. What the last one holds is not let go
+// Begin makes a ready for the next record. What the last one holds is not let go
 // of: to clear it for each record, with the garbage collector looking, takes
 // longer than to find repeated keys.
-func (a *Attributes) next() {
+func (a *Attributes) Begin() {
 	a.used = max(a.used, len(a.list))
 	a.list = a.list[:0]
+	if len(a.others) > 0 {
+		clear(a.others)
+		a.others = a.others[:0]
+	}
 	a.places = a.places[:0]
 	a.repeated = a.repeated[:0]
 	clear(a.present)
@@ -146,7 +143,7 @@ func (a *Attributes) index() {
 		places = make(map[string]int32, len(a.list))
 	}
 	for i := range a.list {
-		key := string(a.list[i].Key)
+		key := a.list[i].key
 		hash := a.table.hash(key)
 		var at place
 		if known := a.keys.slot(hash); known.hash == hash && string(known.text) == key {
@@ -162,7 +159,7 @@ func (a *Attributes) index() {
 			}
 		} else if a.filter.add(hash) {
 			for j := range a.list[:i] {
-				if string(a.list[j].Key) == key {
+				if a.list[j].key == key {
 					a.repeat(j, i)
 					break
 				}
@@ -176,7 +173,7 @@ func (a *Attributes) index() {
 	}
 	for f := range NumFields {
 		a.own[f] = -1
-		if a.Has(KeyID(f)) && !a.isRepeated(int(a.first[f])) && f.fits(a.list[a.first[f]].Value) {
+		if a.Has(KeyID(f)) && !a.isRepeated(int(a.first[f])) && a.fits(f, a.list[a.first[f]].value) {
 			a.own[f] = a.first[f]
 		}
 	}
@@ -184,16 +181,23 @@ func (a *Attributes) index() {
 
 // learn finds out what is to be known of the key of kv, which it puts into valid
 // UTF-8.
-func (a *Attributes) learn(kv *attribute.KeyValue, hash uint64) (string, uint64, place) {
-	key := string(kv.Key)
+func (a *Attributes) learn(kv *keyValue, hash uint64) (string, uint64, place) {
+	key := kv.key
+	if other := a.keys.other(hash); other.hash == hash && string(other.text) == key {
+		return key, hash, place{other.id, true}
+	}
 	if !utf8.ValidString(key) {
 		key = repair(key)
-		kv.Key = attribute.Key(key)
+		kv.key = key
 		hash = a.table.hash(key)
 	}
 	at := place{a.table.find(hash, key), jsonline.IsPlain(key)}
 	if at.plain && len(key) <= maxKnownKey {
 		known := a.keys.slot(hash)
+		if len(known.text) > 0 {
+			other := a.keys.other(hash)
+			*known, *other = *other, *known
+		}
 		known.hash, known.text, known.id = hash, append(known.text[:0], key...), at.id
 	}
 	return key, hash, at
@@ -212,11 +216,11 @@ func (a *Attributes) isRepeated(i int) bool { return len(a.repeated) > 0 && a.re
 func (a *Attributes) Has(id KeyID) bool { return a.present[id>>6]&(1<<(id&63)) != 0 }
 
 // Get returns the value of the key with that number, of its first occurrence.
-func (a *Attributes) Get(id KeyID) (v attribute.Value, ok bool) {
+func (a *Attributes) Get(id KeyID) (v Value, ok bool) {
 	if !a.Has(id) {
-		return attribute.Value{}, false
+		return Value{}, false
 	}
-	return a.list[a.first[id]].Value, true
+	return a.list[a.first[id]].value, true
 }
 
 // HasAny reports whether one of the keys whose bits are set in mask is there.

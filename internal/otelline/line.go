@@ -68,11 +68,11 @@ func (l *Line) Append(dst []byte, r *Record) []byte {
 		}
 		kv := &a.list[i]
 		if p.plain {
-			dst = jsonline.AppendPlainMember(dst, string(kv.Key))
+			dst = jsonline.AppendPlainMember(dst, kv.key)
 		} else {
-			dst = append(jsonline.AppendString(append(dst, ','), string(kv.Key)), ':')
+			dst = append(jsonline.AppendString(append(dst, ','), kv.key), ':')
 		}
-		dst = appendValue(dst, &kv.Value, 1)
+		dst = a.appendValue(dst, kv.value)
 	}
 	if len(l.UID) > 0 {
 		dst = append(dst, `,"log.record.uid":"`...)
@@ -92,7 +92,7 @@ func (l *Line) appendField(dst []byte, f Field) []byte {
 	dst = append(dst, fieldKeys[f]...)
 	dst = append(dst, '"', ':')
 	if own >= 0 {
-		return appendValue(dst, &l.Attributes.list[own].Value, 1)
+		return l.Attributes.appendValue(dst, l.Attributes.list[own].value)
 	}
 	d := &l.Derived
 	switch f {
@@ -205,7 +205,7 @@ func (l *Line) appendAside(dst []byte, n int) []byte {
 	aside := make([]attribute.KeyValue, 0, n)
 	for i := range a.list {
 		if !a.stands(i) {
-			aside = append(aside, a.list[i])
+			aside = append(aside, a.any(i))
 		}
 	}
 	return appendMap(dst, aside, 2)

@@ -31,6 +31,23 @@ func isWrapper(key string) bool {
 // tooDeep stands for what is nested deeper than a reader would decode.
 const tooDeep = "(left out: nested deeper than 10000 levels)"
 
+// appendValue appends the value of an attribute of a.
+func (a *Attributes) appendValue(dst []byte, v Value) []byte {
+	switch v.kind {
+	case attribute.STRING:
+		return jsonline.AppendString(dst, v.text)
+	case attribute.INT64:
+		return jsonline.AppendInt(dst, v.AsInt64())
+	case attribute.FLOAT64:
+		return jsonline.AppendFloat(dst, v.AsFloat64())
+	case attribute.BOOL:
+		return appendBool(dst, v.AsBool())
+	case attribute.EMPTY:
+		return append(dst, "null"...)
+	}
+	return appendValue(dst, &a.others[v.bits], 1)
+}
+
 // appendValue appends v in the spelling of FORMAT.md section 3. depth is the
 // number of arrays and maps around it.
 func appendValue(dst []byte, v *attribute.Value, depth int) []byte {
