@@ -112,12 +112,16 @@ func (c *commits) leave(r *request) bool {
 	return true
 }
 
+// maxCommit is maxShared for a commit: one more fsync takes longer than to write
+// several megabytes more.
+const maxCommit = 8 << 20
+
 // board adds to batch those that wait, for the write that is about to be made.
 func (c *commits) board(batch []*request) []*request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written = false
-	c.riders = c.next(c.riders[:0])
+	c.riders = c.next(c.riders[:0], maxCommit)
 	return append(batch, c.riders...)
 }
 

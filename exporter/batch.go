@@ -33,6 +33,16 @@ func (p *SpanProcessor) NewBatch() *Batch {
 	return &Batch{enc: p.exp.kept.get(p.exp), rule: p.rule, now: time.Now()}
 }
 
+// maxExpected bounds the memory that is got for lines which are only expected.
+const maxExpected = 16 << 20
+
+// Expect makes room for so many lines, of the size that the last batch had: to
+// grow to it step by step would copy them several times.
+func (b *Batch) Expect(lines int) {
+	size := b.enc.lineSize.Load()
+	b.enc.lines.Grow(int(min(int64(lines)*(size+size/8), maxExpected)))
+}
+
 // SetOrigin says where the records and spans that follow come from. Call it
 // first.
 func (b *Batch) SetOrigin(o *otelline.Origin) { b.origin = newOrigin(b.enc.sources, o) }
@@ -125,12 +135,17 @@ func (k keptEncoders) get(e *Exporter) *encoder {
 }
 
 func (k keptEncoders) put(enc *encoder) {
-	if enc.reset(); enc.lines.Cap() > maxPooledBytes {
-		return
+	if n := enc.lines.Len(); n > 0 {
+		enc.lineSize.Store(int64(enc.lines.Size() / n))
 	}
-	select {
-	case k <- enc:
-	default:
-		enc.encoders.Put(enc)
+	enc.reset()
+	if enc.lines.Cap() <= maxPooledBytes {
+		select {
+		case k <- enc:
+			return
+		default:
+		}
 	}
+	// What is large the garbage collector may have when nobody asks for it.
+	enc.encoders.Put(enc)
 }

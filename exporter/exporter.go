@@ -27,6 +27,7 @@ type Exporter struct {
 	metrics  *telemetry // nil: none
 	encoders sync.Pool
 	kept     keptEncoders
+	lineSize atomic.Int64 // bytes of a line of the last batch, about
 	stopped  atomic.Bool
 }
 

@@ -111,6 +111,7 @@ func (e *auditExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
 }
 
 func fillLogs(b *exporter.Batch, ld plog.Logs) {
+	b.Expect(ld.LogRecordCount())
 	for _, rl := range ld.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
 			origin := originOf(sl.Scope(), sl.SchemaUrl(), rl.Resource(), rl.SchemaUrl())
