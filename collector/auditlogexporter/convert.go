@@ -19,18 +19,17 @@ import (
 // readRecord makes to what r is, but for its attributes. Of its flags it takes the
 // lowest eight bits, those of the trace context: the others have no meaning yet.
 func readRecord(to *otelline.Record, r plog.LogRecord) {
-	*to = otelline.Record{
-		Time:         timeOf(r.Timestamp()),
-		Observed:     timeOf(r.ObservedTimestamp()),
-		EventName:    r.EventName(),
-		Severity:     log.Severity(r.SeverityNumber()),
-		SeverityText: r.SeverityText(),
-		Body:         valueOf(r.Body(), 1),
-		Dropped:      int64(r.DroppedAttributesCount()),
-		TraceID:      trace.TraceID(r.TraceID()),
-		SpanID:       trace.SpanID(r.SpanID()),
-		Flags:        trace.TraceFlags(r.Flags()), //nolint:gosec // the other bits are reserved
-	}
+	// One by one: a whole record would be put together elsewhere and copied.
+	to.Time = timeOf(r.Timestamp())
+	to.Observed = timeOf(r.ObservedTimestamp())
+	to.EventName = r.EventName()
+	to.Severity = log.Severity(r.SeverityNumber())
+	to.SeverityText = r.SeverityText()
+	to.Body = valueOf(r.Body(), 1)
+	to.Dropped = int64(r.DroppedAttributesCount())
+	to.TraceID = trace.TraceID(r.TraceID())
+	to.SpanID = trace.SpanID(r.SpanID())
+	to.Flags = trace.TraceFlags(r.Flags()) //nolint:gosec // the other bits are reserved
 }
 
 // spanOf returns what an event is made of. attrs are those of the span.

@@ -10,12 +10,41 @@ import (
 // AppendInt appends n as FORMAT.md section 3 spells an int64: a JSON integer,
 // or {"intValue":"…"} when |n| is 2^53 or more.
 func AppendInt(dst []byte, n int64) []byte {
+	if n >= 0 && n < 1e6 {
+		return appendSmall(dst, uint32(n))
+	}
 	if n > -MaxExactInt && n < MaxExactInt {
 		return strconv.AppendInt(dst, n, 10)
 	}
 	dst = append(dst, `{"intValue":"`...)
 	dst = strconv.AppendInt(dst, n, 10)
 	return append(dst, `"}`...)
+}
+
+// appendSmall appends a number below a million, as most counts and durations are:
+// it puts the digits where they go.
+func appendSmall(dst []byte, n uint32) []byte {
+	digits := 1
+	for limit := uint32(10); n >= limit; limit *= 10 {
+		digits++
+	}
+	start := len(dst)
+	dst = extend(dst, digits)
+	putDigits(dst[start:], n)
+	return dst
+}
+
+// putDigits fills text with the lowest digits of n.
+func putDigits(text []byte, n uint32) {
+	i := len(text)
+	for ; i >= 2; i -= 2 {
+		pair := n % 100
+		n /= 100
+		text[i-2], text[i-1] = byte('0'+pair/10), byte('0'+pair%10)
+	}
+	if i > 0 {
+		text[0] = byte('0' + n%10)
+	}
 }
 
 // AppendFloat appends f as FORMAT.md section 3 spells a float64: always with a
@@ -61,15 +90,13 @@ func appendShortFloat(dst []byte, f float64) ([]byte, bool) {
 			continue // the quotient of exact numbers is the float64 next to it
 		}
 		if k == 0 {
-			return append(strconv.AppendInt(dst, n, 10), '.', '0'), true
+			return append(appendSmall(dst, uint32(n)), '.', '0'), true //nolint:gosec // at most 1e6
 		}
 		power := int64(exactPowers[k])
-		dst = append(strconv.AppendInt(dst, n/power, 10), '.')
+		dst = append(appendSmall(dst, uint32(n/power)), '.') //nolint:gosec // below 1e6, as f is
 		start := len(dst)
 		dst = extend(dst, k)
-		for i, rest := len(dst)-1, n%power; i >= start; i, rest = i-1, rest/10 {
-			dst[i] = byte('0' + rest%10)
-		}
+		putDigits(dst[start:], uint32(n%power)) //nolint:gosec // below 1e7
 		return dst, true
 	}
 	return dst, false

@@ -78,11 +78,7 @@ func (c *Clock) AppendUnixNano(dst []byte, t time.Time) []byte {
 	text := dst[start:]
 	text[0] = '"'
 	copy(text[1:], c.unix[:])
-	rest := uint32(t.Nanosecond()) //nolint:gosec // below 1e9
-	for i := len(text) - 2; i > len(c.unix); i-- {
-		text[i] = byte('0' + rest%10)
-		rest /= 10
-	}
+	putDigits(text[1+len(c.unix):len(text)-1], uint32(t.Nanosecond())) //nolint:gosec // below 1e9
 	text[len(text)-1] = '"'
 	return dst
 }

@@ -23,6 +23,7 @@ type Attributes struct {
 	present  []uint64          // bits by KeyID
 	own      [NumFields]int32  // place of the attribute that stands as the field, or -1
 	filter   keyFilter
+	indexed  []string // the keys of which all these tell
 	keys     *knownKeys
 }
 
@@ -119,6 +120,8 @@ func (a *Attributes) Reset() {
 	a.Begin()
 	clear(a.list[:a.used])
 	a.used = 0
+	clear(a.indexed)
+	a.indexed = a.indexed[:0]
 }
 
 // Begin makes a ready for the next record. What the last one holds is not let go
@@ -131,13 +134,40 @@ func (a *Attributes) Begin() {
 		clear(a.others)
 		a.others = a.others[:0]
 	}
-	a.places = a.places[:0]
-	a.repeated = a.repeated[:0]
-	clear(a.present)
-	a.filter = keyFilter{}
 }
 
 func (a *Attributes) index() {
+	if !a.hasKeysOfLast() {
+		a.indexKeys()
+	}
+	for f := range NumFields {
+		a.own[f] = -1
+		if a.Has(KeyID(f)) && !a.isRepeated(int(a.first[f])) && a.fits(f, a.list[a.first[f]].value) {
+			a.own[f] = a.first[f]
+		}
+	}
+}
+
+// hasKeysOfLast reports whether the keys are those of the record before, in the
+// same order: then all that is known of them holds for these.
+func (a *Attributes) hasKeysOfLast() bool {
+	if len(a.list) != len(a.indexed) || len(a.list) == 0 {
+		return false
+	}
+	for i := range a.list {
+		if a.list[i].key != a.indexed[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Attributes) indexKeys() {
+	a.places = a.places[:0]
+	a.repeated = a.repeated[:0]
+	a.indexed = a.indexed[:0]
+	clear(a.present)
+	a.filter = keyFilter{}
 	var places map[string]int32
 	if len(a.list) > manyAttributes {
 		places = make(map[string]int32, len(a.list))
@@ -170,12 +200,7 @@ func (a *Attributes) index() {
 			a.present[id>>6] |= 1 << (id & 63)
 			a.first[id] = int32(i) //nolint:gosec // a record holds fewer
 		}
-	}
-	for f := range NumFields {
-		a.own[f] = -1
-		if a.Has(KeyID(f)) && !a.isRepeated(int(a.first[f])) && a.fits(f, a.list[a.first[f]].value) {
-			a.own[f] = a.first[f]
-		}
+		a.indexed = append(a.indexed, key)
 	}
 }
 
