@@ -112,9 +112,9 @@ func (c *commits) leave(r *request) bool {
 	return true
 }
 
-// maxCommit is maxShared for a commit: one more fsync takes longer than to write
-// several megabytes more.
-const maxCommit = 8 << 20
+// maxCommit is maxShared for a commit, of which there is one at a time. With more,
+// all would wait for the disk together, and then all for the processor.
+const maxCommit = 2 << 20
 
 // board adds to batch those that wait, for the write that is about to be made.
 func (c *commits) board(batch []*request) []*request {

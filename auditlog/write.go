@@ -147,7 +147,7 @@ const ownWrite = 32 << 10
 // parts. It is what unsynced holds from start on, or else is not to be kept.
 func (l *Log) writeOut(start, ahead int, buf []byte) (int, error) {
 	offset := l.size
-	wrote, err := l.file.Write(buf)
+	wrote, err := l.writeAll(buf)
 	kept := len(buf)
 	if err == nil {
 		l.size += int64(wrote)
@@ -174,6 +174,22 @@ func (l *Log) writeOut(start, ahead int, buf []byte) (int, error) {
 	l.unsynced.wrote(start, kept, offset, number)
 	l.unsynced.forget(synced)
 	return lines, err
+}
+
+// maxWrite is the most that one write(2) writes. For a larger one Linux takes
+// pages of up to 2 MiB that were not in use, and on a virtual machine the host may
+// have to make each of them first: there 8 MiB in one write took five times as
+// long as in parts.
+const maxWrite = 256 << 10
+
+// writeAll writes buf, and tells how much of it before an error.
+func (l *Log) writeAll(buf []byte) (wrote int, err error) {
+	for wrote < len(buf) && err == nil {
+		var n int
+		n, err = l.file.Write(buf[wrote:min(len(buf), wrote+maxWrite)])
+		wrote += n
+	}
+	return wrote, err
 }
 
 // cutBack handles a write that failed after some bytes, on a full disk for
