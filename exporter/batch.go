@@ -45,7 +45,9 @@ func (b *Batch) Expect(lines int) {
 
 // SetOrigin says where the records and spans that follow come from. Call it
 // first.
-func (b *Batch) SetOrigin(o *otelline.Origin) { b.origin = newOrigin(b.enc.sources, o) }
+func (b *Batch) SetOrigin(o *otelline.Origin) {
+	b.origin, b.enc.originText = b.enc.origins.of(b.enc.sources, o, b.enc.originText[:0])
+}
 
 // SetFilter leaves out the events for whose name wants is false.
 func (b *Batch) SetFilter(wants func(event string) bool) { b.wants = wants }

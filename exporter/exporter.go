@@ -169,6 +169,8 @@ type encoder struct {
 
 	key    originKey // of origin
 	origin *origin
+
+	originText []byte // of the last origin of a batch
 }
 
 func (e *Exporter) newEncoder() *encoder {
