@@ -31,7 +31,7 @@ func TestFloatsAreThoseOfStrconv(t *testing.T) {
 			t.Fatalf("got %s, want %s", got, want)
 		}
 	}
-	for range 200_000 {
+	for range 50_000 {
 		f := float64(random.Int64N(int64(math.Pow10(1+random.IntN(17))))) / math.Pow10(random.IntN(12))
 		for _, f := range []float64{f, -f, math.Nextafter(f, 0), math.Nextafter(f, math.Inf(1))} {
 			check(f)
@@ -78,7 +78,7 @@ func TestAClockSaysWhatATimeDoesWithoutOne(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var clock jsonline.Clock
 	second := int64(0)
-	for range 100_000 {
+	for range 30_000 {
 		switch random.IntN(4) {
 		case 0:
 			second = random.Int64N(20_000_000_000) - 5_000_000_000

@@ -38,7 +38,7 @@ func TestTheRecordBeforeDoesNotShow(t *testing.T) {
 	}
 	shared := otelline.NewAttributes(table)
 	var record []attribute.KeyValue
-	for range 20_000 {
+	for range 5_000 {
 		switch random.IntN(4) {
 		case 0: // another record
 			record = make([]attribute.KeyValue, random.IntN(80)*random.IntN(2)+random.IntN(4))

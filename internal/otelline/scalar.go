@@ -16,8 +16,7 @@ type Value struct {
 	text string
 }
 
-// StringValue, Int64Value, Float64Value and BoolValue return the value of a
-// scalar.
+// StringValue returns the value of a string.
 func StringValue(s string) Value { return Value{kind: attribute.STRING, text: s} }
 
 // Int64Value returns the value of an int64.
