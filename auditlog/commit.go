@@ -112,12 +112,16 @@ func (c *commits) leave(r *request) bool {
 	return true
 }
 
+// maxCommit is maxShared for a commit, of which there is one at a time. With more,
+// all would wait for the disk together, and then all for the processor.
+const maxCommit = 2 << 20
+
 // board adds to batch those that wait, for the write that is about to be made.
 func (c *commits) board(batch []*request) []*request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written = false
-	c.riders = c.next(c.riders[:0])
+	c.riders = c.next(c.riders[:0], maxCommit)
 	return append(batch, c.riders...)
 }
 

@@ -131,13 +131,13 @@ const maxShared = 1 << 20
 func (t *turns) collect(batch []*request) []*request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.next(batch)
+	return t.next(batch, maxShared)
 }
 
-// next is collect for who has mu.
-func (t *turns) next(batch []*request) []*request {
+// next is collect for who has mu, which takes up requests to that many bytes.
+func (t *turns) next(batch []*request, most int) []*request {
 	size, n := 0, 0
-	for n < len(t.waiting) && t.waiting[n].lines != nil && size < maxShared {
+	for n < len(t.waiting) && t.waiting[n].lines != nil && size < most {
 		size += t.waiting[n].lines.Size()
 		n++
 	}

@@ -1,5 +1,7 @@
 package auditlog
 
+import "slices"
+
 // unsynced holds the bytes that this Log wrote to the active file and that no
 // fsync covers yet, with their places in the file. After a failed fsync they
 // are the only copy of which it is known that the kernel did not drop it.
@@ -9,6 +11,8 @@ type unsynced struct {
 	buf     []byte
 	chunks  []chunk
 	discard bool // keep the places only
+
+	peak int // the most bytes since shrink
 }
 
 // chunk is what one write wrote.
@@ -19,21 +23,24 @@ type chunk struct {
 }
 
 func (u *unsynced) size() int     { return len(u.buf) }
+func (u *unsynced) grow(n int)    { u.buf = slices.Grow(u.buf, n) }
 func (u *unsynced) put(b []byte)  { u.buf = append(u.buf, b...) }
 func (u *unsynced) cut(start int) { u.buf = u.buf[:start] }
 
 // wrote tells that the n bytes from start on are in the file at offset, the
 // last of their lines being number last, and that what is behind them is not.
 func (u *unsynced) wrote(start, n int, offset, last int64) {
-	u.buf = u.buf[:start+n]
-	if n == 0 {
-		return
-	}
 	if !u.discard {
-		u.chunks = append(u.chunks, chunk{offset: offset, start: start, end: start + n, last: last})
+		u.buf = u.buf[:start+n]
+		if n > 0 {
+			u.chunks = append(u.chunks, chunk{offset: offset, start: start, end: start + n, last: last})
+		}
 		return
 	}
 	u.buf = u.buf[:0]
+	if n == 0 {
+		return
+	}
 	if len(u.chunks) == 0 {
 		u.chunks = append(u.chunks, chunk{offset: offset})
 	}
@@ -63,13 +70,20 @@ func (u *unsynced) forget(synced int64) {
 	}
 }
 
-// clear lets go of everything.
+// clear lets go of everything. It keeps the memory, until shrink: to get much of
+// that anew for each commit costs more than to write it.
 func (u *unsynced) clear() {
+	u.peak = max(u.peak, len(u.buf))
 	u.chunks = u.chunks[:0]
 	u.buf = u.buf[:0]
-	if cap(u.buf) > maxPooledBytes {
-		u.buf = nil
+}
+
+// shrink gives back memory of which little was used since the last call.
+func (u *unsynced) shrink() {
+	if u.peak = max(u.peak, len(u.buf)); cap(u.buf) > maxPooledBytes && cap(u.buf) > 4*u.peak {
+		u.buf = slices.Clone(u.buf)
 	}
+	u.peak = 0
 }
 
 // from returns the offset of the first byte, or size if there is none.

@@ -61,6 +61,7 @@ func (l *Log) lookAroundNow() error {
 		return l.repair()
 	}
 	l.unsynced.forget(l.cadence.syncedLines()) // an idle log holds no memory
+	l.unsynced.shrink()
 	if l.file == nil {
 		return nil // nothing of ours is in danger
 	}

@@ -72,6 +72,17 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 	if l.size > 0 && !l.rotateAgain.IsZero() && time.Now().Before(l.rotateAgain) {
 		room = 1 << 62
 	}
+	if l.unsynced.discard && ahead == 0 {
+		if r := batch[0]; r.lines.Size() >= ownWrite && r.written == 0 && int64(r.lines.Size()) <= room {
+			l.parts = append(l.parts, part{r, r.lines.Len()})
+			return l.writeOut(start, 0, r.lines.Bytes())
+		}
+	}
+	size := 0
+	for _, r := range batch {
+		size += r.lines.Size() - r.lines.Start(r.written)
+	}
+	l.unsynced.grow(int(min(int64(size), max(room, 0))))
 	n := 0
 	for _, r := range batch {
 		first, last := r.lines.Start(r.written), r.lines.Len()
@@ -98,7 +109,7 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 		l.unsynced.cut(start)
 		return 0, nil
 	}
-	return l.writeOut(start, ahead)
+	return l.writeOut(start, ahead, l.unsynced.buf[start:])
 }
 
 // putAhead puts what must precede the next line: what ends a torn one, lines
@@ -128,11 +139,15 @@ func (l *Log) putAhead() (start int, err error) {
 	return start, nil
 }
 
-// writeOut writes what unsynced holds from start on: ahead bytes that belong to
-// no request, then the lines of parts.
-func (l *Log) writeOut(start, ahead int) (int, error) {
-	buf, offset := l.unsynced.buf[start:], l.size
-	wrote, err := l.file.Write(buf)
+// ownWrite is the size from which on lines of which no copy is to be kept have a
+// write of their own: to copy them to those of others costs more.
+const ownWrite = 32 << 10
+
+// writeOut writes buf: ahead bytes that belong to no request, then the lines of
+// parts. It is what unsynced holds from start on, or else is not to be kept.
+func (l *Log) writeOut(start, ahead int, buf []byte) (int, error) {
+	offset := l.size
+	wrote, err := l.writeAll(buf)
 	kept := len(buf)
 	if err == nil {
 		l.size += int64(wrote)
@@ -159,6 +174,22 @@ func (l *Log) writeOut(start, ahead int) (int, error) {
 	l.unsynced.wrote(start, kept, offset, number)
 	l.unsynced.forget(synced)
 	return lines, err
+}
+
+// maxWrite is the most that one write(2) writes. For a larger one Linux takes
+// pages of up to 2 MiB that were not in use, and on a virtual machine the host may
+// have to make each of them first: there 8 MiB in one write took five times as
+// long as in parts.
+const maxWrite = 256 << 10
+
+// writeAll writes buf, and tells how much of it before an error.
+func (l *Log) writeAll(buf []byte) (wrote int, err error) {
+	for wrote < len(buf) && err == nil {
+		var n int
+		n, err = l.file.Write(buf[wrote:min(len(buf), wrote+maxWrite)])
+		wrote += n
+	}
+	return wrote, err
 }
 
 // cutBack handles a write that failed after some bytes, on a full disk for
@@ -241,6 +272,6 @@ func (l *Log) flushAhead() error {
 	if l.unsynced.size() == start {
 		return nil
 	}
-	_, err = l.writeOut(start, l.unsynced.size()-start)
+	_, err = l.writeOut(start, l.unsynced.size()-start, l.unsynced.buf[start:])
 	return err
 }

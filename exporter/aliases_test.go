@@ -184,12 +184,12 @@ func TestTheEarlierSourceWins(t *testing.T) {
 
 // TestNumbersAreReadByTheRules is FORMAT.md section 8.
 func TestNumbersAreReadByTheRules(t *testing.T) {
-	str, num, flt := attribute.StringValue, attribute.Int64Value, attribute.Float64Value
-	type reader func(attribute.Value) (float64, bool)
+	str, num, flt := otelline.StringValue, otelline.Int64Value, otelline.Float64Value
+	type reader func(value) (float64, bool)
 	for _, test := range []struct {
 		name string
 		read reader
-		in   attribute.Value
+		in   value
 		want float64
 		ok   bool
 	}{
@@ -205,7 +205,7 @@ func TestNumbersAreReadByTheRules(t *testing.T) {
 		{"amount", amount, str(""), 0, false},
 		{"amount", amount, num(-1), 0, false},
 		{"amount", amount, flt(-0.1), 0, false},
-		{"amount", amount, attribute.BoolValue(true), 0, false},
+		{"amount", amount, otelline.BoolValue(true), 0, false},
 		{"count", count, flt(12), 12, true},
 		{"count", count, str("1.2e4"), 12000, true},
 		{"count", count, flt(1.5), 0, false},
@@ -221,7 +221,7 @@ func TestNumbersAreReadByTheRules(t *testing.T) {
 	} {
 		got, ok := test.read(test.in)
 		if ok != test.ok || ok && got != test.want {
-			t.Errorf("%s(%s %v): got %v, %v, want %v, %v", test.name, test.in.Type(), test.in.String(), got, ok, test.want, test.ok)
+			t.Errorf("%s(%+v): got %v, %v, want %v, %v", test.name, test.in, got, ok, test.want, test.ok)
 		}
 	}
 }

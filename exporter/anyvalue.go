@@ -21,11 +21,11 @@ const maxValueDepth = 1000
 // valueOf converts a Go value. Types that an attribute has keep their type;
 // anything else is what encoding/json makes of it, or the string that fmt
 // makes.
-func valueOf(v any, depth int) value {
+func valueOf(v any, depth int) attribute.Value {
 	switch v := v.(type) {
 	case nil:
-		return value{}
-	case value:
+		return attribute.Value{}
+	case attribute.Value:
 		return v
 	case string:
 		return attribute.StringValue(v)
@@ -73,7 +73,7 @@ func valueOf(v any, depth int) value {
 	if depth < maxValueDepth {
 		switch v := v.(type) {
 		case []any:
-			list := make([]value, len(v))
+			list := make([]attribute.Value, len(v))
 			for i, e := range v {
 				list[i] = valueOf(e, depth+1)
 			}
@@ -90,14 +90,14 @@ func valueOf(v any, depth int) value {
 }
 
 // unsigned keeps a number that no int64 holds as the string of its digits.
-func unsigned(n uint64) value {
+func unsigned(n uint64) attribute.Value {
 	if n > math.MaxInt64 {
 		return attribute.StringValue(strconv.FormatUint(n, 10))
 	}
 	return attribute.Int64Value(int64(n))
 }
 
-func marshaled(v any) (result value) {
+func marshaled(v any) (result attribute.Value) {
 	defer func() {
 		if p := recover(); p != nil {
 			result = attribute.StringValue(fmt.Sprintf("(%T: panic: %v)", v, p))

@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
@@ -35,9 +33,21 @@ func (p *SpanProcessor) NewBatch() *Batch {
 	return &Batch{enc: p.exp.kept.get(p.exp), rule: p.rule, now: time.Now()}
 }
 
+// maxExpected bounds the memory that is got for lines which are only expected.
+const maxExpected = 16 << 20
+
+// Expect makes room for so many lines, of the size that the last batch had: to
+// grow to it step by step would copy them several times.
+func (b *Batch) Expect(lines int) {
+	size := b.enc.lineSize.Load()
+	b.enc.lines.Grow(int(min(int64(lines)*(size+size/8), maxExpected)))
+}
+
 // SetOrigin says where the records and spans that follow come from. Call it
 // first.
-func (b *Batch) SetOrigin(o *otelline.Origin) { b.origin = newOrigin(b.enc.sources, o) }
+func (b *Batch) SetOrigin(o *otelline.Origin) {
+	b.origin, b.enc.originText = b.enc.origins.of(b.enc.sources, o, b.enc.originText[:0])
+}
 
 // SetFilter leaves out the events for whose name wants is false.
 func (b *Batch) SetFilter(wants func(event string) bool) { b.wants = wants }
@@ -45,27 +55,29 @@ func (b *Batch) SetFilter(wants func(event string) bool) { b.wants = wants }
 // Skip leaves out the next n lines: those that are in the file already.
 func (b *Batch) Skip(n int) { b.skip = n }
 
-// Attributes returns an empty list to append those of the next record or span
-// to.
-func (b *Batch) Attributes() []attribute.KeyValue { return b.enc.attrs.Buffer() }
+// Attributes returns what to add the attributes of the next record to, before
+// AddRecord.
+func (b *Batch) Attributes() *otelline.Attributes {
+	b.enc.attrs.Begin()
+	return b.enc.attrs
+}
 
-// AddRecord adds the line of a record. attrs is what Attributes returned, with
-// those of the record.
-func (b *Batch) AddRecord(record *otelline.Record, attrs []attribute.KeyValue) {
-	b.enc.record = *record
-	b.enc.attrs.ReadList(attrs, b.enc.cfg.replace)
+// Record returns what to make the next record.
+func (b *Batch) Record() *otelline.Record { return &b.enc.record }
+
+// AddRecord adds the line of what Record and Attributes returned.
+func (b *Batch) AddRecord() {
+	b.enc.attrs.Finish(b.enc.cfg.replace)
 	if b.leavesOut() {
 		return
 	}
 	b.enc.append(b.origin, b.now, "")
 }
 
-// AddSpan adds the line of a span if it is an event, as [SpanProcessor] says. Its
-// attributes are what Attributes returned, with those of the span.
+// AddSpan adds the line of a span if it is an event, as [SpanProcessor] says.
 func (b *Batch) AddSpan(span *otelline.Span) {
 	call := b.rule.classify(span)
 	if call.event == "" {
-		b.enc.attrs.Discard(span.Attributes)
 		return
 	}
 	b.enc.readSpan(span, call)
@@ -125,12 +137,17 @@ func (k keptEncoders) get(e *Exporter) *encoder {
 }
 
 func (k keptEncoders) put(enc *encoder) {
-	if enc.reset(); enc.lines.Cap() > maxPooledBytes {
-		return
+	if n := enc.lines.Len(); n > 0 {
+		enc.lineSize.Store(int64(enc.lines.Size() / n))
 	}
-	select {
-	case k <- enc:
-	default:
-		enc.encoders.Put(enc)
+	enc.reset()
+	if enc.lines.Cap() <= maxPooledBytes {
+		select {
+		case k <- enc:
+			return
+		default:
+		}
 	}
+	// What is large the garbage collector may have when nobody asks for it.
+	enc.encoders.Put(enc)
 }

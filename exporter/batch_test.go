@@ -27,6 +27,15 @@ func partsOf(r *sdklog.Record) (origin otelline.Origin, record otelline.Record, 
 	return otelline.OriginOf(&scope, r.Resource()), record, attrs
 }
 
+func addRecord(batch *exporter.Batch, record otelline.Record, attrs ...attribute.KeyValue) {
+	*batch.Record() = record
+	list := batch.Attributes()
+	for _, kv := range attrs {
+		list.AddAny(kv)
+	}
+	batch.AddRecord()
+}
+
 // TestABatchWritesTheLineOfTheSDKsRecord compares the lines of random records
 // that go both ways.
 func TestABatchWritesTheLineOfTheSDKsRecord(t *testing.T) {
@@ -41,7 +50,7 @@ func TestABatchWritesTheLineOfTheSDKsRecord(t *testing.T) {
 		defer batch.Release()
 		origin, record, attrs := partsOf(&c.Records[0])
 		batch.SetOrigin(&origin)
-		batch.AddRecord(&record, append(batch.Attributes(), attrs...))
+		addRecord(batch, record, attrs...)
 		if err := batch.Write(t.Context()); err != nil {
 			rt.Fatal(err)
 		}
@@ -63,10 +72,10 @@ func TestASkippedLineIsNotWritten(t *testing.T) {
 	batch.SetOrigin(&otelline.Origin{})
 	batch.Skip(2)
 	for n := range 3 {
-		batch.AddSpan(&otelline.Span{Name: "no call of a model", Attributes: append(batch.Attributes(), attribute.Int("n", n))})
-		batch.AddSpan(&otelline.Span{Name: strconv.Itoa(n), Attributes: append(batch.Attributes(), attribute.String("llm.request.type", "chat"))})
+		batch.AddSpan(&otelline.Span{Name: "no call of a model", Attributes: []attribute.KeyValue{attribute.Int("n", n)}})
+		batch.AddSpan(&otelline.Span{Name: strconv.Itoa(n), Attributes: []attribute.KeyValue{attribute.String("llm.request.type", "chat")}})
 	}
-	batch.AddRecord(&otelline.Record{EventName: "nav"}, nil)
+	addRecord(batch, otelline.Record{EventName: "nav"})
 	if err := batch.WriteToDisk(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +92,7 @@ func TestRepeatedKeysOfAnOriginAreKept(t *testing.T) {
 	defer batch.Release()
 	twice := []attribute.KeyValue{attribute.Int("a", 1), attribute.Int("a", 2)}
 	batch.SetOrigin(&otelline.Origin{ScopeAttributes: twice, ResourceAttributes: slices.Clone(twice)})
-	batch.AddRecord(&otelline.Record{}, nil)
+	addRecord(batch, otelline.Record{})
 	if err := batch.Write(t.Context()); err != nil {
 		t.Fatal(err)
 	}

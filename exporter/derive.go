@@ -9,7 +9,7 @@ import (
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
-type value = attribute.Value
+type value = otelline.Value
 
 // reading is what the sources of one record are looked up in.
 type reading struct {
@@ -89,10 +89,10 @@ func anySource(*source) bool { return true }
 func (r *reading) text(sources []keyedSource, use func(*source) bool) (string, bool) {
 	for i := range sources {
 		s := &sources[i]
-		v, ok := r.attrs.Get(s.id)
-		if !ok || s.when != nil && !s.when(r) || !use(&s.source) {
+		if !r.attrs.Has(s.id) || s.when != nil && !s.when(r) || !use(&s.source) {
 			continue
 		}
+		v, _ := r.attrs.Get(s.id)
 		if s.text != nil {
 			if text, ok := s.text(r, v); ok {
 				return text, true
@@ -108,11 +108,12 @@ func (r *reading) text(sources []keyedSource, use func(*source) bool) (string, b
 func (r *reading) number(sources []keyedSource, accept func(value) (float64, bool)) (float64, bool) {
 	for i := range sources {
 		s := &sources[i]
-		v, ok := r.attrs.Get(s.id)
-		if !ok || s.when != nil && !s.when(r) {
+		if !r.attrs.Has(s.id) || s.when != nil && !s.when(r) {
 			continue
 		}
+		v, _ := r.attrs.Get(s.id)
 		var n float64
+		var ok bool
 		if s.number != nil {
 			n, ok = s.number(r, v)
 		} else {
@@ -132,17 +133,17 @@ func (r *reading) integer(sources []keyedSource, accept func(value) (float64, bo
 }
 
 // files returns the first source that is a path or a list of paths.
-func (r *reading) files(sources []keyedSource) (value, bool) {
+func (r *reading) files(sources []keyedSource) (attribute.Value, bool) {
 	for i := range sources {
 		v, ok := r.attrs.Get(sources[i].id)
 		if !ok {
 			continue
 		}
-		if _, ok := textOf(v); ok || otelline.IsStrings(v) {
-			return v, true
+		if _, ok := textOf(v); ok || r.attrs.IsStrings(v) {
+			return r.attrs.Any(v), true
 		}
 	}
-	return value{}, false
+	return attribute.Value{}, false
 }
 
 // bySource is the decision of a permission prompt and who took it.

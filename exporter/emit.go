@@ -44,7 +44,7 @@ func Emit(ctx context.Context, logger log.Logger, event auditlog.Event) {
 
 func fieldAttributes(event *auditlog.Event) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, int(otelline.NumFields)+len(event.Attributes))
-	add := func(f otelline.Field, v value) {
+	add := func(f otelline.Field, v attribute.Value) {
 		attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(f.Key()), Value: v})
 	}
 	if event.SessionID != "" {

@@ -65,8 +65,11 @@ func (r *reading) name(record *otelline.Record) string {
 // Codex has one, and its name in event.name.
 func isSourceLocation(name string) bool {
 	place, ok := strings.CutPrefix(name, "event ")
+	if !ok {
+		return false
+	}
 	colon := strings.LastIndexByte(place, ':')
-	if !ok || colon <= 0 || colon+1 == len(place) {
+	if colon <= 0 || colon+1 == len(place) {
 		return false
 	}
 	return strings.Trim(place[colon+1:], "0123456789") == ""

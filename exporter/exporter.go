@@ -27,6 +27,7 @@ type Exporter struct {
 	metrics  *telemetry // nil: none
 	encoders sync.Pool
 	kept     keptEncoders
+	lineSize atomic.Int64 // bytes of a line of the last batch, about
 	stopped  atomic.Bool
 }
 
@@ -168,6 +169,8 @@ type encoder struct {
 
 	key    originKey // of origin
 	origin *origin
+
+	originText []byte // of the last origin of a batch
 }
 
 func (e *Exporter) newEncoder() *encoder {

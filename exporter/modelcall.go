@@ -111,14 +111,17 @@ func (r *spanRule) hasUsage(span *otelline.Span) bool {
 // carries itself under the name of a field goes before what is made of its times
 // and its status.
 func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
-	// A batch has them there already; then this copies nothing.
-	attrs := append(enc.attrs.Buffer(), span.Attributes...)
+	attrs := enc.attrs
+	attrs.Begin()
+	for _, kv := range span.Attributes {
+		attrs.AddAny(kv)
+	}
 	has := func(key string) bool {
 		return slices.ContainsFunc(span.Attributes, func(kv attribute.KeyValue) bool { return string(kv.Key) == key })
 	}
 	if !has(otelline.Duration.Key()) {
 		ms := max(span.End.Sub(span.Start), 0).Round(time.Millisecond) / time.Millisecond
-		attrs = append(attrs, attribute.Int64(otelline.Duration.Key(), int64(ms)))
+		attrs.Add(otelline.Duration.Key(), otelline.Int64Value(int64(ms)))
 	}
 	enc.record = otelline.Record{
 		Time: span.End, Observed: span.End, EventName: call.event, Dropped: span.Dropped,
@@ -127,14 +130,14 @@ func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
 	if span.Failed {
 		enc.record.Severity = log.SeverityError
 		if span.Status != "" && !has(otelline.Reason.Key()) && !has("error.message") {
-			attrs = append(attrs, attribute.String(otelline.Reason.Key(), span.Status))
+			attrs.Add(otelline.Reason.Key(), otelline.StringValue(span.Status))
 		}
 	}
-	attrs = append(attrs, attribute.String(keySpanName, span.Name))
+	attrs.Add(keySpanName, otelline.StringValue(span.Name))
 	if span.ParentID.IsValid() {
-		attrs = append(attrs, attribute.String(keyParentID, span.ParentID.String()))
+		attrs.Add(keyParentID, otelline.StringValue(span.ParentID.String()))
 	}
-	enc.attrs.ReadList(attrs, enc.cfg.replace)
+	attrs.Finish(enc.cfg.replace)
 }
 
 // appendSpan encodes the event of a span that was read.

@@ -52,8 +52,9 @@ const maxOrigins = 1024
 
 // originCache holds origins. It is safe for concurrent use.
 type originCache struct {
-	mu    sync.RWMutex
-	cache map[originKey]*origin
+	mu     sync.RWMutex
+	cache  map[originKey]*origin
+	byText map[string]*origin // by what is encoded, which all the rest follows from
 }
 
 func (c *originCache) get(table *sourceTable, key originKey, scope *instrumentation.Scope) *origin {
@@ -74,11 +75,38 @@ func (c *originCache) get(table *sourceTable, key originKey, scope *instrumentat
 	return o
 }
 
+// of returns what is made of an origin that no SDK of the process made: a request
+// to a collector brings its own each time, and mostly the one that others had.
+// buf is memory to encode it in.
+func (c *originCache) of(table *sourceTable, of *otelline.Origin, buf []byte) (o *origin, encoded []byte) {
+	encoded = otelline.AppendOrigin(buf, of)
+	c.mu.RLock()
+	o = c.byText[string(encoded)]
+	c.mu.RUnlock()
+	if o != nil {
+		return o, encoded
+	}
+	o = newOrigin(table, of)
+	if len(encoded) > maxOriginText {
+		return o, encoded
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byText == nil || len(c.byText) >= maxOrigins {
+		c.byText = make(map[string]*origin)
+	}
+	c.byText[string(encoded)] = o
+	return o, encoded
+}
+
+// maxOriginText is how large an origin is that is worth to be kept.
+const maxOriginText = 16 << 10
+
 func newOrigin(table *sourceTable, of *otelline.Origin) *origin {
 	o := &origin{encoded: otelline.AppendOrigin(nil, of)}
 	attrs := otelline.NewAttributes(table.keys)
 	for _, list := range [][]attribute.KeyValue{of.ScopeAttributes, of.ResourceAttributes} {
-		attrs.ReadList(append(attrs.Buffer(), list...), nil)
+		attrs.ReadList(list, nil)
 		for i, event := range []string{"", "task."} {
 			if o.sessions[i] == "" {
 				r := reading{table: table, attrs: attrs, event: event}

@@ -25,8 +25,8 @@ type fieldSources struct {
 }
 
 type keyedSource struct {
+	id otelline.KeyID // first: it is looked at for each source, the others for those that are there
 	source
-	id otelline.KeyID
 }
 
 // fieldEvent is the name of the field that has rules instead of aliases.
@@ -68,7 +68,7 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 		t.fields[f].mask = make([]uint64, (t.keys.Len()+63)/64)
 		for _, s := range list {
 			id := t.keys.ID(s.key)
-			t.fields[f].sources = append(t.fields[f].sources, keyedSource{s, id})
+			t.fields[f].sources = append(t.fields[f].sources, keyedSource{id, s})
 			t.fields[f].mask[id>>6] |= 1 << (id & 63)
 		}
 	}

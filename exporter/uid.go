@@ -1,46 +1,59 @@
 package exporter
 
 import (
-	"crypto/rand"
+	crand "crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
+	"math/rand/v2"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // uidLen is the length of a UUID's text.
 const uidLen = 36
 
-// uidMaker makes UUIDs of version 7 (RFC 9562 section 5.7) from a pool of
-// random bytes. google/uuid makes them too, but reads its random bytes through
-// an interface, one allocation and one system call for each. It is not safe
-// for concurrent use.
+// uidMaker makes UUIDs of version 7 (RFC 9562 section 5.7). Its random bytes are
+// those of ChaCha8, a generator that is cryptographically strong, with a seed of
+// the system's that is a new one from time to time: to ask the system for the
+// bytes of each costs more than the rest of a UUID. google/uuid does, through an
+// interface and with an allocation. It is not safe for concurrent use.
 type uidMaker struct {
-	random [1024]byte
-	used   int
+	random *rand.ChaCha8
+	left   int // UUIDs until the next seed
 	text   [uidLen]byte
 }
 
-func newUIDMaker() *uidMaker { return &uidMaker{used: len(uidMaker{}.random)} }
+// uidsPerSeed is how many UUIDs are made of one seed.
+const uidsPerSeed = 4096
+
+func newUIDMaker() *uidMaker { return &uidMaker{random: rand.NewChaCha8([32]byte{})} }
 
 // next returns the text of a new UUID, which is valid until the next call.
 func (m *uidMaker) next(now time.Time) []byte {
-	const n = 10 // random bytes of a UUID
-	if m.used+n > len(m.random) {
-		rand.Read(m.random[:]) //nolint:errcheck,gosec // it never fails: it ends the program
-		m.used = 0
+	if m.left == 0 {
+		var seed [32]byte
+		crand.Read(seed[:]) //nolint:errcheck,gosec // it never fails: it ends the program
+		m.random.Seed(seed)
+		m.left = uidsPerSeed
 	}
+	m.left--
+	const (
+		version = 0x7000
+		variant = 0x8000000000000000 // of RFC 9562
+	)
+	high := uint64(max(now.UnixMilli(), 0))<<16 | version | m.random.Uint64()&0x0fff
+	low := m.random.Uint64()&(1<<62-1) | variant
 	var id [16]byte
-	copy(id[6:], m.random[m.used:m.used+n])
-	m.used += n
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(max(now.UnixMilli(), 0)))
-	copy(id[:6], ms[2:])
-	id[6] = id[6]&0x0f | 0x70 // version 7
-	id[8] = id[8]&0x3f | 0x80 // variant of RFC 9562
-	t := m.text[:0]
-	t = append(hex.AppendEncode(t, id[:4]), '-')
-	t = append(hex.AppendEncode(t, id[4:6]), '-')
-	t = append(hex.AppendEncode(t, id[6:8]), '-')
-	t = append(hex.AppendEncode(t, id[8:10]), '-')
-	return hex.AppendEncode(t, id[10:])
+	binary.BigEndian.PutUint64(id[:8], high)
+	binary.BigEndian.PutUint64(id[8:], low)
+	t := &m.text
+	var digits [32]byte
+	jsonline.AppendHex(digits[:0], id[:])
+	copy(t[0:8], digits[0:8])
+	copy(t[9:13], digits[8:12])
+	copy(t[14:18], digits[12:16])
+	copy(t[19:23], digits[16:20])
+	copy(t[24:36], digits[20:32])
+	t[8], t[13], t[18], t[23] = '-', '-', '-', '-'
+	return t[:]
 }

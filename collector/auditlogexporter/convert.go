@@ -16,22 +16,20 @@ import (
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
-// recordOf returns everything of a record but its attributes. Of its flags it
-// takes the lowest eight bits, those of the trace context: the others have no
-// meaning yet.
-func recordOf(r plog.LogRecord) otelline.Record {
-	return otelline.Record{
-		Time:         timeOf(r.Timestamp()),
-		Observed:     timeOf(r.ObservedTimestamp()),
-		EventName:    r.EventName(),
-		Severity:     log.Severity(r.SeverityNumber()),
-		SeverityText: r.SeverityText(),
-		Body:         valueOf(r.Body(), 1),
-		Dropped:      int64(r.DroppedAttributesCount()),
-		TraceID:      trace.TraceID(r.TraceID()),
-		SpanID:       trace.SpanID(r.SpanID()),
-		Flags:        trace.TraceFlags(r.Flags()), //nolint:gosec // the other bits are reserved
-	}
+// readRecord makes to what r is, but for its attributes. Of its flags it takes the
+// lowest eight bits, those of the trace context: the others have no meaning yet.
+func readRecord(to *otelline.Record, r plog.LogRecord) {
+	// One by one: a whole record would be put together elsewhere and copied.
+	to.Time = timeOf(r.Timestamp())
+	to.Observed = timeOf(r.ObservedTimestamp())
+	to.EventName = r.EventName()
+	to.Severity = log.Severity(r.SeverityNumber())
+	to.SeverityText = r.SeverityText()
+	to.Body = valueOf(r.Body(), 1)
+	to.Dropped = int64(r.DroppedAttributesCount())
+	to.TraceID = trace.TraceID(r.TraceID())
+	to.SpanID = trace.SpanID(r.SpanID())
+	to.Flags = trace.TraceFlags(r.Flags()) //nolint:gosec // the other bits are reserved
 }
 
 // spanOf returns what an event is made of. attrs are those of the span.
@@ -66,13 +64,26 @@ func sorted(m pcommon.Map) []attribute.KeyValue {
 	if m.Len() == 0 {
 		return nil
 	}
-	attrs := appendAttributes(make([]attribute.KeyValue, 0, m.Len()), m)
+	attrs := appendMembers(make([]attribute.KeyValue, 0, m.Len()), m, 1)
 	slices.SortStableFunc(attrs, func(a, b attribute.KeyValue) int { return strings.Compare(string(a.Key), string(b.Key)) })
 	return attrs
 }
 
-func appendAttributes(attrs []attribute.KeyValue, m pcommon.Map) []attribute.KeyValue {
-	return appendMembers(attrs, m, 1)
+func addAttributes(to *otelline.Attributes, m pcommon.Map) {
+	for key, v := range m.All() {
+		switch v.Type() {
+		case pcommon.ValueTypeStr:
+			to.Add(key, otelline.StringValue(v.Str()))
+		case pcommon.ValueTypeInt:
+			to.Add(key, otelline.Int64Value(v.Int()))
+		case pcommon.ValueTypeDouble:
+			to.Add(key, otelline.Float64Value(v.Double()))
+		case pcommon.ValueTypeBool:
+			to.Add(key, otelline.BoolValue(v.Bool()))
+		default:
+			to.AddAny(attribute.KeyValue{Key: attribute.Key(key), Value: valueOf(v, 1)})
+		}
+	}
 }
 
 func appendMembers(attrs []attribute.KeyValue, m pcommon.Map, depth int) []attribute.KeyValue {

@@ -10,6 +10,7 @@ import (
 	collectorexporter "go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
@@ -106,33 +107,41 @@ func (e *auditExporter) shutdown(ctx context.Context) error {
 }
 
 func (e *auditExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
-	return e.push(ctx, func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }, func(b *exporter.Batch) {
-		for _, rl := range ld.ResourceLogs().All() {
-			for _, sl := range rl.ScopeLogs().All() {
-				origin := originOf(sl.Scope(), sl.SchemaUrl(), rl.Resource(), rl.SchemaUrl())
-				b.SetOrigin(&origin)
-				for _, r := range sl.LogRecords().All() {
-					record := recordOf(r)
-					b.AddRecord(&record, appendAttributes(b.Attributes(), r.Attributes()))
-				}
+	return e.push(ctx, func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }, func(b *exporter.Batch) { fillLogs(b, ld) })
+}
+
+func fillLogs(b *exporter.Batch, ld plog.Logs) {
+	b.Expect(ld.LogRecordCount())
+	for _, rl := range ld.ResourceLogs().All() {
+		for _, sl := range rl.ScopeLogs().All() {
+			origin := originOf(sl.Scope(), sl.SchemaUrl(), rl.Resource(), rl.SchemaUrl())
+			b.SetOrigin(&origin)
+			for _, r := range sl.LogRecords().All() {
+				readRecord(b.Record(), r)
+				addAttributes(b.Attributes(), r.Attributes())
+				b.AddRecord()
 			}
 		}
-	})
+	}
 }
 
 func (e *auditExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
-	return e.push(ctx, func() ([]byte, error) { return new(ptrace.ProtoMarshaler).MarshalTraces(td) }, func(b *exporter.Batch) {
-		for _, rs := range td.ResourceSpans().All() {
-			for _, ss := range rs.ScopeSpans().All() {
-				origin := originOf(ss.Scope(), ss.SchemaUrl(), rs.Resource(), rs.SchemaUrl())
-				b.SetOrigin(&origin)
-				for _, s := range ss.Spans().All() {
-					span := spanOf(s, appendAttributes(b.Attributes(), s.Attributes()))
-					b.AddSpan(&span)
-				}
+	return e.push(ctx, func() ([]byte, error) { return new(ptrace.ProtoMarshaler).MarshalTraces(td) }, func(b *exporter.Batch) { fillTraces(b, td) })
+}
+
+func fillTraces(b *exporter.Batch, td ptrace.Traces) {
+	var attrs []attribute.KeyValue // of a span; the next one uses its memory
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			origin := originOf(ss.Scope(), ss.SchemaUrl(), rs.Resource(), rs.SchemaUrl())
+			b.SetOrigin(&origin)
+			for _, s := range ss.Spans().All() {
+				attrs = appendMembers(attrs[:0], s.Attributes(), 1)
+				span := spanOf(s, attrs)
+				b.AddSpan(&span)
 			}
 		}
-	})
+	}
 }
 
 // push writes what fill adds. No error of it is permanent: nothing in a request

@@ -1,5 +1,7 @@
 package jsonline
 
+import "slices"
+
 // Lines holds encoded lines, each ended by a line feed, in one buffer, so that
 // a batch is one write. The zero value is empty and ready to use. It is not
 // safe for concurrent use.
@@ -21,6 +23,9 @@ func (l *Lines) Commit(buf []byte) {
 	l.buf = buf
 	l.ends = append(l.ends, len(buf))
 }
+
+// Grow makes room for n bytes in all.
+func (l *Lines) Grow(n int) { l.buf = slices.Grow(l.buf, max(n-len(l.buf), 0)) }
 
 // Len returns the number of lines.
 func (l *Lines) Len() int { return len(l.ends) }

@@ -2,6 +2,7 @@ package jsonline
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"math"
 	"strconv"
 )
@@ -9,12 +10,41 @@ import (
 // AppendInt appends n as FORMAT.md section 3 spells an int64: a JSON integer,
 // or {"intValue":"…"} when |n| is 2^53 or more.
 func AppendInt(dst []byte, n int64) []byte {
+	if n >= 0 && n < 1e6 {
+		return appendSmall(dst, uint32(n))
+	}
 	if n > -MaxExactInt && n < MaxExactInt {
 		return strconv.AppendInt(dst, n, 10)
 	}
 	dst = append(dst, `{"intValue":"`...)
 	dst = strconv.AppendInt(dst, n, 10)
 	return append(dst, `"}`...)
+}
+
+// appendSmall appends a number below a million, as most counts and durations are:
+// it puts the digits where they go.
+func appendSmall(dst []byte, n uint32) []byte {
+	digits := 1
+	for limit := uint32(10); n >= limit; limit *= 10 {
+		digits++
+	}
+	start := len(dst)
+	dst = extend(dst, digits)
+	putDigits(dst[start:], n)
+	return dst
+}
+
+// putDigits fills text with the lowest digits of n.
+func putDigits(text []byte, n uint32) {
+	i := len(text)
+	for ; i >= 2; i -= 2 {
+		pair := n % 100
+		n /= 100
+		text[i-2], text[i-1] = byte('0'+pair/10), byte('0'+pair%10)
+	}
+	if i > 0 {
+		text[0] = byte('0' + n%10)
+	}
 }
 
 // AppendFloat appends f as FORMAT.md section 3 spells a float64: always with a
@@ -29,6 +59,9 @@ func AppendFloat(dst []byte, f float64) []byte {
 	case math.IsInf(f, -1):
 		return append(dst, `{"doubleValue":"-Infinity"}`...)
 	}
+	if dst, ok := appendShortFloat(dst, f); ok {
+		return dst
+	}
 	start := len(dst)
 	dst = strconv.AppendFloat(dst, f, 'g', -1, 64)
 	for _, c := range dst[start:] {
@@ -37,6 +70,62 @@ func AppendFloat(dst []byte, f float64) []byte {
 		}
 	}
 	return append(dst, ".0"...)
+}
+
+// maxShortDecimals is how many decimals appendShortFloat writes at most.
+const maxShortDecimals = 7
+
+// appendShortFloat appends the numbers that audit lines are made of, costs and
+// temperatures: those of few decimals that strconv would write without exponent.
+// A decimal number of at most 15 digits is the only one of that many that its
+// float64 stands for, so the one with the fewest decimals is what strconv writes.
+func appendShortFloat(dst []byte, f float64) ([]byte, bool) {
+	if !(f >= 1e-4 && f < 1e6) {
+		return dst, false // negative or 0 too: -0.0 has a sign
+	}
+	for k := range maxShortDecimals + 1 {
+		x := f * exactPowers[k] // below 1e13
+		n := int64(x + 0.5)
+		if d := x - float64(n); d > 1e-3 || d < -1e-3 || float64(n)/exactPowers[k] != f {
+			continue // the quotient of exact numbers is the float64 next to it
+		}
+		if k == 0 {
+			return append(appendSmall(dst, uint32(n)), '.', '0'), true //nolint:gosec // at most 1e6
+		}
+		power := int64(exactPowers[k])
+		dst = append(appendSmall(dst, uint32(n/power)), '.') //nolint:gosec // below 1e6, as f is
+		start := len(dst)
+		dst = extend(dst, k)
+		putDigits(dst[start:], uint32(n%power)) //nolint:gosec // below 1e7
+		return dst, true
+	}
+	return dst, false
+}
+
+// AppendHex appends the digits of b, of which it takes four bytes at a time.
+func AppendHex(dst, b []byte) []byte {
+	start := len(dst)
+	dst = extend(dst, 2*len(b))
+	text := dst[start:]
+	for ; len(b) >= 4; b, text = b[4:], text[8:] {
+		binary.BigEndian.PutUint64(text, hexOf(binary.BigEndian.Uint32(b)))
+	}
+	for i, c := range b {
+		text[2*i], text[2*i+1] = hexDigits[c>>4], hexDigits[c&0xf]
+	}
+	return dst
+}
+
+// hexOf returns the eight digits of n, the first one in the highest byte. It
+// spreads n to half a byte in each byte, and then adds to all of them at once.
+func hexOf(n uint32) uint64 {
+	const ones = 0x0101010101010101
+	x := uint64(n)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f
+	letters := (x + 6*ones) >> 4 & ones // 1 in each byte above 9
+	return x + '0'*ones + letters*('a'-'0'-10)
 }
 
 // AppendBytes appends {"bytesValue":"<base64>"}.

@@ -1,6 +1,10 @@
 package jsonline
 
-import "unicode/utf8"
+import (
+	"math/bits"
+	"slices"
+	"unicode/utf8"
+)
 
 const hexDigits = "0123456789abcdef"
 
@@ -9,12 +13,51 @@ const hexDigits = "0123456789abcdef"
 // on: DEL, the C1 controls, the line separators and the bidirectional
 // controls. Each byte outside a valid UTF-8 sequence becomes one U+FFFD.
 func AppendString(dst []byte, s string) []byte {
+	if n := plainPrefix(s); n < len(s) {
+		return appendEscaped(dst, s, n)
+	}
+	start := len(dst)
+	dst = extend(dst, len(s)+2)
+	text := dst[start:]
+	text[0] = '"'
+	copy(text[1:], s)
+	text[len(s)+1] = '"'
+	return dst
+}
+
+// AppendPlainMember appends the beginning of a member: a comma, the key, which
+// IsPlain, and a colon.
+func AppendPlainMember(dst []byte, key string) []byte {
+	start := len(dst)
+	dst = extend(dst, len(key)+4)
+	text := dst[start:]
+	text[0], text[1] = ',', '"'
+	copy(text[2:], key)
+	text[len(key)+2], text[len(key)+3] = '"', ':'
+	return dst
+}
+
+// IsPlain reports whether s stands for itself between quotes: it is printable
+// ASCII, and holds neither quote nor backslash.
+func IsPlain(s string) bool { return plainPrefix(s) == len(s) }
+
+// extend makes dst longer by n bytes. One check of the room for all that is to
+// come is what it is for.
+func extend(dst []byte, n int) []byte {
+	if len(dst)+n > cap(dst) {
+		dst = slices.Grow(dst, n)
+	}
+	return dst[:len(dst)+n]
+}
+
+// appendEscaped is AppendString for a string of which only the first plain
+// bytes are known to stand for themselves.
+func appendEscaped(dst []byte, s string, plain int) []byte {
 	dst = append(dst, '"')
-	for len(s) > 0 {
-		n := plainPrefix(s)
+	for n := plain; ; n = plainPrefix(s) {
 		dst = append(dst, s[:n]...)
 		if n == len(s) {
-			break
+			return append(dst, '"')
 		}
 		s = s[n:]
 		if s[0] < utf8.RuneSelf {
@@ -34,33 +77,39 @@ func AppendString(dst []byte, s string) []byte {
 		}
 		s = s[size:]
 	}
-	return append(dst, '"')
 }
 
 // plainPrefix returns the length of the longest prefix of s that is printable
 // ASCII without quote and backslash. It looks at eight bytes at a time:
-// strings are most of a line.
+// strings are most of a line. The last look overlaps the one before it.
 func plainPrefix(s string) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
+	if len(s) < 8 {
+		return shortPlainPrefix(s)
+	}
+	for i := 0; ; i += 8 {
+		if i+8 > len(s) {
+			if i == len(s) {
+				return i
+			}
+			i = len(s) - 8
+		}
 		// The compiler makes one load of this.
 		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
 			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-		// A byte is special if its high bit is set, if it is below 0x20, if it
-		// is a quote or a backslash, or if it is DEL. Each term sets the high
-		// bit of (at least) such bytes when no byte of w is above 0x7f.
-		special := w |
-			(w - 0x20*ones) |
-			((w ^ '"'*ones) - ones) |
-			((w ^ '\\'*ones) - ones) |
-			((w ^ 0x7f*ones) - ones)
-		if special&highs != 0 {
-			break
+		if found := special(w); found != 0 {
+			return i + bits.TrailingZeros64(found)/8
 		}
+	}
+}
+
+func shortPlainPrefix(s string) int {
+	i := 0
+	if len(s) >= 4 {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | ' '<<32 | ' '<<40 | ' '<<48 | ' '<<56
+		if found := special(w); found != 0 {
+			return bits.TrailingZeros64(found) / 8
+		}
+		i = 4
 	}
 	for ; i < len(s); i++ {
 		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
@@ -68,6 +117,19 @@ func plainPrefix(s string) int {
 		}
 	}
 	return i
+}
+
+// special returns a number whose lowest bit that is set is in the lowest byte
+// of w that does not stand for itself: one whose high bit is set, that is below
+// 0x20, a quote, a backslash or DEL. Each term sets the high bit of such a byte.
+// What it borrows goes to bytes above it, so above the lowest one it means
+// nothing.
+func special(w uint64) uint64 {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	return (w | (w - 0x20*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | ((w ^ 0x7f*ones) - ones)) & highs
 }
 
 func appendEscapedASCII(dst []byte, c byte) []byte {

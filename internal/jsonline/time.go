@@ -27,6 +27,62 @@ func AppendTime(dst []byte, t time.Time) []byte {
 		digit(second/10), digit(second), '.', digit(ms/100), digit(ms/10), digit(ms), 'Z', '"')
 }
 
+// Clock appends times, most of which have the second of the one before: of each
+// record of a batch, for example. It is not safe for concurrent use.
+type Clock struct {
+	known  bool
+	second int64                                // since 1970
+	text   [len("2006-01-02T15:04:05") + 1]byte // with a quote before it
+	unix   [10]byte                             // the digits of second
+}
+
+// Seconds of ten digits, whose years have four.
+const (
+	firstTenDigits = 1_000_000_000
+	lastTenDigits  = 9_999_999_999
+)
+
+// show makes c know the second of t. It reports false for one before 2001 or
+// behind 2286.
+func (c *Clock) show(second int64) bool {
+	if c.known && c.second == second {
+		return true
+	}
+	if second < firstTenDigits || second > lastTenDigits {
+		return false
+	}
+	var text [40]byte
+	copy(c.text[:], AppendTime(text[:0], time.Unix(second, 0)))
+	strconv.AppendInt(c.unix[:0], second, 10)
+	c.known, c.second = true, second
+	return true
+}
+
+// AppendTime appends what [AppendTime] does.
+func (c *Clock) AppendTime(dst []byte, t time.Time) []byte {
+	if !c.show(t.Unix()) {
+		return AppendTime(dst, t)
+	}
+	ms := t.Nanosecond() / 1e6
+	dst = append(dst, c.text[:]...)
+	return append(dst, '.', digit(ms/100), digit(ms/10), digit(ms), 'Z', '"')
+}
+
+// AppendUnixNano appends what [AppendUnixNano] does.
+func (c *Clock) AppendUnixNano(dst []byte, t time.Time) []byte {
+	if !c.show(t.Unix()) {
+		return AppendUnixNano(dst, t)
+	}
+	start := len(dst)
+	dst = extend(dst, len(c.unix)+11)
+	text := dst[start:]
+	text[0] = '"'
+	copy(text[1:], c.unix[:])
+	putDigits(text[1+len(c.unix):len(text)-1], uint32(t.Nanosecond())) //nolint:gosec // below 1e9
+	text[len(text)-1] = '"'
+	return dst
+}
+
 func digit(n int) byte { return byte('0' + n%10) } //nolint:gosec // n%10 is one digit
 
 // safeSeconds bounds the Unix seconds whose nanoseconds fit an int64.

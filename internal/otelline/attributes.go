@@ -5,6 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // Attributes are the attributes of one record, looked through once: which of
@@ -12,15 +14,43 @@ import (
 // of the line. It is made to be used again for the next record.
 type Attributes struct {
 	table    *KeyTable
-	list     []attribute.KeyValue // keys as they are written, in valid UTF-8
-	used     int                  // of list since the last Reset
-	ids      []KeyID              // by place in list
-	repeated []bool               // by place in list; nil as long as no key is
-	first    []int32              // by KeyID: place of the first occurrence, if present
-	present  []uint64             // bits by KeyID
-	own      [NumFields]int32     // place of the attribute that stands as the field, or -1
+	list     []keyValue        // keys as they are written, in valid UTF-8
+	used     int               // of list since the last Reset
+	others   []attribute.Value // those that are no scalars
+	places   []place           // by place in list
+	repeated []bool            // by place in list; nil as long as no key is
+	first    []int32           // by KeyID: place of the first occurrence, if present
+	present  []uint64          // bits by KeyID
+	own      [NumFields]int32  // place of the attribute that stands as the field, or -1
 	filter   keyFilter
+	indexed  []string // the keys of which all these tell
+	keys     *knownKeys
 }
+
+// place is what is known of the key at a place in the list.
+type place struct {
+	id    KeyID
+	plain bool // jsonline.IsPlain
+}
+
+// knownKeys are keys of earlier records: what is to be known of a key costs
+// more than to see that it is one of them. A record has a dozen, and those of the
+// next record are mostly the same.
+type knownKeys [128]knownKey
+
+type knownKey struct {
+	hash uint64
+	text []byte // plain; of a memory of its own, which the next key uses again
+	id   KeyID
+}
+
+// maxKnownKey is the length of the longest key that is remembered.
+const maxKnownKey = 128
+
+func (k *knownKeys) slot(hash uint64) *knownKey { return &k[hash>>57] }
+
+// other is where a key goes that another one drives out of its slot.
+func (k *knownKeys) other(hash uint64) *knownKey { return &k[hash>>57^1] }
 
 // keyFilter is a Bloom filter with one hash for the keys of one record: most
 // records repeat none, and that should cost next to nothing to find out.
@@ -44,88 +74,113 @@ func NewAttributes(table *KeyTable) *Attributes {
 		table:   table,
 		first:   make([]int32, table.Len()),
 		present: make([]uint64, (table.Len()+63)/64),
+		keys:    new(knownKeys),
 	}
 }
 
 // Read looks through the attributes of r, as replace gives them back; nil
 // replaces none. Those that come back without a key are left out.
 func (a *Attributes) Read(r *sdklog.Record, replace func(attribute.KeyValue) attribute.KeyValue) {
-	a.next()
+	a.Begin()
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
-		a.list = append(a.list, kv)
+		a.AddAny(kv)
 		return true
 	})
-	a.finish(replace)
+	a.Finish(replace)
 }
 
-// Buffer returns an empty list to append attributes to; give the result to
-// ReadList or Discard.
-func (a *Attributes) Buffer() []attribute.KeyValue {
-	a.next()
-	return a.list
-}
-
-// ReadList is Read for attributes that no record of the SDK holds. It takes the
-// list over.
+// ReadList is Read for attributes that no record of the SDK holds.
 func (a *Attributes) ReadList(list []attribute.KeyValue, replace func(attribute.KeyValue) attribute.KeyValue) {
-	a.Discard(list)
-	a.finish(replace)
-}
-
-// Discard takes back a list whose attributes are not to be read.
-func (a *Attributes) Discard(list []attribute.KeyValue) {
-	a.next()
-	if cap(list) < cap(a.list) { // it is not that of Buffer
-		list = append(a.list, list...)
+	a.Begin()
+	for _, kv := range list {
+		a.AddAny(kv)
 	}
-	a.list = list
+	a.Finish(replace)
 }
 
-func (a *Attributes) finish(replace func(attribute.KeyValue) attribute.KeyValue) {
+// Finish looks through the attributes that were added since Begin, as Read
+// says.
+func (a *Attributes) Finish(replace func(attribute.KeyValue) attribute.KeyValue) {
 	if replace != nil {
-		kept := a.list[:0]
-		for _, kv := range a.list {
-			if kv = replace(kv); kv.Valid() {
-				kept = append(kept, kv)
+		all := a.list
+		a.used = max(a.used, len(all))
+		a.list = all[:0] // none comes back as two, so this stays behind what is read
+		for i := range all {
+			kv := replace(attribute.KeyValue{Key: attribute.Key(all[i].key), Value: a.Any(all[i].value)})
+			if kv.Valid() {
+				a.AddAny(kv)
 			}
 		}
-		a.used = max(a.used, len(a.list))
-		a.list = kept
 	}
 	a.index()
 }
 
 // Reset lets go of everything that was read.
 func (a *Attributes) Reset() {
-	a.next()
+	a.Begin()
 	clear(a.list[:a.used])
 	a.used = 0
+	clear(a.indexed)
+	a.indexed = a.indexed[:0]
 }
 
-// next makes a ready for the next record. What the last one holds is not let go
+// Begin makes a ready for the next record. What the last one holds is not let go
 // of: to clear it for each record, with the garbage collector looking, takes
 // longer than to find repeated keys.
-func (a *Attributes) next() {
+func (a *Attributes) Begin() {
 	a.used = max(a.used, len(a.list))
 	a.list = a.list[:0]
-	a.ids = a.ids[:0]
-	a.repeated = a.repeated[:0]
-	clear(a.present)
-	a.filter = keyFilter{}
+	if len(a.others) > 0 {
+		clear(a.others)
+		a.others = a.others[:0]
+	}
 }
 
 func (a *Attributes) index() {
+	if !a.hasKeysOfLast() {
+		a.indexKeys()
+	}
+	for f := range NumFields {
+		a.own[f] = -1
+		if a.Has(KeyID(f)) && !a.isRepeated(int(a.first[f])) && a.fits(f, a.list[a.first[f]].value) {
+			a.own[f] = a.first[f]
+		}
+	}
+}
+
+// hasKeysOfLast reports whether the keys are those of the record before, in the
+// same order: then all that is known of them holds for these.
+func (a *Attributes) hasKeysOfLast() bool {
+	if len(a.list) != len(a.indexed) || len(a.list) == 0 {
+		return false
+	}
+	for i := range a.list {
+		if a.list[i].key != a.indexed[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Attributes) indexKeys() {
+	a.places = a.places[:0]
+	a.repeated = a.repeated[:0]
+	a.indexed = a.indexed[:0]
+	clear(a.present)
+	a.filter = keyFilter{}
 	var places map[string]int32
 	if len(a.list) > manyAttributes {
 		places = make(map[string]int32, len(a.list))
 	}
 	for i := range a.list {
-		key := string(a.list[i].Key)
-		if !utf8.ValidString(key) {
-			key = repair(key)
-			a.list[i].Key = attribute.Key(key)
-		}
+		key := a.list[i].key
 		hash := a.table.hash(key)
+		var at place
+		if known := a.keys.slot(hash); known.hash == hash && string(known.text) == key {
+			at = place{known.id, true}
+		} else {
+			key, hash, at = a.learn(&a.list[i], hash)
+		}
 		if places != nil {
 			if j, ok := places[key]; ok {
 				a.repeat(int(j), i)
@@ -134,25 +189,43 @@ func (a *Attributes) index() {
 			}
 		} else if a.filter.add(hash) {
 			for j := range a.list[:i] {
-				if string(a.list[j].Key) == key {
+				if a.list[j].key == key {
 					a.repeat(j, i)
 					break
 				}
 			}
 		}
-		id := a.table.find(hash, key)
-		a.ids = append(a.ids, id)
-		if id != NoKey && a.present[id>>6]&(1<<(id&63)) == 0 {
+		a.places = append(a.places, at)
+		if id := at.id; id != NoKey && a.present[id>>6]&(1<<(id&63)) == 0 {
 			a.present[id>>6] |= 1 << (id & 63)
 			a.first[id] = int32(i) //nolint:gosec // a record holds fewer
 		}
+		a.indexed = append(a.indexed, key)
 	}
-	for f := range NumFields {
-		a.own[f] = -1
-		if v, ok := a.Get(KeyID(f)); ok && !a.isRepeated(int(a.first[f])) && f.fits(v) {
-			a.own[f] = a.first[f]
+}
+
+// learn finds out what is to be known of the key of kv, which it puts into valid
+// UTF-8.
+func (a *Attributes) learn(kv *keyValue, hash uint64) (string, uint64, place) {
+	key := kv.key
+	if other := a.keys.other(hash); other.hash == hash && string(other.text) == key {
+		return key, hash, place{other.id, true}
+	}
+	if !utf8.ValidString(key) {
+		key = repair(key)
+		kv.key = key
+		hash = a.table.hash(key)
+	}
+	at := place{a.table.find(hash, key), jsonline.IsPlain(key)}
+	if at.plain && len(key) <= maxKnownKey {
+		known := a.keys.slot(hash)
+		if len(known.text) > 0 {
+			other := a.keys.other(hash)
+			*known, *other = *other, *known
 		}
+		known.hash, known.text, known.id = hash, append(known.text[:0], key...), at.id
 	}
+	return key, hash, at
 }
 
 func (a *Attributes) repeat(i, j int) {
@@ -164,12 +237,15 @@ func (a *Attributes) repeat(i, j int) {
 
 func (a *Attributes) isRepeated(i int) bool { return len(a.repeated) > 0 && a.repeated[i] }
 
+// Has reports whether the key with that number is there.
+func (a *Attributes) Has(id KeyID) bool { return a.present[id>>6]&(1<<(id&63)) != 0 }
+
 // Get returns the value of the key with that number, of its first occurrence.
-func (a *Attributes) Get(id KeyID) (v attribute.Value, ok bool) {
-	if a.present[id>>6]&(1<<(id&63)) == 0 {
-		return attribute.Value{}, false
+func (a *Attributes) Get(id KeyID) (v Value, ok bool) {
+	if !a.Has(id) {
+		return Value{}, false
 	}
-	return a.list[a.first[id]].Value, true
+	return a.list[a.first[id]].value, true
 }
 
 // HasAny reports whether one of the keys whose bits are set in mask is there.
@@ -184,8 +260,7 @@ func (a *Attributes) HasAny(mask []uint64) bool {
 
 // HasUID reports whether the record has a log.record.uid, whatever its type.
 func (a *Attributes) HasUID() bool {
-	_, ok := a.Get(uidKey)
-	return ok
+	return a.Has(uidKey)
 }
 
 // Owns reports whether an attribute stands as f itself.
@@ -197,7 +272,7 @@ func (a *Attributes) Disown(f Field) { a.own[f] = -1 }
 // stands reports whether the attribute at place i is written at the top level
 // of the line, as a field or under its own key.
 func (a *Attributes) stands(i int) bool {
-	switch id := a.ids[i]; {
+	switch id := a.places[i].id; {
 	case a.isRepeated(i):
 		return false
 	case id < firstReserved:

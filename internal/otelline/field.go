@@ -79,9 +79,9 @@ func isReserved(key []byte) bool {
 	return false
 }
 
-// fits reports whether an attribute with the key of f and the value v stands as
-// f itself.
-func (f Field) fits(v attribute.Value) bool {
+// fits reports whether an attribute of a with the key of f and the value v stands
+// as f itself.
+func (a *Attributes) fits(f Field, v Value) bool {
 	switch f {
 	case Session:
 		return v.Type() == attribute.STRING && v.AsString() != ""
@@ -102,19 +102,25 @@ func (f Field) fits(v attribute.Value) bool {
 	case Confidence:
 		return v.Type() == attribute.INT64 && v.AsInt64() >= 0 && v.AsInt64() <= 100
 	case Files:
-		return IsStrings(v)
+		return a.IsStrings(v)
 	case Config:
 		return v.Type() == attribute.MAP
 	}
 	return false
 }
 
-// IsStrings reports whether v is a slice of any kind that is empty or holds
-// only strings.
-func IsStrings(v attribute.Value) bool {
-	switch v.Type() {
+// IsStrings reports whether of, which is of a, is a slice of any kind that is
+// empty or holds only strings.
+func (a *Attributes) IsStrings(of Value) bool {
+	switch of.Type() {
 	case attribute.STRINGSLICE:
 		return true
+	case attribute.BOOLSLICE, attribute.INT64SLICE, attribute.FLOAT64SLICE, attribute.SLICE:
+	default:
+		return false
+	}
+	v := a.Any(of)
+	switch v.Type() {
 	case attribute.BOOLSLICE:
 		return len(v.AsBoolSlice()) == 0
 	case attribute.INT64SLICE:

@@ -1,7 +1,6 @@
 package otelline
 
 import (
-	"encoding/hex"
 	"strconv"
 	"time"
 
@@ -23,6 +22,9 @@ type Line struct {
 	Derived Derived
 	// Origin is what AppendOrigin gave for the record's scope and resource.
 	Origin []byte
+
+	// Times of records that follow each other are mostly of one second.
+	clock, observed jsonline.Clock
 }
 
 // Derived holds the fields of a line that are computed from other attributes,
@@ -48,7 +50,7 @@ func (d *Derived) Has(f Field) bool { return d.fields&(1<<f) != 0 }
 
 // Append appends the record as one line, its line feed included.
 func (l *Line) Append(dst []byte, r *Record) []byte {
-	dst = jsonline.AppendTime(append(dst, `{"ts":`...), l.Time)
+	dst = l.clock.AppendTime(append(dst, `{"ts":`...), l.Time)
 	dst = jsonline.AppendString(append(dst, `,"event":`...), l.Event)
 	for f := range NumFields {
 		dst = l.appendField(dst, f)
@@ -56,7 +58,8 @@ func (l *Line) Append(dst []byte, r *Record) []byte {
 	a := l.Attributes
 	aside := 0 // attributes that go into the envelope
 	for i := range a.list {
-		if a.ids[i] < firstReserved && a.own[a.ids[i]] == int32(i) { //nolint:gosec // a record holds fewer
+		p := &a.places[i]
+		if p.id < firstReserved && a.own[p.id] == int32(i) { //nolint:gosec // a record holds fewer
 			continue
 		}
 		if !a.stands(i) {
@@ -64,8 +67,12 @@ func (l *Line) Append(dst []byte, r *Record) []byte {
 			continue
 		}
 		kv := &a.list[i]
-		dst = jsonline.AppendString(append(dst, ','), string(kv.Key))
-		dst = appendValue(append(dst, ':'), kv.Value, 1)
+		if p.plain {
+			dst = jsonline.AppendPlainMember(dst, kv.key)
+		} else {
+			dst = append(jsonline.AppendString(append(dst, ','), kv.key), ':')
+		}
+		dst = a.appendValue(dst, kv.value)
 	}
 	if len(l.UID) > 0 {
 		dst = append(dst, `,"log.record.uid":"`...)
@@ -85,7 +92,7 @@ func (l *Line) appendField(dst []byte, f Field) []byte {
 	dst = append(dst, fieldKeys[f]...)
 	dst = append(dst, '"', ':')
 	if own >= 0 {
-		return appendValue(dst, l.Attributes.list[own].Value, 1)
+		return l.Attributes.appendValue(dst, l.Attributes.list[own].value)
 	}
 	d := &l.Derived
 	switch f {
@@ -104,7 +111,7 @@ func (l *Line) appendField(dst []byte, f Field) []byte {
 			dst = jsonline.AppendString(append(dst, '['), d.Files.AsString())
 			return append(dst, ']')
 		}
-		return appendValue(dst, d.Files, 1)
+		return appendValue(dst, &d.Files, 1)
 	case Reason:
 		return jsonline.AppendString(dst, d.Reason)
 	case Confidence:
@@ -117,11 +124,11 @@ func (l *Line) appendField(dst []byte, f Field) []byte {
 func appendTraceContext(dst []byte, r *Record) []byte {
 	trace, flags := r.TraceID, byte(r.Flags)
 	if trace.IsValid() {
-		dst = hex.AppendEncode(append(dst, `,"trace_id":"`...), trace[:])
+		dst = jsonline.AppendHex(append(dst, `,"trace_id":"`...), trace[:])
 		dst = append(dst, '"')
 	}
 	if span := r.SpanID; span.IsValid() {
-		dst = hex.AppendEncode(append(dst, `,"span_id":"`...), span[:])
+		dst = jsonline.AppendHex(append(dst, `,"span_id":"`...), span[:])
 		dst = append(dst, '"')
 	}
 	if trace.IsValid() || flags != 0 {
@@ -137,11 +144,11 @@ func appendTraceContext(dst []byte, r *Record) []byte {
 func (l *Line) appendEnvelope(dst []byte, r *Record, aside int) []byte {
 	start := len(dst)
 	if t := r.Time; !t.IsZero() {
-		dst = jsonline.AppendUnixNano(append(dst, `"time_unix_nano":`...), t)
+		dst = l.clock.AppendUnixNano(append(dst, `"time_unix_nano":`...), t)
 		dst = append(dst, ',')
 	}
 	if t := r.Observed; !t.IsZero() {
-		dst = jsonline.AppendUnixNano(append(dst, `"observed_time_unix_nano":`...), t)
+		dst = l.observed.AppendUnixNano(append(dst, `"observed_time_unix_nano":`...), t)
 		dst = append(dst, ',')
 	}
 	if name := r.EventName; name != l.Event {
@@ -156,7 +163,7 @@ func (l *Line) appendEnvelope(dst []byte, r *Record, aside int) []byte {
 		dst = jsonline.AppendString(append(dst, `"severity_text":`...), text)
 		dst = append(dst, ',')
 	}
-	if body := r.Body; body.Type() != attribute.EMPTY {
+	if body := &r.Body; body.Type() != attribute.EMPTY {
 		dst = appendValue(append(dst, `"body":`...), body, 2)
 		dst = append(dst, ',')
 	}
@@ -198,7 +205,7 @@ func (l *Line) appendAside(dst []byte, n int) []byte {
 	aside := make([]attribute.KeyValue, 0, n)
 	for i := range a.list {
 		if !a.stands(i) {
-			aside = append(aside, a.list[i])
+			aside = append(aside, a.any(i))
 		}
 	}
 	return appendMap(dst, aside, 2)

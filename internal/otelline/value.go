@@ -31,9 +31,26 @@ func isWrapper(key string) bool {
 // tooDeep stands for what is nested deeper than a reader would decode.
 const tooDeep = "(left out: nested deeper than 10000 levels)"
 
+// appendValue appends the value of an attribute of a.
+func (a *Attributes) appendValue(dst []byte, v Value) []byte {
+	switch v.kind {
+	case attribute.STRING:
+		return jsonline.AppendString(dst, v.text)
+	case attribute.INT64:
+		return jsonline.AppendInt(dst, v.AsInt64())
+	case attribute.FLOAT64:
+		return jsonline.AppendFloat(dst, v.AsFloat64())
+	case attribute.BOOL:
+		return appendBool(dst, v.AsBool())
+	case attribute.EMPTY:
+		return append(dst, "null"...)
+	}
+	return appendValue(dst, &a.others[v.bits], 1)
+}
+
 // appendValue appends v in the spelling of FORMAT.md section 3. depth is the
 // number of arrays and maps around it.
-func appendValue(dst []byte, v attribute.Value, depth int) []byte {
+func appendValue(dst []byte, v *attribute.Value, depth int) []byte {
 	switch v.Type() {
 	case attribute.STRING:
 		return jsonline.AppendString(dst, v.AsString())
@@ -62,7 +79,7 @@ func appendValue(dst []byte, v attribute.Value, depth int) []byte {
 		return appendSlice(dst, v.AsStringSlice(), jsonline.AppendString)
 	case attribute.SLICE:
 		return appendSlice(dst, v.AsSlice(), func(dst []byte, e attribute.Value) []byte {
-			return appendValue(dst, e, depth+1)
+			return appendValue(dst, &e, depth+1)
 		})
 	case attribute.MAP:
 		return appendMap(dst, v.AsMap(), depth)
@@ -100,7 +117,7 @@ func appendMap(dst []byte, members []attribute.KeyValue, depth int) []byte {
 				dst = append(dst, ',')
 			}
 			dst = jsonline.AppendString(append(dst, `{"key":`...), string(m.Key))
-			dst = appendValue(append(dst, `,"value":`...), m.Value, depth+wrappedDepth)
+			dst = appendValue(append(dst, `,"value":`...), &m.Value, depth+wrappedDepth)
 			dst = append(dst, '}')
 		}
 		return append(dst, "]}}"...)
@@ -111,7 +128,7 @@ func appendMap(dst []byte, members []attribute.KeyValue, depth int) []byte {
 			dst = append(dst, ',')
 		}
 		dst = jsonline.AppendString(dst, string(m.Key))
-		dst = appendValue(append(dst, ':'), m.Value, depth+1)
+		dst = appendValue(append(dst, ':'), &m.Value, depth+1)
 	}
 	return append(dst, '}')
 }
