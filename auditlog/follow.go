@@ -130,15 +130,16 @@ func (l *Log) owe(look bool) error {
 // their offsets, and rotations do too.
 func (l *Log) lacking() ([]chunk, error) {
 	lacking := slices.Clone(l.unsynced.chunks)
-	names, err := l.fs.List(l.dir)
+	names, err := l.allNames()
 	if err != nil {
 		return nil, err
 	}
 	candidates := []string{l.path}
 	since := archiveID{stamp: l.opened.UTC().Add(-time.Second).Format(stampLayout)}
 	for _, name := range names {
-		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(since) > 0 {
-			candidates = append(candidates, filepath.Join(l.dir, name))
+		candidate := filepath.Join(l.dir, name)
+		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(since) > 0 && !slices.Contains(candidates, candidate) {
+			candidates = append(candidates, candidate)
 		}
 	}
 	for _, name := range candidates {

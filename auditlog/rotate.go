@@ -151,24 +151,33 @@ func (l *Log) archiveActive() (archive string, err error) {
 	return archive, nil
 }
 
-// nextArchive returns the path of the archive to make at time t. It lists the
-// folder twice: a list can miss an archive while its plain form gives way to its
-// compressed one, and that happens once. Its name would be free again then, and
-// two archives of one name are one too many for readers and for the compressor.
+// nextArchive returns the path of the archive to make at time t. Were one missed,
+// its name would be free again, and two archives of one name are one too many for
+// readers and for the compressor.
 func (l *Log) nextArchive(t time.Time) (string, error) {
+	names, err := l.allNames()
+	if err != nil {
+		return "", fmt.Errorf("list the log's folder: %w", err)
+	}
 	var newest archiveID
-	for range 2 {
-		names, err := l.fs.List(l.dir)
-		if err != nil {
-			return "", fmt.Errorf("list the log's folder: %w", err)
-		}
-		for _, name := range names {
-			if id, _, ok := parseArchive(l.stem, name); ok && id.compare(newest) > 0 {
-				newest = id
-			}
+	for _, name := range names {
+		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(newest) > 0 {
+			newest = id
 		}
 	}
 	return filepath.Join(l.dir, newest.after(t).plainName(l.stem)), nil
+}
+
+// allNames returns the names in the folder, from two lists: one can miss an
+// archive while its plain form gives way to its compressed one, and that happens
+// once. Some may come twice, and some be gone.
+func (l *Log) allNames() ([]string, error) {
+	first, err := l.fs.List(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	second, err := l.fs.List(l.dir)
+	return append(first, second...), err
 }
 
 // finishRotations takes up the archives that an interrupted rotation left
