@@ -16,7 +16,7 @@ import (
 type reader struct {
 	*Bridge
 	out  chan<- *batch
-	free <-chan *batch // settled ones, for use again
+	free <-chan *batch // settled ones, empty, for use again
 
 	sought    *checkpoint        // where to begin, until there is a log to look into
 	snapshot  *auditlog.Snapshot // nil until there is a log
@@ -199,7 +199,6 @@ func (r *reader) flush(ctx context.Context) error {
 	}
 	select {
 	case b = <-r.free:
-		b.reset()
 	default:
 		b = newBatch()
 	}

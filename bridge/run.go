@@ -183,6 +183,7 @@ func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- 
 		}
 		for _, b := range window[:settled] {
 			bytes -= len(b.text)
+			b.reset()
 			select {
 			case free <- b:
 			default:
