@@ -65,6 +65,11 @@ func (r *run) run(ctx context.Context) (err error) {
 			}
 		}
 	}
+	if !r.cfg.dryRun {
+		if err := errors.Join(trySave(r.checkpoint), r.rejects.check()); err != nil {
+			return err
+		}
+	}
 	batches, free := make(chan *batch), make(chan *batch, r.cfg.inFlight+1)
 	source := &reader{Bridge: r.Bridge, out: batches, free: free}
 	defer func() { err = errors.Join(err, source.close()) }()

@@ -816,11 +816,20 @@ func TestTornEntryOfTheRejectFileIsEndedFirst(t *testing.T) {
 
 func TestRejectFileThatCannotBeWrittenHoldsTheCheckpoint(t *testing.T) {
 	var c collector
+	nowhere := filepath.Join(t.TempDir(), "removed", "refused")
+	if err := os.Mkdir(filepath.Dir(nowhere), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c.push(func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+		if err := os.Remove(filepath.Dir(nowhere)); err != nil {
+			t.Error(err)
+		}
+		c.always(w, r, req)
+	})
 	c.always = c.refuse("a-2")
 	path, url := logPath(t), c.serve(t)
 	content, _ := lines("a", 5)
 	write(t, path, content)
-	nowhere := filepath.Join(t.TempDir(), "missing", "refused")
 	if _, err := newBridge(t, path, url, bridge.WithRejectFile(nowhere)).Run(t.Context()); err == nil || !strings.Contains(err.Error(), nowhere) {
 		t.Errorf("got error %v, want one that names the reject file", err)
 	}
@@ -830,5 +839,41 @@ func TestRejectFileThatCannotBeWrittenHoldsTheCheckpoint(t *testing.T) {
 	// a-3 and a-4 were accepted in the first run, in the batch of a-2.
 	if diff := cmp.Diff([]string{"a-0", "a-1", "a-3", "a-4", "a-3", "a-4"}, c.names()); diff != "" {
 		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+}
+
+func TestNothingIsSentThatCouldNotBeRemembered(t *testing.T) {
+	for name, file := range map[string]func(*bridge.Bridge) string{
+		"checkpoint":  func(b *bridge.Bridge) string { return b.Checkpoint() + ".tmp" },
+		"reject file": (*bridge.Bridge).RejectFile,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c collector
+			path, url := logPath(t), c.serve(t)
+			write(t, path, line("a")+"\n")
+			b := newBridge(t, path, url)
+			in := file(b)
+			if err := os.Mkdir(in, 0o700); err != nil { // a folder cannot be written to, by root either
+				t.Fatal(err)
+			}
+			for range 2 {
+				_, err := b.Run(t.Context())
+				if err == nil || !strings.Contains(err.Error(), in) || !strings.Contains(err.Error(), "nothing is sent") {
+					t.Errorf("got error %v, want one that says that nothing is sent because of %s", err, in)
+				}
+			}
+			if c.requests != 0 {
+				t.Errorf("got %d requests, want none", c.requests)
+			}
+			if err := os.Remove(in); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := run(t, path, url), (bridge.Stats{Read: 1, Sent: 1}); got != want {
+				t.Errorf("once it can be written: got %+v, want %+v", got, want)
+			}
+			if _, err := os.Stat(b.Checkpoint() + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the trial left its file: %v", err)
+			}
+		})
 	}
 }
