@@ -29,6 +29,7 @@ type reader struct {
 	batch *batch // is being filled
 	ends  lineEnds
 
+	tail    tail           // of the active file, where it was read to its end
 	watcher *watch.Watcher // nil if the log is not followed
 	flushed time.Time      // when the last batch was handed on
 }
@@ -132,6 +133,13 @@ const maxBatchDamage = 1000
 // readFile reads what is left of one file. A batch never spans two files, so
 // that a position in one file says all.
 func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
+	if r.cfg.follow && file.Active() {
+		now := tailOf(file, r.batch.behind.Offset)
+		if r.batch.unfinished && now.isKnownAs(r.tail) {
+			return nil
+		}
+		r.tail = now
+	}
 	r.batch.unfinished = false
 	var damageErr error
 	onDamage := func(d *auditlog.DamageError) {
