@@ -46,13 +46,16 @@ type rejectFile struct {
 }
 
 // check reports why no entry could be written, as far as that shows without
-// making the file.
-func (r *rejectFile) check() error {
+// making the file. The folder of the log comes with the log.
+func (r *rejectFile) check(log string) error {
 	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_APPEND, 0) //nolint:gosec // the user names the file
 	switch {
 	case err == nil:
 		err = f.Close()
-	case errors.Is(err, fs.ErrNotExist):
+	case !errors.Is(err, fs.ErrNotExist):
+	case filepath.Dir(r.path) == filepath.Dir(log):
+		err = nil
+	default:
 		_, err = os.Stat(filepath.Dir(r.path))
 	}
 	if err != nil {

@@ -66,7 +66,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		}
 	}
 	if !r.cfg.dryRun {
-		if err := errors.Join(trySave(r.checkpoint), r.rejects.check()); err != nil {
+		if err := errors.Join(trySave(r.checkpoint), r.rejects.check(r.path)); err != nil {
 			return err
 		}
 	}
