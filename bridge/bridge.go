@@ -139,7 +139,11 @@ type Progress struct {
 // While the collector is away or asks to wait, Run waits and tries again until
 // ctx ends. Then it lets requests that are under way come to their end, for
 // five seconds at most, and returns with the checkpoint saved for what was accepted
-// and an error that wraps ctx.Err().
+// and an error that wraps ctx.Err(). What was accepted behind a batch that was not
+// is sent again by the next run, as after a kill: see [WithInFlight].
+//
+// Nothing is sent if no checkpoint can be saved, or if the reject file or its folder
+// cannot be opened.
 //
 // With [WithFollow] Run goes on: events are sent within a second of being
 // appended, while the collector takes them, also when the log is rotated and its

@@ -114,15 +114,7 @@ func saveCheckpoint(path string, cp *checkpoint) (err error) {
 		return fmt.Errorf("encode checkpoint: %w", err)
 	}
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names the file
-	if err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	_, err = f.Write(append(data, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := writeSynced(tmp, append(data, '\n')); err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	if err := os.Rename(tmp, path); err != nil {
@@ -130,6 +122,40 @@ func saveCheckpoint(path string, cp *checkpoint) (err error) {
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return nil
+}
+
+// writeSynced replaces the content of a file and makes it durable. What it leaves
+// of it after an error it removes: perhaps the disk is full.
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names the file
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// checkpointRoom is more than a checkpoint takes, in bytes.
+const checkpointRoom = 4096
+
+// trySave reports why a checkpoint could not be saved under path. What is sent
+// then is sent again by the next run, and by each that a supervisor starts.
+func trySave(path string) error {
+	tmp := path + ".tmp"
+	err := writeSynced(tmp, make([]byte, checkpointRoom))
+	if err == nil {
+		err = os.Remove(tmp)
+	}
+	if err != nil {
+		return fmt.Errorf("nothing is sent, because no checkpoint can be saved: %w; the bridge needs to write there, or a checkpoint elsewhere", err)
 	}
 	return nil
 }

@@ -90,6 +90,9 @@ func (r *reader) advance(ctx context.Context) error {
 		return r.startFile(ctx, 0)
 	}
 	file := r.files[0]
+	if next.Change() != auditlog.Unchanged {
+		r.tail = tail{}
+	}
 	switch next.Change() {
 	case auditlog.Unchanged:
 		return nil

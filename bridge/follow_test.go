@@ -2,10 +2,13 @@ package bridge_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -393,4 +396,38 @@ func TestFollowEndsWithoutErrorWhileTheCollectorIsAway(t *testing.T) {
 	if got := run(t, path, url); got.Sent != 1 {
 		t.Errorf("a run after it: got %+v, want 1 sent", got)
 	}
+}
+
+// TestFollowKeepsNoMemoryOfHugeLines: each worker has had some when they are
+// sent, and there may be nothing to send for days.
+func TestFollowKeepsNoMemoryOfHugeLines(t *testing.T) {
+	const huge, size, most = 16, 8 << 20, 32 << 20
+	c := &collector{always: reply(200, typeProto, "")}
+	path, url := logPath(t), c.serve(t)
+	write(t, path, line("a")+"\n")
+	f := follow(t, path, url, bridge.WithInFlight(8))
+	requests := func(n int) {
+		waitFor(t, fmt.Sprintf("%d requests", n), func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.requests >= n
+		})
+	}
+	requests(1)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	noise := make([]byte, size*3/4)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise) // never fails
+	text := base64.StdEncoding.EncodeToString(noise)
+	for range huge {
+		appendTo(t, path, `{"event":"e","x":"`+text+"\"}\n")
+	}
+	requests(1 + huge)
+	waitFor(t, "memory to be freed", func() bool { return heap() < before+most })
+	f.stop(t)
 }

@@ -33,3 +33,10 @@ func (p *packer) pack(body []byte) ([]byte, error) {
 	}
 	return p.out.Bytes(), nil
 }
+
+// letGo frees the memory of an unusually large body.
+func (p *packer) letGo() {
+	if p.out.Cap() > maxKeptBody {
+		p.out = bytes.Buffer{}
+	}
+}

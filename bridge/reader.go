@@ -16,7 +16,7 @@ import (
 type reader struct {
 	*Bridge
 	out  chan<- *batch
-	free <-chan *batch // settled ones, for use again
+	free <-chan *batch // settled ones, empty, for use again
 
 	sought    *checkpoint        // where to begin, until there is a log to look into
 	snapshot  *auditlog.Snapshot // nil until there is a log
@@ -29,6 +29,7 @@ type reader struct {
 	batch *batch // is being filled
 	ends  lineEnds
 
+	tail    tail           // of the active file, where it was read to its end
 	watcher *watch.Watcher // nil if the log is not followed
 	flushed time.Time      // when the last batch was handed on
 }
@@ -132,6 +133,13 @@ const maxBatchDamage = 1000
 // readFile reads what is left of one file. A batch never spans two files, so
 // that a position in one file says all.
 func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
+	if r.cfg.follow && file.Active() {
+		now := tailOf(file, r.batch.behind.Offset)
+		if r.batch.unfinished && now.isKnownAs(r.tail) {
+			return nil
+		}
+		r.tail = now
+	}
 	r.batch.unfinished = false
 	var damageErr error
 	onDamage := func(d *auditlog.DamageError) {
@@ -199,7 +207,6 @@ func (r *reader) flush(ctx context.Context) error {
 	}
 	select {
 	case b = <-r.free:
-		b.reset()
 	default:
 		b = newBatch()
 	}

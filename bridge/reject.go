@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -42,6 +43,25 @@ type rejectFile struct {
 	f    *os.File // nil until the first entry
 	// unsynced says that there are entries which a power cut may take.
 	unsynced bool
+}
+
+// check reports why no entry could be written, as far as that shows without
+// making the file. The folder of the log comes with the log.
+func (r *rejectFile) check(log string) error {
+	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_APPEND, 0) //nolint:gosec // the user names the file
+	switch {
+	case err == nil:
+		err = f.Close()
+	case !errors.Is(err, fs.ErrNotExist):
+	case filepath.Dir(r.path) == filepath.Dir(log):
+		err = nil
+	default:
+		_, err = os.Stat(filepath.Dir(r.path))
+	}
+	if err != nil {
+		return fmt.Errorf("nothing is sent, because no record can be set aside in the reject file: %w; the bridge needs to write there, or a reject file elsewhere", err)
+	}
+	return nil
 }
 
 // record sets one record aside.

@@ -65,6 +65,11 @@ func (r *run) run(ctx context.Context) (err error) {
 			}
 		}
 	}
+	if !r.cfg.dryRun {
+		if err := errors.Join(trySave(r.checkpoint), r.rejects.check(r.path)); err != nil {
+			return err
+		}
+	}
 	batches, free := make(chan *batch), make(chan *batch, r.cfg.inFlight+1)
 	source := &reader{Bridge: r.Bridge, out: batches, free: free}
 	defer func() { err = errors.Join(err, source.close()) }()
@@ -183,6 +188,7 @@ func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- 
 		}
 		for _, b := range window[:settled] {
 			bytes -= len(b.text)
+			b.reset()
 			select {
 			case free <- b:
 			default:

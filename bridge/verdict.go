@@ -111,7 +111,7 @@ func hintOf(status int, header http.Header) string {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "nothing takes logs at this path; the path of an OTLP receiver is /v1/logs unless configured otherwise"
 	case http.StatusUnsupportedMediaType:
-		return "the endpoint does not take OTLP as protobuf"
+		return "the endpoint does not take OTLP as protobuf, or not compressed: OTEL_EXPORTER_OTLP_COMPRESSION=none sends it as it is"
 	}
 	if status/100 == 2 {
 		return "an OTLP receiver says 200 when it took something; the endpoint is none, or something in front of it answered"
@@ -139,6 +139,9 @@ func judgeSuccess(x *exchange) verdict {
 		return v
 	}
 	answer, err := decodeAnswer(x.header.Get("Content-Type"), x.body)
+	if len(x.body) > maxAnswer { // what was read of it may make sense
+		err = fmt.Errorf("it is longer than %d MiB", maxAnswer>>20)
+	}
 	if err != nil {
 		v.action = actStop
 		v.reason = fmt.Sprintf("the body is no OTLP answer: %s: %s", oneLine(err.Error()), quoted(x.body))
@@ -146,7 +149,7 @@ func judgeSuccess(x *exchange) verdict {
 		return v
 	}
 	v.action = actAccept
-	v.reason = answer.GetPartialSuccess().GetErrorMessage()
+	v.reason = oneLine(answer.GetPartialSuccess().GetErrorMessage())
 	v.rejected = answer.GetPartialSuccess().GetRejectedLogRecords()
 	switch {
 	case v.rejected > 0:
@@ -313,14 +316,18 @@ const maxWords = 500
 
 // oneLine makes a foreign text fit for a line of a terminal.
 func oneLine(s string) string {
-	s = strings.ToValidUTF8(strings.Join(strings.Fields(s), " "), "\uFFFD")
-	if len(s) > maxWords {
-		s = strings.ToValidUTF8(s[:maxWords], "") + "…"
-	}
+	s = shortened(strings.ToValidUTF8(strings.Join(strings.Fields(s), " "), "\uFFFD"))
 	if strings.ContainsFunc(s, notPrintable) {
-		return strconv.Quote(s)
+		return shortened(strconv.Quote(s)) // an escape is up to ten bytes
 	}
 	return s
+}
+
+func shortened(s string) string {
+	if len(s) <= maxWords {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxWords], "") + "…"
 }
 
 func notPrintable(r rune) bool { return !strconv.IsPrint(r) }

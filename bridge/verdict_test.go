@@ -22,6 +22,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
@@ -672,6 +673,90 @@ func TestRejectedCountThatCannotBeIsBroughtIntoBounds(t *testing.T) {
 	}
 }
 
+// TestWordsOfTheCollectorAreBoundedAndFitForATerminal: what it says goes into the
+// log and the reject file, once for each batch.
+func TestWordsOfTheCollectorAreBoundedAndFitForATerminal(t *testing.T) {
+	const most = 600 // bytes, with some for what the bridge adds
+	for what, words := range map[string]string{
+		"long":     strings.Repeat("x", 1<<20),
+		"escapes":  "bad \x1b[31m\nrecord",
+		"controls": strings.Repeat("\x01", 1<<20),
+	} {
+		for name, a := range map[string]answer{
+			"partial":    reply(200, typeProto, partialBody(t, 1, words)),
+			"remark":     reply(200, typeProto, partialBody(t, 0, words)),
+			"impossible": reply(200, typeProto, partialBody(t, -1, words)),
+			"refused":    reply(400, typeText, words),
+			"stop":       reply(401, typeText, words),
+			"no answer":  reply(200, typeProto, "\xff"+words),
+			"endless":    reply(200, typeProto, strings.Repeat(partialBody(t, 0, "x"), 4<<20/5+1)),
+			"later":      reply(503, typeText, words),
+		} {
+			t.Run(what+" "+name, func(t *testing.T) {
+				var c collector
+				path, url := logPath(t), c.serve(t)
+				write(t, path, line("a")+"\n")
+				c.push(a)
+				var said []string
+				logger := slog.New(attrsFunc(func(attr slog.Attr) { said = append(said, attr.Value.String()) }))
+				b := newBridge(t, path, url, bridge.WithLogger(logger))
+				_, err := b.Run(t.Context())
+				if stop, ok := errors.AsType[*bridge.StopError](err); ok {
+					said = append(said, stop.Reason)
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := os.Stat(b.RejectFile()); err == nil {
+					for _, r := range rejects(t, b.RejectFile()) {
+						said = append(said, r.Reason)
+					}
+				}
+				if len(said) == 0 {
+					t.Error("nothing was said")
+				}
+				for _, s := range said {
+					if len(s) > most || strings.ContainsFunc(s, unicode.IsControl) {
+						t.Errorf("said %d bytes, want at most %d without control characters: %.100q", len(s), most, s)
+					}
+				}
+			})
+		}
+	}
+}
+
+// attrsFunc is a handler that passes the attributes of each record on.
+type attrsFunc func(slog.Attr)
+
+var _ slog.Handler = attrsFunc(nil)
+
+func (f attrsFunc) Enabled(context.Context, slog.Level) bool { return true }
+
+func (f attrsFunc) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		f(a)
+		return true
+	})
+	return nil
+}
+
+func (f attrsFunc) WithAttrs([]slog.Attr) slog.Handler { return f }
+func (f attrsFunc) WithGroup(string) slog.Handler      { return f }
+
+func TestEndpointThatTakesNoGzipSaysHowToSendWithout(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	write(t, path, line("a")+"\n")
+	c.push(reply(415, typeText, "unsupported Content-Encoding"))
+	_, err := newBridge(t, path, url).Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_COMPRESSION=none") {
+		t.Errorf("got error %v, want one that says how to send without compression", err)
+	}
+	t.Setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+	if got, want := run(t, path, url), (bridge.Stats{Read: 1, Sent: 1}); got != want {
+		t.Errorf("without compression: got %+v, want %+v", got, want)
+	}
+}
+
 func TestEndpointThatRefusesEverythingIsToldOfOnce(t *testing.T) {
 	const suspicion = "the endpoint refuses everything; WithFromStart sends it again once that is mended"
 	alike := reply(400, typeText, "no")
@@ -731,11 +816,20 @@ func TestTornEntryOfTheRejectFileIsEndedFirst(t *testing.T) {
 
 func TestRejectFileThatCannotBeWrittenHoldsTheCheckpoint(t *testing.T) {
 	var c collector
+	nowhere := filepath.Join(t.TempDir(), "removed", "refused")
+	if err := os.Mkdir(filepath.Dir(nowhere), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c.push(func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+		if err := os.Remove(filepath.Dir(nowhere)); err != nil {
+			t.Error(err)
+		}
+		c.always(w, r, req)
+	})
 	c.always = c.refuse("a-2")
 	path, url := logPath(t), c.serve(t)
 	content, _ := lines("a", 5)
 	write(t, path, content)
-	nowhere := filepath.Join(t.TempDir(), "missing", "refused")
 	if _, err := newBridge(t, path, url, bridge.WithRejectFile(nowhere)).Run(t.Context()); err == nil || !strings.Contains(err.Error(), nowhere) {
 		t.Errorf("got error %v, want one that names the reject file", err)
 	}
@@ -745,5 +839,41 @@ func TestRejectFileThatCannotBeWrittenHoldsTheCheckpoint(t *testing.T) {
 	// a-3 and a-4 were accepted in the first run, in the batch of a-2.
 	if diff := cmp.Diff([]string{"a-0", "a-1", "a-3", "a-4", "a-3", "a-4"}, c.names()); diff != "" {
 		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+}
+
+func TestNothingIsSentThatCouldNotBeRemembered(t *testing.T) {
+	for name, file := range map[string]func(*bridge.Bridge) string{
+		"checkpoint":  func(b *bridge.Bridge) string { return b.Checkpoint() + ".tmp" },
+		"reject file": (*bridge.Bridge).RejectFile,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c collector
+			path, url := logPath(t), c.serve(t)
+			write(t, path, line("a")+"\n")
+			b := newBridge(t, path, url)
+			in := file(b)
+			if err := os.Mkdir(in, 0o700); err != nil { // a folder cannot be written to, by root either
+				t.Fatal(err)
+			}
+			for range 2 {
+				_, err := b.Run(t.Context())
+				if err == nil || !strings.Contains(err.Error(), in) || !strings.Contains(err.Error(), "nothing is sent") {
+					t.Errorf("got error %v, want one that says that nothing is sent because of %s", err, in)
+				}
+			}
+			if c.requests != 0 {
+				t.Errorf("got %d requests, want none", c.requests)
+			}
+			if err := os.Remove(in); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := run(t, path, url), (bridge.Stats{Read: 1, Sent: 1}); got != want {
+				t.Errorf("once it can be written: got %+v, want %+v", got, want)
+			}
+			if _, err := os.Stat(b.Checkpoint() + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the trial left its file: %v", err)
+			}
+		})
 	}
 }

@@ -33,12 +33,25 @@ func (w *worker) work(ctx context.Context, batches <-chan *batch) {
 		if !w.cfg.dryRun {
 			b.err = w.deliver(ctx, b)
 		}
+		w.letGo()
 		b.done <- struct{}{}
 	}
 }
 
-func (w *worker) encode(b *batch) {
+// maxKeptBody bounds the memory for requests that a worker keeps, in bytes.
+const maxKeptBody = 4 * maxBatchBytes
+
+// letGo frees what a batch of one huge line needed: the next one may be long in
+// coming.
+func (w *worker) letGo() {
 	w.encoder.Reset()
+	if cap(w.body) > maxKeptBody {
+		w.body = nil
+	}
+	w.zip.letGo()
+}
+
+func (w *worker) encode(b *batch) {
 	if w.cfg.fileAttributes {
 		w.encoder.SetExtra(semconv.LogFilePath(b.origin.path), semconv.LogFileName(b.origin.name()))
 	}

@@ -9,32 +9,39 @@ import (
 // concurrent use.
 type Keys struct {
 	keys []string
-	// slots is a hash table without collisions: by hash, one more than the
-	// index of the key.
+	// slots is a hash table, at most a quarter full: by hash, one more than the
+	// index of the key. A key whose slot is taken is in the next free one.
 	slots [256]uint8
 	seed  uint32
 }
 
+// manySeeds is how many seeds are tried for a table in which every key has its
+// own slot. Keys of one length that begin and end alike never have.
+const manySeeds = 1000
+
 // NewKeys makes a set of at most 64 keys, none of which needs an escape.
 func NewKeys(keys ...string) *Keys {
 	k := &Keys{keys: keys}
-	for !k.place() {
-		k.seed++
+	for k.seed = range uint32(manySeeds) {
+		if k.place() {
+			break
+		}
 	}
 	return k
 }
 
-// place fills the table and reports whether every key has a slot to itself.
+// place fills the table and reports whether every key has its own slot.
 func (k *Keys) place() bool {
 	clear(k.slots[:])
+	alone := true
 	for i, key := range k.keys {
-		slot := &k.slots[k.hash([]byte(key))]
-		if *slot != 0 {
-			return false
+		slot := k.hash([]byte(key))
+		for ; k.slots[slot] != 0; slot++ {
+			alone = false
 		}
-		*slot = uint8(i + 1) //nolint:gosec // at most 64
+		k.slots[slot] = uint8(i + 1) //nolint:gosec // at most 64
 	}
-	return true
+	return alone
 }
 
 // hash looks at the length and at two bytes: enough for the few keys of a set,
@@ -49,11 +56,12 @@ func (k *Keys) hash(key []byte) uint8 {
 
 // Find returns the index of key, -1 if it is not in the set.
 func (k *Keys) Find(key []byte) int {
-	i := int(k.slots[k.hash(key)]) - 1
-	if i >= 0 && k.keys[i] == string(key) {
-		return i
+	for slot := k.hash(key); ; slot++ {
+		i := int(k.slots[slot]) - 1
+		if i < 0 || k.keys[i] == string(key) {
+			return i
+		}
 	}
-	return -1
 }
 
 // Scan checks that text is a JSON object, white space around it allowed, and

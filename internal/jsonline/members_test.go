@@ -147,3 +147,27 @@ func TestAnyKeysHaveATable(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysThatAreAlike: the hash of a set looks at the length and the ends of a
+// key, and these have both in common.
+func TestKeysThatAreAlike(t *testing.T) {
+	set := []string{"session.id", "session_id", "sess.on.id", "ts", "", "session_id"}
+	keys := jsonline.NewKeys(set...)
+	for i, key := range set[:5] {
+		if got := keys.Find([]byte(key)); got != i {
+			t.Errorf("Find(%q) = %d, want %d", key, got, i)
+		}
+	}
+	for _, key := range []string{"session-id", "session.iD", "tt"} {
+		if got := keys.Find([]byte(key)); got != -1 {
+			t.Errorf("Find(%q) = %d, want -1", key, got)
+		}
+	}
+	values := make([][]byte, len(set))
+	if err := keys.Scan([]byte(`{"session_id":1,"session-id":2,"session.id":3}`), values); err != nil {
+		t.Fatal(err)
+	}
+	if string(values[0]) != "3" || string(values[1]) != "1" || values[2] != nil {
+		t.Errorf("Scan found %q, want 3 under %q and 1 under %q", values, set[0], set[1])
+	}
+}

@@ -6,14 +6,14 @@ import (
 	"math/bits"
 )
 
-// Tape is a JSON object taken apart in one pass: a token for each key and each
+// Tape is a JSON object, or another value, taken apart in one pass: a token for each key and each
 // value, in the order of the text. Who needs all of a line walks the tokens
 // and scans nothing a second time.
 //
 // The zero value is ready to use, and keeps its memory from text to text. It is
 // not safe for concurrent use.
 type Tape struct {
-	// Tokens are those of the last text. The first one is the object itself.
+	// Tokens are those of the last text. The first one is the value itself.
 	// Behind the token of an object come its members, a key and a value each,
 	// behind that of an array its elements.
 	Tokens []Token
@@ -50,6 +50,12 @@ const Opaque = Object + 1
 // is a JSON object. What is wrong with one that is not, EachMember tells.
 // Nesting is limited by memory only.
 func (t *Tape) Scan(text []byte) bool {
+	i := skipUsualSpace(text, 0)
+	return i < len(text) && text[i] == '{' && t.ScanValue(text)
+}
+
+// ScanValue is Scan for any JSON value.
+func (t *Tape) ScanValue(text []byte) bool {
 	t.Tokens = t.Tokens[:0]
 	if len(text) > math.MaxUint32-1 {
 		return false
@@ -63,9 +69,6 @@ func (t *Tape) Scan(text []byte) bool {
 		marks    Marks
 		token    *Token // filled in its place: it is faster than to copy it there
 	)
-	if i >= len(text) || text[i] != '{' {
-		return false
-	}
 	goto value
 
 key: // A key starts at i, behind white space.

@@ -69,10 +69,15 @@ func (d *Decoder) Decode(raw []byte, offset int64) (sdklog.Record, error) {
 		d.members = append(d.members, member{text, value})
 		return true
 	})
+	all := d.members
+	defer func() { // raw may be huge, and the next line long in coming
+		clear(all)
+		d.envelope = envelope{}
+	}()
 	if err != nil {
 		return sdklog.Record{}, fmt.Errorf("decode line: %w", err)
 	}
-	d.members = lastMembers(d.members)
+	d.members = lastMembers(all)
 	record, err := d.decodeMembers(raw, offset)
 	if err != nil {
 		return sdklog.Record{}, fmt.Errorf("decode line: %w", err)

@@ -209,6 +209,43 @@ func TestALineThatIsNoObjectIsAnError(t *testing.T) {
 	}
 }
 
+// TestAMegabyteIsReadOnceHoweverDeepItIs takes half a minute and more if each level
+// of nesting reads again what the level around it has read.
+func TestAMegabyteIsReadOnceHoweverDeepItIs(t *testing.T) {
+	const levels = 9000
+	for open, end := range map[string]string{"[": "]", `{"k":`: "}"} {
+		r := decode(t, `{"v":`+strings.Repeat(open, levels)+`"`+strings.Repeat("x", 8<<20)+`"`+strings.Repeat(end, levels)+`,"otel":{}}`)
+		depth := 0
+		r.WalkAttributes(func(kv attribute.KeyValue) bool {
+			v := kv.Value
+			for ; v.Type() == attribute.SLICE || v.Type() == attribute.MAP; depth++ {
+				if v.Type() == attribute.SLICE {
+					v = v.AsSlice()[0]
+				} else {
+					v = v.AsMap()[0].Value
+				}
+			}
+			if len(v.AsString()) != 8<<20 {
+				t.Errorf("%s…%s: the innermost value is %d bytes of %v, want a string of 8 MiB", open, end, len(v.AsString()), v.Type())
+			}
+			return true
+		})
+		if depth != levels {
+			t.Errorf("%s…%s: got %d levels, want %d", open, end, depth, levels)
+		}
+	}
+}
+
+// TestAWrapperThatIsNoneIsReadOnce never ends if what is in the wrapper is read
+// twice on each level, as what it is if it were one and as what it is.
+func TestAWrapperThatIsNoneIsReadOnce(t *testing.T) {
+	const levels = 200
+	r := decode(t, `{"v":`+strings.Repeat(`{"kvlistValue":{"values":[{"key":"a","value":`, levels)+"1"+strings.Repeat("},1]}}", levels)+`,"otel":{}}`)
+	if got := attributesOf(&r)["v"]; strings.Count(got, `"kvlistValue"`) != levels {
+		t.Errorf("got %d maps that look like wrappers, want %d", strings.Count(got, `"kvlistValue"`), levels)
+	}
+}
+
 func TestManyScopesAndResourcesAreTakenOneByOne(t *testing.T) {
 	d := otelline.NewDecoder(otelline.DecoderConfig{ServiceName: "mine"})
 	for n := range 2000 {

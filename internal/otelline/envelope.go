@@ -111,26 +111,13 @@ func (e *envelope) aside() ([]attribute.KeyValue, error) {
 // either form of FORMAT.md section 3.
 func parseMembers(lit []byte, depth int) ([]attribute.KeyValue, error) {
 	p := parser{wrappers: true}
-	if inner := onlyMember(lit, WrapMap); inner != nil {
-		if members, ok, err := p.wrappedMembers(inner, depth); ok || err != nil {
+	if err := p.scan(lit); err != nil {
+		return nil, err
+	}
+	if only := p.onlyKey(0); only > 0 && jsonline.KeyIs(p.raw(only), WrapMap) {
+		if members, ok, err := p.wrappedMembers(only+1, depth); ok || err != nil {
 			return members, err
 		}
 	}
-	return p.members(lit, depth)
-}
-
-// onlyMember returns the value of the only member of an object, if its key is
-// key.
-func onlyMember(lit []byte, key string) (value []byte) {
-	n := 0
-	err := jsonline.EachMember(lit, func(k, v []byte) bool {
-		if n++; jsonline.KeyIs(k, key) {
-			value = v
-		}
-		return n < 2
-	})
-	if err != nil || n != 1 {
-		return nil
-	}
-	return value
+	return p.members(0, depth)
 }

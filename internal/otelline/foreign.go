@@ -41,7 +41,7 @@ const EmptyKey = "(empty key)"
 // itself: members is set. A member that is not what its key promises stays an
 // attribute under that key.
 func (d *Decoder) decodeForeign(raw []byte, offset int64) (sdklog.Record, error) {
-	p := parser{wrappers: false}
+	var p parser
 	attrs := make([]attribute.KeyValue, 0, len(d.members)+1)
 	var event string
 	var at time.Time

@@ -2,8 +2,10 @@ package otelline
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"errors"
+	"iter"
 	"math"
 	"strconv"
 
@@ -12,13 +14,19 @@ import (
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
-var errTooDeep = errors.New("a value is nested deeper than 10000 levels")
+var (
+	errTooDeep = errors.New("a value is nested deeper than 10000 levels")
+	errTooLong = errors.New("a value is longer than 4 GiB")
+)
 
 // parser turns the raw values of a line, which have passed the scanner, into
 // attribute values. With wrappers, those of FORMAT.md section 3 are
-// interpreted.
+// interpreted. An array or object is scanned once, with all that it holds:
+// scanning each level anew would be quadratic in the depth.
 type parser struct {
 	wrappers bool
+	text     []byte // what tape holds the tokens of
+	tape     jsonline.Tape
 }
 
 // ParseJSON returns the value of a JSON text, without interpreting wrappers.
@@ -26,75 +34,143 @@ func ParseJSON(text []byte) (attribute.Value, error) {
 	if err := jsonline.Check(text); err != nil {
 		return attribute.Value{}, err
 	}
-	return parser{}.value(bytes.TrimSpace(text), 0)
+	var p parser
+	return p.value(bytes.TrimSpace(text), 0)
 }
 
-func (p parser) value(lit []byte, depth int) (attribute.Value, error) {
+func (p *parser) value(lit []byte, depth int) (attribute.Value, error) {
 	switch jsonline.KindOf(lit) {
-	case jsonline.String:
-		return attribute.StringValue(jsonline.Unquote(lit)), nil
-	case jsonline.NumberValue:
-		switch n := jsonline.ParseNumber(lit); n.Kind {
-		case jsonline.Int:
-			return attribute.Int64Value(n.Int), nil
-		case jsonline.Float:
-			return attribute.Float64Value(n.Float), nil
-		default:
-			return attribute.StringValue(string(lit)), nil
+	case jsonline.Array, jsonline.Object:
+		if err := p.scan(lit); err != nil {
+			return attribute.Value{}, err
 		}
-	case jsonline.Bool:
-		return attribute.BoolValue(lit[0] == 't'), nil
-	case jsonline.Array:
-		return p.array(lit, depth)
-	case jsonline.Object:
-		return p.object(lit, depth)
+		return p.nested(0, depth)
 	default:
-		return attribute.Value{}, nil // null
+		return scalar(lit), nil
 	}
 }
 
-func (p parser) array(lit []byte, depth int) (attribute.Value, error) {
+func scalar(lit []byte) attribute.Value {
+	switch jsonline.KindOf(lit) {
+	case jsonline.String:
+		return attribute.StringValue(jsonline.Unquote(lit))
+	case jsonline.NumberValue:
+		switch n := jsonline.ParseNumber(lit); n.Kind {
+		case jsonline.Int:
+			return attribute.Int64Value(n.Int)
+		case jsonline.Float:
+			return attribute.Float64Value(n.Float)
+		default:
+			return attribute.StringValue(string(lit))
+		}
+	case jsonline.Bool:
+		return attribute.BoolValue(lit[0] == 't')
+	default:
+		return attribute.Value{} // null
+	}
+}
+
+// scan makes lit what the tokens are of.
+func (p *parser) scan(lit []byte) error {
+	if p.text = lit; p.tape.ScanValue(lit) {
+		return nil
+	}
+	return cmp.Or(jsonline.Check(lit), errTooLong)
+}
+
+// raw returns the text of token i.
+func (p *parser) raw(i uint32) []byte {
+	t := &p.tape.Tokens[i]
+	return p.text[t.Start:t.End]
+}
+
+// keys yields the tokens of the keys of object i. The value is the token
+// behind the key.
+func (p *parser) keys(i uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for key := i + 1; key < p.tape.Tokens[i].Next; key = p.tape.Tokens[key+1].Next {
+			if !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+// elements yields the tokens of the elements of array i.
+func (p *parser) elements(i uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for e := i + 1; e < p.tape.Tokens[i].Next; e = p.tape.Tokens[e].Next {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// nested returns the value of token i, which has depth arrays and objects
+// around it.
+func (p *parser) nested(i uint32, depth int) (attribute.Value, error) {
+	switch p.tape.Tokens[i].Kind {
+	case jsonline.Array:
+		return p.array(i, depth)
+	case jsonline.Object:
+		return p.object(i, depth)
+	default:
+		return scalar(p.raw(i)), nil
+	}
+}
+
+func (p *parser) array(i uint32, depth int) (attribute.Value, error) {
 	if depth >= jsonline.MaxDepth {
 		return attribute.Value{}, errTooDeep
 	}
 	var list []attribute.Value
-	var failure error
-	err := jsonline.EachElement(lit, func(lit []byte) bool {
-		var v attribute.Value
-		v, failure = p.value(lit, depth+1)
+	for e := range p.elements(i) {
+		v, err := p.nested(e, depth+1)
+		if err != nil {
+			return attribute.Value{}, err
+		}
 		list = append(list, v)
-		return failure == nil
-	})
-	return attribute.SliceValue(list...), errors.Join(err, failure)
+	}
+	return attribute.SliceValue(list...), nil
 }
 
-func (p parser) object(lit []byte, depth int) (attribute.Value, error) {
+func (p *parser) object(i uint32, depth int) (attribute.Value, error) {
 	if p.wrappers {
-		if v, ok, err := p.wrapper(lit, depth); ok || err != nil {
+		if v, ok, err := p.wrapper(i, depth); ok || err != nil {
 			return v, err
 		}
 	}
-	members, err := p.members(lit, depth)
-	return attribute.MapValue(members...), err
+	members, err := p.members(i, depth)
+	if err != nil {
+		return attribute.Value{}, err
+	}
+	return attribute.MapValue(members...), nil
 }
 
 // members returns the members of an object; of a repeated key the last one.
-func (p parser) members(lit []byte, depth int) ([]attribute.KeyValue, error) {
+func (p *parser) members(i uint32, depth int) ([]attribute.KeyValue, error) {
 	if depth >= jsonline.MaxDepth {
 		return nil, errTooDeep
 	}
 	var list []attribute.KeyValue
-	var failure error
-	err := jsonline.EachMember(lit, func(key, lit []byte) bool {
-		var v attribute.Value
-		v, failure = p.value(lit, depth+1)
-		list = append(list, attribute.KeyValue{Key: attribute.Key(jsonline.Unquote(key)), Value: v})
-		return failure == nil
-	})
-	if err := errors.Join(err, failure); err != nil {
-		return nil, err
+	for key := range p.keys(i) {
+		v, err := p.nested(key+1, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, attribute.KeyValue{Key: attribute.Key(jsonline.Unquote(p.raw(key))), Value: v})
 	}
 	return lastOfEach(list), nil
+}
+
+// onlyKey returns the token of the key of an object with one member, 0 if it has
+// another number of them.
+func (p *parser) onlyKey(i uint32) uint32 {
+	if end := p.tape.Tokens[i].Next; i+1 == end || p.tape.Tokens[i+2].Next != end {
+		return 0
+	}
+	return i + 1
 }
 
 // lastOfEach removes all but the last of the members with the same key.
@@ -131,18 +207,13 @@ func hasRepeatedKeyQuick(list []attribute.KeyValue) bool {
 
 // wrapper returns the value of an object that is a wrapper in exactly the form
 // of FORMAT.md section 3, and whether it is one.
-func (p parser) wrapper(lit []byte, depth int) (v attribute.Value, ok bool, err error) {
-	var key, inner []byte
-	n := 0
-	scanErr := jsonline.EachMember(lit, func(k, val []byte) bool {
-		key, inner = k, val
-		n++
-		return n < 2
-	})
-	if scanErr != nil || n != 1 {
-		return v, false, scanErr
+func (p *parser) wrapper(i uint32, depth int) (v attribute.Value, ok bool, err error) {
+	only := p.onlyKey(i)
+	if only == 0 {
+		return v, false, nil
 	}
-	text := jsonline.KindOf(inner) == jsonline.String
+	key, inner := p.raw(only), p.raw(only+1)
+	text := p.tape.Tokens[only+1].Kind == jsonline.String
 	switch {
 	case jsonline.KeyIs(key, WrapInt) && text:
 		var n int64
@@ -156,8 +227,11 @@ func (p parser) wrapper(lit []byte, depth int) (v attribute.Value, ok bool, err 
 		b, err := base64.StdEncoding.Strict().DecodeString(jsonline.Unquote(inner))
 		v, ok = attribute.ByteSliceValue(b), err == nil
 	case jsonline.KeyIs(key, WrapMap):
-		members, ok, err := p.wrappedMembers(inner, depth)
-		return attribute.MapValue(members...), ok, err
+		members, ok, err := p.wrappedMembers(only+1, depth)
+		if !ok || err != nil {
+			return v, ok, err
+		}
+		return attribute.MapValue(members...), true, nil
 	}
 	return v, ok, nil
 }
@@ -187,57 +261,53 @@ func ParseDoubleWrapper(text string) (float64, bool) {
 }
 
 // wrappedMembers returns the members of {"values":[{"key":…,"value":…},…]}, in
-// their order, repeated keys included, and whether lit has that form.
-func (p parser) wrappedMembers(lit []byte, depth int) (list []attribute.KeyValue, ok bool, err error) {
-	if jsonline.KindOf(lit) != jsonline.Object {
+// their order, repeated keys included, and whether object i has that form. The
+// form is looked at before any value is parsed: to parse them twice, as what they
+// are if it has the form and as what they are if not, would take twice the time
+// with each level.
+func (p *parser) wrappedMembers(i uint32, depth int) (list []attribute.KeyValue, ok bool, err error) {
+	if p.tape.Tokens[i].Kind != jsonline.Object {
 		return nil, false, nil
 	}
 	if depth >= jsonline.MaxDepth {
 		return nil, false, errTooDeep
 	}
-	var values []byte
-	n := 0
-	err = jsonline.EachMember(lit, func(key, val []byte) bool {
-		n++
-		if jsonline.KeyIs(key, "values") {
-			values = val
-		}
-		return true
-	})
-	if err != nil || n != 1 || jsonline.KindOf(values) != jsonline.Array {
-		return nil, false, err
+	only := p.onlyKey(i)
+	if only == 0 || !jsonline.KeyIs(p.raw(only), "values") || p.tape.Tokens[only+1].Kind != jsonline.Array {
+		return nil, false, nil
 	}
-	ok = true
-	var failure error
-	err = jsonline.EachElement(values, func(lit []byte) bool {
-		var m attribute.KeyValue
-		m, ok, failure = p.wrappedMember(lit, depth)
-		list = append(list, m)
-		return ok && failure == nil
-	})
-	return list, ok, errors.Join(err, failure)
+	for e := range p.elements(only + 1) {
+		if _, _, ok := p.wrappedMember(e); !ok {
+			return nil, false, nil
+		}
+	}
+	for e := range p.elements(only + 1) {
+		key, val, _ := p.wrappedMember(e)
+		v, err := p.nested(val, depth+wrappedDepth)
+		if err != nil {
+			return nil, false, err
+		}
+		list = append(list, attribute.KeyValue{Key: attribute.Key(jsonline.Unquote(p.raw(key))), Value: v})
+	}
+	return list, true, nil
 }
 
-func (p parser) wrappedMember(lit []byte, depth int) (m attribute.KeyValue, ok bool, err error) {
-	if jsonline.KindOf(lit) != jsonline.Object {
-		return m, false, nil
+// wrappedMember returns the tokens of what is the key and of what is the value
+// in {"key":…,"value":…}, and whether token i has that form.
+func (p *parser) wrappedMember(i uint32) (key, val uint32, ok bool) {
+	if p.tape.Tokens[i].Kind != jsonline.Object {
+		return 0, 0, false
 	}
-	var key, val []byte
 	n := 0
-	err = jsonline.EachMember(lit, func(k, v []byte) bool {
-		n++
-		switch {
-		case jsonline.KeyIs(k, "key"):
-			key = v
-		case jsonline.KeyIs(k, "value"):
-			val = v
+	for k := range p.keys(i) {
+		switch n++; {
+		case n > 2:
+			return 0, 0, false
+		case jsonline.KeyIs(p.raw(k), "key"):
+			key = k + 1
+		case jsonline.KeyIs(p.raw(k), "value"):
+			val = k + 1
 		}
-		return true
-	})
-	if err != nil || n != 2 || jsonline.KindOf(key) != jsonline.String || val == nil {
-		return m, false, err
 	}
-	m.Key = attribute.Key(jsonline.Unquote(key))
-	m.Value, err = p.value(val, depth+wrappedDepth)
-	return m, err == nil, err
+	return key, val, key > 0 && val > 0 && p.tape.Tokens[key].Kind == jsonline.String
 }

@@ -79,7 +79,7 @@ func (e *Encoder) Bytes() int {
 }
 
 // maxKept bounds the memory that is kept from batch to batch, in bytes.
-const maxKept = 16 << 20
+const maxKept = 4 << 20
 
 // Reset removes all records.
 func (e *Encoder) Reset() {

@@ -52,17 +52,12 @@ var knownKeys = func() *jsonline.Keys {
 	return jsonline.NewKeys(append(names,
 		otelline.KeyTime, otelline.KeyEvent, otelline.KeyTraceID, otelline.KeySpanID, otelline.KeyTraceFlags,
 		otelline.KeyOtel, otelline.KeyUID,
-		otelline.Model.ForeignKey(), otelline.InputTokens.ForeignKey(), otelline.OutputTokens.ForeignKey())...)
+		otelline.Model.ForeignKey(), otelline.InputTokens.ForeignKey(), otelline.OutputTokens.ForeignKey(),
+		otelline.KeySessionID)...)
 }()
 
 func keyIDOf(key []byte) keyID {
-	i := knownKeys.Find(key)
-	// jsonline.Keys cannot tell session.id and session_id apart: its hash looks
-	// at the length and the ends.
-	if i < 0 && string(key) == otelline.KeySessionID {
-		return keySessionID
-	}
-	return keyID(i) //nolint:gosec // a few keys
+	return keyID(knownKeys.Find(key)) //nolint:gosec // a few keys
 }
 
 // foreignKeys are the keys that fields get in records of foreign lines, by
