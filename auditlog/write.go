@@ -196,7 +196,7 @@ func (l *Log) writeAll(buf []byte) (wrote int, err error) {
 // example: what is whole stays, the rest of the last line is removed again. It
 // returns how many of the bytes stay, and reduces parts to what they hold.
 func (l *Log) cutBack(ahead, wrote, length int, cause error) (int, error) {
-	kept := l.wholeWithin(ahead, wrote)
+	kept := l.wholeWithin(ahead, wrote, false)
 	info, err := l.file.Stat()
 	if err == nil && info.Size > l.size+int64(kept) {
 		if err = l.file.Truncate(l.size + int64(kept)); err != nil {
@@ -205,7 +205,7 @@ func (l *Log) cutBack(ahead, wrote, length int, cause error) (int, error) {
 			info, statErr = l.file.Stat()
 			if statErr == nil {
 				// What is there cannot be taken back, so it counts.
-				kept = l.wholeWithin(ahead, int(min(info.Size-l.size, int64(length))))
+				kept = l.wholeWithin(ahead, int(min(info.Size-l.size, int64(length))), true)
 			}
 			err = errors.Join(err, statErr)
 		}
@@ -217,8 +217,9 @@ func (l *Log) cutBack(ahead, wrote, length int, cause error) (int, error) {
 }
 
 // wholeWithin returns how many of the first n bytes of a write end in a whole
-// line of parts, or behind what is ahead of them.
-func (l *Log) wholeWithin(ahead, n int) int {
+// line of parts, or behind what is ahead of them. A line that lacks nothing but its
+// line feed is whole if it stays: whoever writes next ends it, and it is an event.
+func (l *Log) wholeWithin(ahead, n int, stays bool) int {
 	if n < ahead {
 		return 0
 	}
@@ -227,7 +228,10 @@ func (l *Log) wholeWithin(ahead, n int) int {
 		base := p.r.lines.Start(p.r.written)
 		for i := range p.lines {
 			end := start + p.r.lines.End(p.r.written+i) - base
-			if end > n {
+			switch {
+			case end == n+1 && stays:
+				return n
+			case end > n:
 				return whole
 			}
 			whole = end
@@ -238,13 +242,13 @@ func (l *Log) wholeWithin(ahead, n int) int {
 }
 
 // reduceParts takes from parts the lines that are not within the first n bytes
-// of a write.
+// of a write, their line feed aside.
 func (l *Log) reduceParts(ahead, n int) {
 	start := ahead
 	for i := range l.parts {
 		p := &l.parts[i]
 		base, count := p.r.lines.Start(p.r.written), 0
-		for count < p.lines && start+p.r.lines.End(p.r.written+count)-base <= n {
+		for count < p.lines && start+p.r.lines.End(p.r.written+count)-base <= n+1 {
 			count++
 		}
 		start += p.r.lines.Start(p.r.written+p.lines) - base
