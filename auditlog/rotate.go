@@ -36,6 +36,10 @@ func (l *Log) rotateNow() error {
 		return err
 	}
 	defer l.leave()
+	// A sole owner has perhaps not looked for a second.
+	if _, err := l.enterLooking(true); err != nil {
+		return err
+	}
 	if l.size == 0 {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/audittest"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -77,5 +78,56 @@ func TestTruncationBehindTheLookAtTheFileIsNoError(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[0], `"truncated_length":`) || !strings.Contains(lines[1], `"n":2`) {
 		t.Errorf("got %q, want an event that tells of the truncation, then event 2", lines)
+	}
+}
+
+// TestATruncationIsToldThoughTheFileIsFullAtOnce: a sole owner looks at its file
+// once a second, and fills it, or is told to rotate, in less.
+func TestATruncationIsToldThoughTheFileIsFullAtOnce(t *testing.T) {
+	for name, rotate := range map[string]func(t *testing.T, log *auditlog.Log){
+		"full": func(t *testing.T, log *auditlog.Log) {
+			for n := range 40 {
+				if err := log.Append(t.Context(), numbered("w", 10+n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"told to": func(t *testing.T, log *auditlog.Log) {
+			if err := log.Append(t.Context(), numbered("w", 10)); err != nil {
+				t.Fatal(err)
+			}
+			if err := log.Rotate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			log := audittest.Open(t, path, auditlog.WithSoleOwner(), auditlog.WithMaxFileSize(2000), auditlog.WithoutCadenceSync())
+			for n := range 10 {
+				if err := log.Append(t.Context(), numbered("w", n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Truncate(path, 0); err != nil {
+				t.Fatal(err)
+			}
+			rotate(t, log)
+			if log.Stats().Rotated == 0 {
+				t.Fatal("nothing was rotated")
+			}
+			if err := log.Append(t.Context(), numbered("w", 99)); err != nil {
+				t.Fatal(err)
+			}
+			told := 0
+			for _, entry := range entries(t, log.Reader) {
+				if strings.Contains(string(entry.Raw), `"truncated_length":`) {
+					told++
+				}
+			}
+			if told != 1 {
+				t.Errorf("%d events tell of the truncation, want one", told)
+			}
+		})
 	}
 }

@@ -42,6 +42,14 @@ func (l *Log) write(batch []*request) {
 // limit: an audit log rather has a file that is too large than none of what
 // happened.
 func (l *Log) rotateFull() error {
+	// A sole owner looks at its file once a second, and fills some in less: what was
+	// cut off is to be told of, and there is room again.
+	if info, err := l.file.Stat(); err != nil {
+		return err
+	} else if info.Size < l.size {
+		l.size = info.Size
+		return l.noticeTruncation()
+	}
 	err := l.rotate()
 	switch {
 	case err == nil && l.file == nil:
