@@ -131,10 +131,11 @@ func (c *commits) wrote() {
 	defer c.mu.Unlock()
 	c.written = true
 	c.riders = slices.DeleteFunc(c.riders, func(r *request) bool {
-		if r.leaves {
+		leaves := r.leaves // not to be read once r is awake
+		if leaves {
 			r.wake <- served
 		}
-		return r.leaves
+		return leaves
 	})
 }
 
