@@ -1,8 +1,8 @@
 // Command demolog writes an audit log to try the command with: a week of a small
 // team whose agents call eight models.
 //
-//	go run -C examples ./demolog /tmp/demo/audit.jsonl
-//	otelaudit report --path /tmp/demo/audit.jsonl -o report.html
+//	go run -C examples ./demolog ~/otelaudit-demo/audit.jsonl
+//	otelaudit report --path ~/otelaudit-demo/audit.jsonl -o report.html
 package main
 
 import (
