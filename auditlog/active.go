@@ -121,19 +121,6 @@ func (l *Log) leave() {
 	l.locked = false
 }
 
-// look tells of the file at the path if it is l.file, and else of l.file.
-func (l *Log) look() (info vfs.Info, here bool, err error) {
-	at, err := l.fs.Stat(l.path)
-	switch {
-	case err == nil && at.Same(l.id):
-		return at, true, nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return info, false, err
-	}
-	info, err = l.file.Stat()
-	return info, false, err
-}
-
 // openFile opens the active file, and makes it if it is not there. Its name is
 // made durable by the first sync.
 func (l *Log) openFile() error {

@@ -13,7 +13,13 @@ import (
 // maxPooledBytes keeps one huge batch from holding its memory for good.
 const maxPooledBytes = 1 << 20
 
-var linesPool = sync.Pool{New: func() any { return new(jsonline.Lines) }}
+// eventEncoder is what encodes the events of a call.
+type eventEncoder struct {
+	lines jsonline.Lines
+	clock jsonline.Clock // events that follow each other are mostly of one second
+}
+
+var eventEncoders = sync.Pool{New: func() any { return new(eventEncoder) }}
 
 // Append appends events, in their order. When it returns nil, all of them are
 // in the kernel, whole, and survive the death of the process; fewer lines than
@@ -30,16 +36,17 @@ var linesPool = sync.Pool{New: func() any { return new(jsonline.Lines) }}
 // other writes (none is written then) and for the disk ([*SyncError]); a write
 // that has begun is not torn by it.
 func (l *Log) Append(ctx context.Context, events ...Event) error {
-	lines := linesPool.Get().(*jsonline.Lines)
+	enc := eventEncoders.Get().(*eventEncoder)
+	lines := &enc.lines
 	defer func() {
 		if lines.Size() <= maxPooledBytes {
 			lines.Reset()
-			linesPool.Put(lines)
+			eventEncoders.Put(enc)
 		}
 	}()
 	t := time.Now()
 	for i := range events {
-		buf, err := appendEvent(lines.Buffer(), &events[i], i, t, l.cfg.sessionID)
+		buf, err := appendEvent(lines.Buffer(), &enc.clock, &events[i], i, t, l.cfg.sessionID)
 		if err != nil {
 			l.counts.failed.Add(int64(len(events)))
 			return err

@@ -3,7 +3,6 @@ package auditlog
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -70,10 +69,10 @@ func fieldOf(key string) (field string, reserved bool) {
 }
 
 // appendEvent appends e as one line, its line feed included, in the order and
-// spelling of FORMAT.md. index is e's place in the batch, for errors; now and
-// session stand in for what e leaves open. dst is returned unchanged with an
+// spelling of FORMAT.md. clock spells its time; index is e's place in the batch,
+// for errors; now and session stand in for what e leaves open. dst is returned unchanged with an
 // error, which is always an *EventError.
-func appendEvent(dst []byte, e *Event, index int, now time.Time, session string) ([]byte, error) {
+func appendEvent(dst []byte, clock *jsonline.Clock, e *Event, index int, now time.Time, session string) ([]byte, error) {
 	if field, reason := checkEvent(e); reason != "" {
 		return dst, &EventError{Index: index, Field: field, Reason: reason}
 	}
@@ -84,7 +83,7 @@ func appendEvent(dst []byte, e *Event, index int, now time.Time, session string)
 	if e.SessionID != "" {
 		session = e.SessionID
 	}
-	dst = jsonline.AppendTime(append(dst, `{"ts":`...), now)
+	dst = clock.AppendTime(append(dst, `{"ts":`...), now)
 	dst = jsonline.AppendString(append(dst, `,"event":`...), e.Name)
 	dst = jsonline.AppendString(append(dst, `,"session_id":`...), session)
 	if e.Cost != nil {
@@ -116,9 +115,12 @@ func appendEvent(dst []byte, e *Event, index int, now time.Time, session string)
 	if e.Config != nil {
 		dst = enc.appendMap(append(dst, `,"config":`...), e.Config)
 	}
-	dst, key, reason := enc.appendAttributes(dst, e.Attributes)
-	if reason != "" {
-		return dst[:start], &EventError{Index: index, Field: fmt.Sprintf("Attributes[%q]", key), Reason: reason}
+	if len(e.Attributes) > 0 {
+		var key, reason string
+		dst, key, reason = enc.appendAttributes(dst, e.Attributes)
+		if reason != "" {
+			return dst[:start], &EventError{Index: index, Field: fmt.Sprintf("Attributes[%q]", key), Reason: reason}
+		}
 	}
 	dst = appendTraceContext(dst, e)
 	return append(dst, '}', '\n'), nil
@@ -137,10 +139,10 @@ func appendStrings(dst []byte, list []string) []byte {
 
 func appendTraceContext(dst []byte, e *Event) []byte {
 	if e.TraceID != "" {
-		dst = jsonline.AppendString(append(dst, `,"trace_id":`...), e.TraceID)
+		dst = jsonline.AppendPlain(append(dst, `,"trace_id":`...), e.TraceID)
 	}
 	if e.SpanID != "" {
-		dst = jsonline.AppendString(append(dst, `,"span_id":`...), e.SpanID)
+		dst = jsonline.AppendPlain(append(dst, `,"span_id":`...), e.SpanID)
 	}
 	var flags byte
 	if e.TraceFlags != nil {
@@ -234,10 +236,17 @@ func isHexID(id string, digits int) bool {
 	if len(id) != digits {
 		return false
 	}
-	for _, c := range []byte(id) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+	other := byte(0) // than 0, in one of the bytes
+	for i := range len(id) {
+		if !hexDigit[id[i]] {
 			return false
 		}
+		other |= id[i] ^ '0'
 	}
-	return strings.Trim(id, "0") != ""
+	return other != 0
+}
+
+var hexDigit = [256]bool{
+	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
+	'a': true, 'b': true, 'c': true, 'd': true, 'e': true, 'f': true,
 }

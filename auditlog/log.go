@@ -22,7 +22,8 @@ type Log struct {
 	*Reader
 
 	path string // of the active file, absolute
-	dir  string
+	dir  string // of path
+	base string // of path
 	stem string
 	cfg  config
 	log  *slog.Logger
@@ -44,10 +45,11 @@ type Log struct {
 
 // writer is what the goroutine that has the turn writes with.
 type writer struct {
-	file   vfs.File // the active file; nil when it has to be opened
-	id     vfs.Info // of file; only what identifies it is current
-	locked bool     // file is, against other processes
-	size   int64    // of file, while it is locked
+	folder vfs.Folder // nil when it has to be opened
+	file   vfs.File   // the active file; nil when it has to be opened
+	id     vfs.Info   // of file; only what identifies it is current
+	locked bool       // file is, against other processes
+	size   int64      // of file, while it is locked
 	// end is the size of file after our last write, which ended in a line
 	// feed; -1 when unknown.
 	end     int64
@@ -90,6 +92,7 @@ func Open(path string, opts ...Option) (*Log, error) {
 		Reader: newReader(path, cfg.reader),
 		path:   path,
 		dir:    filepath.Dir(path),
+		base:   filepath.Base(path),
 		stem:   logStem(filepath.Base(path)),
 		cfg:    cfg,
 		log:    cfg.reader.logger,
@@ -242,7 +245,7 @@ func (l *Log) stop() error {
 	}
 	l.closed = true
 	err = errors.Join(err, l.cadence.stop())
-	err = errors.Join(err, l.closeFile())
+	err = errors.Join(err, l.closeFile(), l.closeFolder())
 	l.compressor.wait()
 	return err
 }

@@ -65,6 +65,9 @@ func (l *Log) lookAroundNow() error {
 	if l.file == nil {
 		return nil // nothing of ours is in danger
 	}
+	if err := l.closeFolder(); err != nil { // to look along the path
+		return err
+	}
 	free, err := l.enterLooking(false)
 	if err != nil || !free {
 		return err // not free: another process is at it, and looks too

@@ -83,23 +83,27 @@ func appendShortFloat(dst []byte, f float64) ([]byte, bool) {
 	if !(f >= 1e-4 && f < 1e6) {
 		return dst, false // negative or 0 too: -0.0 has a sign
 	}
-	for k := range maxShortDecimals + 1 {
-		x := f * exactPowers[k] // below 1e13
-		n := int64(x + 0.5)
-		if d := x - float64(n); d > 1e-3 || d < -1e-3 || float64(n)/exactPowers[k] != f {
-			continue // the quotient of exact numbers is the float64 next to it
-		}
-		if k == 0 {
-			return append(appendSmall(dst, uint32(n)), '.', '0'), true //nolint:gosec // at most 1e6
-		}
-		power := int64(exactPowers[k])
-		dst = append(appendSmall(dst, uint32(n/power)), '.') //nolint:gosec // below 1e6, as f is
-		start := len(dst)
-		dst = extend(dst, k)
-		putDigits(dst[start:], uint32(n%power)) //nolint:gosec // below 1e7
-		return dst, true
+	const power = 1e7          // 10^maxShortDecimals
+	n := int64(f*power + 0.5)  // below 1e13
+	if float64(n)/power != f { // the quotient of exact numbers is the float64 next to it
+		return dst, false
 	}
-	return dst, false
+	whole, part := uint32(n/power), uint32(n%power) //nolint:gosec // below 1e6, as f is, and 1e7
+	dst = append(appendSmall(dst, whole), '.')
+	if part == 0 {
+		return append(dst, '0'), true
+	}
+	decimals := maxShortDecimals
+	if part%1000 == 0 {
+		part, decimals = part/1000, decimals-3
+	}
+	for part%10 == 0 {
+		part, decimals = part/10, decimals-1
+	}
+	start := len(dst)
+	dst = extend(dst, decimals)
+	putDigits(dst[start:], part)
+	return dst, true
 }
 
 // AppendHex appends the digits of b, of which it takes four bytes at a time.

@@ -1,6 +1,7 @@
 package jsonline
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"slices"
 	"unicode/utf8"
@@ -13,17 +14,58 @@ const hexDigits = "0123456789abcdef"
 // on: DEL, the C1 controls, the line separators and the bidirectional
 // controls. Each byte outside a valid UTF-8 sequence becomes one U+FFFD.
 func AppendString(dst []byte, s string) []byte {
-	if n := plainPrefix(s); n < len(s) {
-		return appendEscaped(dst, s, n)
-	}
 	start := len(dst)
 	dst = extend(dst, len(s)+2)
 	text := dst[start:]
-	text[0] = '"'
-	copy(text[1:], s)
-	text[len(s)+1] = '"'
+	text[0], text[len(text)-1] = '"', '"'
+	if n := copyPlain(text[1:len(text)-1], s); n < len(s) {
+		return appendEscaped(dst[:start], s, n)
+	}
 	return dst
 }
+
+// copyPlain copies the longest prefix of s that stands for itself to text, which
+// is as long as s, and returns its length; text may hold anything behind it. Most
+// strings of a line are so short that to look and to copy at once is faster than
+// a memmove behind the look.
+func copyPlain(text []byte, s string) int {
+	switch {
+	case len(s) > longText:
+		n := plainPrefix(s)
+		copy(text, s[:n])
+		return n
+	case len(s) >= 8:
+		i := 0
+		for ; i+8 < len(s) && i+8 < len(text); i += 8 {
+			w := load64(s, i)
+			if found := special(w); found != 0 {
+				return i + bits.TrailingZeros64(found)/8
+			}
+			binary.LittleEndian.PutUint64(text[i:], w)
+		}
+		i = len(s) - 8 // overlaps what is done
+		w := load64(s, i)
+		if found := special(w); found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+		binary.LittleEndian.PutUint64(text[len(text)-8:], w)
+		return len(s)
+	case len(s) >= 4:
+		first, last := load32(s, 0), load32(s, len(s)-4)
+		if special(uint64(first)|uint64(last)<<32) != 0 {
+			return shortPlainPrefix(s)
+		}
+		binary.LittleEndian.PutUint32(text, first)
+		binary.LittleEndian.PutUint32(text[len(text)-4:], last)
+		return len(s)
+	}
+	n := shortPlainPrefix(s)
+	copy(text, s[:n])
+	return n
+}
+
+// longText is from where on a memmove is faster than eight bytes at a time.
+const longText = 40
 
 // AppendPlainMember appends the beginning of a member: a comma, the key, which
 // IsPlain, and a colon.
@@ -34,6 +76,16 @@ func AppendPlainMember(dst []byte, key string) []byte {
 	text[0], text[1] = ',', '"'
 	copy(text[2:], key)
 	text[len(key)+2], text[len(key)+3] = '"', ':'
+	return dst
+}
+
+// AppendPlain is AppendString for a string that IsPlain.
+func AppendPlain(dst []byte, s string) []byte {
+	start := len(dst)
+	dst = extend(dst, len(s)+2)
+	text := dst[start:]
+	text[0], text[len(text)-1] = '"', '"'
+	copy(text[1:], s)
 	return dst
 }
 
@@ -93,10 +145,7 @@ func plainPrefix(s string) int {
 			}
 			i = len(s) - 8
 		}
-		// The compiler makes one load of this.
-		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-		if found := special(w); found != 0 {
+		if found := special(load64(s, i)); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
@@ -105,7 +154,7 @@ func plainPrefix(s string) int {
 func shortPlainPrefix(s string) int {
 	i := 0
 	if len(s) >= 4 {
-		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | ' '<<32 | ' '<<40 | ' '<<48 | ' '<<56
+		w := uint64(load32(s, 0)) | ' '<<32 | ' '<<40 | ' '<<48 | ' '<<56
 		if found := special(w); found != 0 {
 			return bits.TrailingZeros64(found) / 8
 		}
@@ -119,17 +168,31 @@ func shortPlainPrefix(s string) int {
 	return i
 }
 
+// load64 returns eight bytes of s, the first one lowest. The compiler makes one
+// load of it.
+func load64(s string, i int) uint64 {
+	_ = s[i+7]
+	return uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+}
+
+// load32 is load64 for four bytes.
+func load32(s string, i int) uint32 {
+	_ = s[i+3]
+	return uint32(s[i]) | uint32(s[i+1])<<8 | uint32(s[i+2])<<16 | uint32(s[i+3])<<24
+}
+
 // special returns a number whose lowest bit that is set is in the lowest byte
-// of w that does not stand for itself: one whose high bit is set, that is below
-// 0x20, a quote, a backslash or DEL. Each term sets the high bit of such a byte.
-// What it borrows goes to bytes above it, so above the lowest one it means
-// nothing.
+// of w that does not stand for itself: one whose high bit is set, DEL, one that is
+// below 0x20 or a quote (0x22, and only these are below 0x21 with bit 1 turned), a
+// backslash. Each term sets the high bit of such a byte. What it carries or borrows
+// goes to bytes above it, so above the lowest one it means nothing.
 func special(w uint64) uint64 {
 	const (
 		ones  = 0x0101010101010101
 		highs = 0x8080808080808080
 	)
-	return (w | (w - 0x20*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | ((w ^ 0x7f*ones) - ones)) & highs
+	return (w | (w + ones) | ((w ^ 0x02*ones) - 0x21*ones) | ((w ^ '\\'*ones) - ones)) & highs
 }
 
 func appendEscapedASCII(dst []byte, c byte) []byte {

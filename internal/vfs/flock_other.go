@@ -2,6 +2,12 @@
 
 package vfs
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
 
-func flock(fd uintptr, how int) error { return unix.Flock(int(fd), how) }
+	"golang.org/x/sys/unix"
+)
+
+func (f osFile) flock(how int) error { return unix.Flock(int(f.Fd()), how) }
+
+func isLocal(*os.File) bool { return false }

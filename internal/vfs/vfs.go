@@ -16,6 +16,8 @@ type FS interface {
 	Open(name string, how How) (File, error)
 	// Stat tells of the file at name itself, not of what a link leads to.
 	Stat(name string) (Info, error)
+	// OpenFolder opens the folder at dir, for looks at the files in it.
+	OpenFolder(dir string) (Folder, error)
 	// Rename fails with fs.ErrExist if there is a file at to, unless replace.
 	Rename(from, to string, replace bool) error
 	// Link gives the file at from a second name; errors.ErrUnsupported where
@@ -63,6 +65,13 @@ type File interface {
 	// is false and another holds it, Lock returns false. It is advisory.
 	Lock(wait bool) (bool, error)
 	Unlock() error
+}
+
+// Folder is an open folder. It stays the same one when it is moved.
+type Folder interface {
+	// Stat is [FS.Stat] of the file of that name in the folder.
+	Stat(base string) (Info, error)
+	io.Closer
 }
 
 // Info tells of a file.

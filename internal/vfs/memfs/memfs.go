@@ -324,6 +324,24 @@ func (m *FS) Stat(name string) (info vfs.Info, err error) {
 	return info, err
 }
 
+// folder is an open folder. Here folders are parts of names, and none is moved.
+type folder struct {
+	fs  *FS
+	dir string
+}
+
+// OpenFolder implements vfs.FS.
+func (m *FS) OpenFolder(dir string) (vfs.Folder, error) {
+	err := m.do(nil, "open", dir, func() error { return nil })
+	return folder{m, dir}, err
+}
+
+// Stat implements vfs.Folder.
+func (f folder) Stat(base string) (vfs.Info, error) { return f.fs.Stat(filepath.Join(f.dir, base)) }
+
+// Close implements vfs.Folder.
+func (f folder) Close() error { return nil }
+
 // Rename implements vfs.FS.
 func (m *FS) Rename(from, to string, replace bool) error {
 	return m.do(nil, "rename", from, func() error {

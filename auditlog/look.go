@@ -1,0 +1,57 @@
+package auditlog
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
+)
+
+// look tells of the file at the path if it is l.file, and else of l.file.
+//
+// From an open folder a look is cheaper than along the path, and a log that is
+// shared by processes takes one before each write. It is believed only where it
+// finds what it should, and the folder is opened anew once a second, since it may
+// have been moved together with the file: that is noticed as soon as a sole owner
+// notices anything.
+func (l *Log) look() (info vfs.Info, here bool, err error) {
+	if l.folder != nil {
+		at, err := l.folder.Stat(l.base)
+		if err == nil && at.Same(l.id) {
+			return at, true, nil
+		}
+		if err := l.closeFolder(); err != nil {
+			return info, false, err
+		}
+	}
+	at, err := l.fs.Stat(l.path)
+	switch {
+	case err == nil && at.Same(l.id):
+		l.openFolder()
+		return at, true, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return info, false, err
+	}
+	info, err = l.file.Stat()
+	return info, false, err
+}
+
+// openFolder opens the folder for the looks that follow. Without it, for want of
+// descriptors for example, they go along the path.
+func (l *Log) openFolder() {
+	if l.cfg.soleOwner {
+		return // it looks once a second
+	}
+	if folder, err := l.fs.OpenFolder(l.dir); err == nil {
+		l.folder = folder
+	}
+}
+
+func (l *Log) closeFolder() error {
+	folder := l.folder
+	l.folder = nil
+	if folder == nil {
+		return nil
+	}
+	return folder.Close()
+}
