@@ -58,7 +58,8 @@ func (l *Log) Append(ctx context.Context, events ...Event) error {
 
 // AppendLines appends encoded lines under the promises of [Log.Append]. Only
 // packages of this module can make its argument: it is how the exporter hands
-// over lines that it has encoded. lines may be used again when it returns.
+// over lines that it has encoded. lines may be used again when it returns; after an
+// error that says nothing is in the file, they are what they were.
 func (l *Log) AppendLines(ctx context.Context, lines *jsonline.Lines) error {
 	if l.cadence.lines == 1 {
 		return l.appendToDisk(ctx, lines)

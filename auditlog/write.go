@@ -80,10 +80,13 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 	if l.size > 0 && !l.rotateAgain.IsZero() && time.Now().Before(l.rotateAgain) {
 		room = 1 << 62
 	}
-	if l.unsynced.discard && ahead == 0 {
-		if r := batch[0]; r.lines.Size() >= ownWrite && r.written == 0 && int64(r.lines.Size()) <= room {
+	if r := batch[0]; ahead == 0 && r.written == 0 && r.lines.Size() >= ownWrite && int64(r.lines.Size()) <= room {
+		switch {
+		case l.unsynced.discard:
 			l.parts = append(l.parts, part{r, r.lines.Len()})
 			return l.writeOut(start, 0, r.lines.Bytes())
+		case start == 0:
+			return l.writeInPlace(r)
 		}
 	}
 	size := 0
@@ -147,9 +150,22 @@ func (l *Log) putAhead() (start int, err error) {
 	return start, nil
 }
 
-// ownWrite is the size from which on lines of which no copy is to be kept have a
-// write of their own: to copy them to those of others costs more.
+// ownWrite is the size from which on lines have a write of their own, if that
+// saves a copy: to copy them to those of others costs more.
 const ownWrite = 32 << 10
+
+// writeInPlace writes the lines of r where they were encoded, and keeps that memory
+// in place of a copy. r gets the memory of unsynced, which holds nothing.
+func (l *Log) writeInPlace(r *request) (int, error) {
+	lines := r.lines.Exchange(l.unsynced.buf)
+	l.unsynced.buf = lines
+	l.parts = append(l.parts, part{r, r.lines.Len()})
+	n, err := l.writeOut(0, 0, lines)
+	if n == 0 { // r may be tried again
+		l.unsynced.buf = r.lines.Exchange(lines)[:0]
+	}
+	return n, err
+}
 
 // writeOut writes buf: ahead bytes that belong to no request, then the lines of
 // parts. It is what unsynced holds from start on, or else is not to be kept.

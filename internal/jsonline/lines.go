@@ -31,13 +31,21 @@ func (l *Lines) Grow(n int) { l.buf = slices.Grow(l.buf, max(n-len(l.buf), 0)) }
 func (l *Lines) Len() int { return len(l.ends) }
 
 // Size returns the number of bytes, line feeds included.
-func (l *Lines) Size() int { return len(l.buf) }
+func (l *Lines) Size() int { return l.Start(len(l.ends)) }
 
 // Cap returns the number of bytes that there is room for.
 func (l *Lines) Cap() int { return cap(l.buf) }
 
 // Bytes returns all lines.
 func (l *Lines) Bytes() []byte { return l.buf }
+
+// Exchange returns the memory of the lines and takes that of buf in its place. What
+// l knows of the lines stays, but not their bytes.
+func (l *Lines) Exchange(buf []byte) []byte {
+	lines := l.buf
+	l.buf = buf
+	return lines
+}
 
 // End returns the offset behind line i.
 func (l *Lines) End(i int) int { return l.ends[i] }
