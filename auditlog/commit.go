@@ -3,7 +3,6 @@ package auditlog
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"time"
 
@@ -23,7 +22,8 @@ type commits struct {
 	// that is in the kernel.
 	riders  []*request
 	written bool
-	crowd   int // how many the last commit and its end found
+
+	gathering
 }
 
 // appendToDisk appends lines, which are on disk when it returns nil.
@@ -44,30 +44,17 @@ func (l *Log) appendToDisk(ctx context.Context, lines *jsonline.Lines) error {
 // those that wait behind it. The error is that of ctx, and r was not written
 // then.
 func (l *Log) commit(ctx context.Context, r *request) error {
-	l.commits.gather()
+	l.commits.gather(ctx)
 	r.commits = true
 	err := l.writeShared(ctx, r)
 	if err == nil && r.written > 0 {
+		start := time.Now()
 		// All of them look at the outcome themselves: each has a context of its own.
 		_ = l.cadence.await(ctx, r.last)
+		l.commits.syncTook(time.Since(start))
 	}
 	l.commits.end(r.err)
 	return err
-}
-
-// gather lets those come that the commit before woke: awake, they are about to
-// append again, and one fsync covers all of them. It only lets others run, and
-// only so often, as some may not come back.
-func (c *commits) gather() {
-	for range 4 * c.crowd {
-		c.mu.Lock()
-		all := len(c.waiting)+1 >= c.crowd
-		c.mu.Unlock()
-		if all {
-			return
-		}
-		runtime.Gosched()
-	}
 }
 
 // join waits until r has the turn, or its lines are written and synced. With an
@@ -82,6 +69,7 @@ func (c *commits) join(ctx context.Context, r *request) (wakeup, error) {
 	}
 	r.since = time.Now()
 	c.waiting = append(c.waiting, r)
+	c.cameFor(len(c.waiting) + 1)
 	c.mu.Unlock()
 	select {
 	case w := <-r.wake:

@@ -162,6 +162,7 @@ type encoder struct {
 
 	record  otelline.Record
 	attrs   *otelline.Attributes
+	stamped []byte // the log.record.uid that the record got since it was read
 	reading reading
 	line    otelline.Line
 	uids    *uidMaker
@@ -198,7 +199,8 @@ func (enc *encoder) reset() {
 	enc.lines.Reset()
 	enc.attrs.Reset()
 	enc.record = otelline.Record{}
-	enc.line = otelline.Line{Attributes: enc.attrs}
+	enc.stamped = nil
+	enc.line.Reset()
 }
 
 func (enc *encoder) read(record *sdklog.Record) {
@@ -229,7 +231,11 @@ func (enc *encoder) encode(o *origin, now time.Time, session string) []byte {
 	r.withoutUsage = sums
 	l.Event, l.Time, l.Origin = r.event, r.time(&enc.record, now), o.encoded
 	l.UID = nil
-	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
+	switch {
+	case enc.cfg.withoutUID || enc.attrs.HasUID():
+	case enc.stamped != nil:
+		l.UID = enc.stamped
+	default:
 		l.UID = enc.uids.next(now)
 	}
 	return l.Append(enc.lines.Buffer(), &enc.record)

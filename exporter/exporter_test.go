@@ -252,26 +252,58 @@ func TestTheSessionIsThatOfTheNearest(t *testing.T) {
 }
 
 // TestProcessorStampsTheRecordItself shows the next processor what the line
-// says.
+// says, of each of several records of one encoder, and that a record which is
+// exported behind them has an id of its own.
 func TestProcessorStampsTheRecordItself(t *testing.T) {
-	exp, log := newExporter(t)
-	next := new(recordtest.Capturer)
-	provider := sdklog.NewLoggerProvider(
-		sdklog.WithProcessor(exporter.NewProcessor(exp)), sdklog.WithProcessor(next))
-	var r log2
-	r.AddAttributes(attribute.Int("n", 1))
-	provider.Logger("test").Emit(exporter.ContextWithSession(t.Context(), "s"), r)
-	line := onlyLine(t, log)
-	seen := make(map[attribute.Key]string)
-	next.Records[0].WalkAttributes(func(kv attribute.KeyValue) bool {
-		seen[kv.Key] = kv.Value.AsString()
-		return true
-	})
-	if uid := seen["log.record.uid"]; uid == "" || line["log.record.uid"] != uid {
-		t.Errorf("the next processor sees uid %q, the line has %v", uid, line["log.record.uid"])
-	}
-	if seen["session.id"] != "s" || line["session_id"] != "s" {
-		t.Errorf("the next processor sees session %q, the line has %v", seen["session.id"], line["session_id"])
+	same := func(kv attribute.KeyValue) attribute.KeyValue { return kv }
+	for name, tt := range map[string]struct {
+		opts    []exporter.Option
+		session string // of the context
+	}{
+		"id":              {},
+		"id and session":  {session: "s"},
+		"id, with a hook": {opts: []exporter.Option{exporter.WithReplaceAttribute(same)}},
+		"session":         {opts: []exporter.Option{exporter.WithoutRecordUID()}, session: "s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exp, log := newExporter(t, tt.opts...)
+			next := new(recordtest.Capturer)
+			provider := sdklog.NewLoggerProvider(
+				sdklog.WithProcessor(exporter.NewProcessor(exp)), sdklog.WithProcessor(next))
+			ctx := t.Context()
+			if tt.session != "" {
+				ctx = exporter.ContextWithSession(ctx, tt.session)
+			}
+			for n := range 3 {
+				var r log2
+				r.AddAttributes(attribute.Int("n", n))
+				provider.Logger("test").Emit(ctx, r)
+			}
+			emit(t.Context(), sdklog.NewSimpleProcessor(exp))
+			ids := make(map[any]bool)
+			lines := decodedLines(t, log)
+			for n, line := range lines {
+				uid, _ := line["log.record.uid"].(string)
+				if wantUID := name != "session"; wantUID != uuidV7.MatchString(uid) || wantUID && ids[uid] {
+					t.Errorf("line %d has uid %q, want one of its own: %v", n, uid, wantUID)
+				}
+				ids[uid] = true
+				if n == len(lines)-1 {
+					break
+				}
+				seen := make(map[attribute.Key]string)
+				next.Records[n].WalkAttributes(func(kv attribute.KeyValue) bool {
+					seen[kv.Key] = kv.Value.AsString()
+					return true
+				})
+				if uid != seen["log.record.uid"] {
+					t.Errorf("the next processor sees uid %q, the line has %q", seen["log.record.uid"], uid)
+				}
+				if seen["session.id"] != tt.session || tt.session != "" && line["session_id"] != tt.session {
+					t.Errorf("the next processor sees session %q, the line has %v", seen["session.id"], line["session_id"])
+				}
+			}
+		})
 	}
 }
 

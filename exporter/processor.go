@@ -49,9 +49,7 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	defer p.exp.release(enc)
 	now, session := time.Now(), sessionOf(ctx)
 	enc.read(record)
-	if enc.stamp(record, now, session) {
-		enc.read(record)
-	}
+	enc.stamp(record, now, session)
 	enc.append(enc.originOf(record), now, session)
 	to := p.exp.log.AppendLines
 	if p.cfg.waitForDisk {
@@ -81,27 +79,33 @@ func (p *Processor) Shutdown(ctx context.Context) error {
 	return p.exp.Shutdown(ctx)
 }
 
-// stamp adds what the record lacks, and reports whether it did.
-func (enc *encoder) stamp(record *sdklog.Record, now time.Time, session string) bool {
+// stamp adds to the record that was read what it lacks. The line will have it too.
+func (enc *encoder) stamp(record *sdklog.Record, now time.Time, session string) {
 	var room [2]attribute.KeyValue
 	add := room[:0]
+	var uid []byte
 	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
-		add = append(add, attribute.String(otelline.KeyUID, string(enc.uids.next(now))))
+		uid = enc.uids.next(now)
+		add = append(add, attribute.String(otelline.KeyUID, string(uid)))
 	}
 	if session != "" && !enc.hasSession() {
 		add = append(add, attribute.String(otelline.KeySessionID, session))
 	}
 	if len(add) == 0 {
-		return false
+		return
 	}
 	before, dropped := *record, record.DroppedAttributes()
 	record.AddAttributes(add...)
 	if record.DroppedAttributes() != dropped || !endsIn(record, add) {
 		// The provider's limits dropped or cut them, and counted that.
 		*record = before
-		return false
+		return
 	}
-	return true
+	if len(add) == 1 && uid != nil && enc.cfg.replace == nil {
+		enc.stamped = uid // as good as read
+		return
+	}
+	enc.read(record)
 }
 
 // hasSession reports whether the record that was read names a session itself.

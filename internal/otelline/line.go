@@ -23,8 +23,14 @@ type Line struct {
 	// Origin is what AppendOrigin gave for the record's scope and resource.
 	Origin []byte
 
-	// Times of records that follow each other are mostly of one second.
+	// Times of records that follow each other are mostly of one second. They are
+	// mostly observed in one too, which is a later one for some.
 	clock, observed jsonline.Clock
+}
+
+// Reset lets go of everything but the memory of attributes.
+func (l *Line) Reset() {
+	l.Event, l.Time, l.UID, l.Derived, l.Origin = "", time.Time{}, nil, Derived{}, nil
 }
 
 // Derived holds the fields of a line that are computed from other attributes,
