@@ -13,7 +13,7 @@ import (
 
 // paths are keys that records of randomGroups may have in groups.
 var paths = []string{
-	"gen_ai.usage", "gen_ai.usage.cost", "gen_ai.usage.cost.amount", "gen_ai.usage.input_tokens", "gen_ai.response.model", "a.a.a.b", "log.record.uid",
+	"gen_ai.usage", "gen_ai.usage.cost", "gen_ai.usage.cost.amount", "gen_ai.usage.input_tokens", "gen_ai.response.model", "a.a.a.b", "gen_ai.a.usage.b", "log.record.uid",
 }
 
 var groupNames = []string{
@@ -87,13 +87,16 @@ func TestGroupsAreFoundAndStayWhatTheyAre(t *testing.T) {
 		switch random.IntN(10) {
 		case 0:
 			a.ReadList(record, same)
-		case 1: // what was read is read once more
+		case 1: // what was read is read once more, with an attribute behind it
 			a.Begin()
 			for _, kv := range record {
 				a.AddAny(kv)
 			}
 			a.Finish(nil)
+			behind := attribute.Int(paths[random.IntN(len(paths)-1)], 1001)
+			a.AddAny(behind)
 			a.Finish(same)
+			record = append(slices.Clip(record), behind)
 		case 2:
 			a.Reset()
 			fallthrough
