@@ -17,7 +17,7 @@ type sourceTable struct {
 	events []otelline.KeyID // of the caller, in front of the rules for names
 	// Further keys that are looked at.
 	currency, completionCost, decider, errorMessage, eventName, eventNameLiteLLM, eventTime otelline.KeyID
-	operation, spanKind, langfuseType, requestType                                           otelline.KeyID
+	operation, spanKind, langfuseType, requestType                                          otelline.KeyID
 }
 
 type fieldSources struct {
