@@ -3,6 +3,7 @@ package auditlog
 import (
 	"bytes"
 	"hash/maphash"
+	"strings"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
@@ -16,7 +17,8 @@ import (
 //
 //   - an event made of a span and one that was not, with the same response
 //     id; or with the same request id or span id and the same tokens, since an
-//     app may use those for more than one call,
+//     app may use those for more than one call; response and request ids are
+//     found in maps too,
 //   - of one span id only if there is exactly one of each,
 //   - the two records that Gemini CLI emits for a response. They have no id in
 //     common, but the same session, event.timestamp and tokens: both are made of
@@ -101,7 +103,8 @@ type callPair struct{ kept, other, merged *call }
 
 // callKeys are what tells calls apart, in the order of the constants below.
 var callKeys = jsonline.NewKeys(keySpanID, keySpanMade, keyEventTimestamp,
-	"gen_ai.response.id", "ai.response.id", "response_id", "request_id", "gen_ai.request.id")
+	"gen_ai.response.id", "ai.response.id", "response_id", "request_id", "gen_ai.request.id",
+	"gen_ai", "gen_ai.response", "gen_ai.request", "ai", "ai.response")
 
 const (
 	callSpanID = iota
@@ -109,8 +112,32 @@ const (
 	callTimestamp
 	callFirstResponseID
 	callFirstRequestID = callFirstResponseID + 3
-	callKeyCount       = callFirstRequestID + 2
+	callBehindIDs      = callFirstRequestID + 2
 )
+
+// Maps that an id may be in, behind the ids.
+const (
+	callGenAI = callBehindIDs + iota
+	callGenAIResponse
+	callGenAIRequest
+	callAI
+	callAIResponse
+	callKeyCount
+)
+
+// idsInMaps are the ids that a logger with groups puts into maps.
+var idsInMaps = [...]struct {
+	kind int
+	of   int    // index of the map in callKeys
+	path string // joined names of what leads to the id in it
+}{
+	{idResponse, callGenAI, "response.id"},
+	{idResponse, callGenAIResponse, "id"},
+	{idResponse, callAI, "response.id"},
+	{idResponse, callAIResponse, "id"},
+	{idRequest, callGenAI, "request.id"},
+	{idRequest, callGenAIRequest, "id"},
+}
 
 const (
 	// keySpanMade is the attribute that an event made of a span has.
@@ -138,7 +165,7 @@ func callOf(raw []byte, f *fields, a amounts, values [][]byte) *call {
 	case isString(f[fieldEvent], eventGenAIDetails):
 		c.by = byConventions
 	}
-	for i := callFirstResponseID; i < callKeyCount; i++ {
+	for i := callFirstResponseID; i < callBehindIDs; i++ {
 		kind := idResponse
 		if i >= callFirstRequestID {
 			kind = idRequest
@@ -147,11 +174,34 @@ func callOf(raw []byte, f *fields, a amounts, values [][]byte) *call {
 			c.ids[kind] = hashID(values[i])
 		}
 	}
+	for _, in := range &idsInMaps {
+		if c.ids[in.kind] == 0 && values[in.of] != nil {
+			c.ids[in.kind] = hashID(memberAt(values[in.of], in.path))
+		}
+	}
 	c.ids[idSpan] = hashID(values[callSpanID])
 	if c.by&(byGemini|byConventions) != 0 {
 		c.ids[idGemini] = hashAll(values[callTimestamp], f[fieldSession], f[fieldInput], f[fieldOutput])
 	}
 	return c
+}
+
+// memberAt returns the raw value at path of a raw value, nil if it is not there:
+// the names that lead to it, joined with dots, are path.
+func memberAt(value []byte, path string) (found []byte) {
+	err := jsonline.EachMember(value, func(lit, member []byte) bool {
+		name := string(jsonline.AppendUnquoted(nil, lit))
+		if name == path {
+			found = member
+		} else if rest, ok := strings.CutPrefix(path, name+"."); ok {
+			found = memberAt(member, rest)
+		}
+		return found == nil
+	})
+	if err != nil {
+		return nil // no object
+	}
+	return found
 }
 
 var idSeed = maphash.MakeSeed()

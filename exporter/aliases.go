@@ -143,14 +143,18 @@ var aliases = map[otelline.Field][]source{
 // gen_ai.client.inference.operation.details.
 func repeatsUsage(event string) bool { return event == "copilot_chat.agent.turn" }
 
-// Keys that the sources and the name of the event look at besides.
+// Keys that the sources, the name of the event and the rule for spans look at
+// besides.
 const (
 	keyCurrency         = "gen_ai.usage.cost.currency"
 	keyCompletionCost   = "llm.cost.completion"
 	keyDecider          = "source"
+	keyErrorMessage     = "error.message"
 	keyEventName        = "event.name"
 	keyEventNameLiteLLM = "event_name"
 	keyEventTime        = "event.timestamp"
+	keyLangfuseType     = "langfuse.observation.type"
 	keyOperation        = "gen_ai.operation.name"
+	keyRequestType      = "llm.request.type" // OpenLLMetry
 	keySpanKind         = "openinference.span.kind"
 )

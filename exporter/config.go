@@ -51,6 +51,9 @@ func newConfig(opts []Option) config {
 // event, session_id, cost, model, input_t, output_t, files, reason, confidence
 // or duration_ms. For event the keys go before the record's EventName too.
 //
+// A key with dots is found in maps too: llm.cost is also the member cost of the
+// attribute llm, which is what a group of that name becomes.
+//
 // An attribute that has the name and type of the field itself still wins, and
 // values are read by the rules of the field: one that is not a cost, for
 // example, is passed over.
@@ -77,7 +80,8 @@ func WithoutAliases() Option {
 // it takes away is gone for good: it is the one way in which a record loses
 // something, meant for secrets and personal data.
 //
-// Attributes inside of a body, a resource or a scope do not pass through it.
+// Attributes inside of a body, a resource or a scope do not pass through it, and
+// of a map only the whole does.
 func WithReplaceAttribute(replace func(attribute.KeyValue) attribute.KeyValue) Option {
 	return option(func(cfg config) config {
 		cfg.replace = replace

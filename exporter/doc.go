@@ -20,6 +20,15 @@
 // BatchProcessor drops records when its queue is full, and loses those in its
 // queue when the process dies.
 //
+// # Groups
+//
+// What a logger puts into a group, a map or an object arrives as an attribute
+// that is a map. It stays one, and what is in it is found under the joined names:
+// the input_tokens of the usage of gen_ai are gen_ai.usage.input_tokens. Names
+// that are short because they stand alone, such as cost or model, mean nothing in
+// a group: [WithSources] says that llm.cost is the cost, for example. Of the maps
+// of a record and their members the first 1,000 are looked at.
+//
 // # How it reads the SDK's contract
 //
 //   - Export and the methods of Processor are safe for concurrent use.

@@ -244,8 +244,9 @@ func TestTheSessionIsThatOfTheNearest(t *testing.T) {
 	emitIn(t.Context(), p, "scope", "resource")
 	emitIn(t.Context(), p, "", "resource")
 	emitIn(t.Context(), p, "", "")
+	emitIn(in, p, "scope", "resource", attribute.Map("gen_ai", attribute.Map("conversation", attribute.String("id", "group"))))
 	for i, line := range decodedLines(t, log) {
-		if want := []string{"record", "context", "scope", "resource", "process"}[i]; line["session_id"] != want {
+		if want := []string{"record", "context", "scope", "resource", "process", "group"}[i]; line["session_id"] != want {
 			t.Errorf("got session %v, want %s", line["session_id"], want)
 		}
 	}

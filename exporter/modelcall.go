@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -40,19 +41,22 @@ var (
 	langfuseTypes      = map[string]bool{"generation": false, "embedding": false}
 )
 
-const (
-	keyLangfuseType = "langfuse.observation.type"
-	keyRequestType  = "llm.request.type" // OpenLLMetry
-)
-
 // spanRule says which spans are events.
 type spanRule struct {
 	sources *sourceTable
 	names   map[string]struct{} // of spans that are calls of a model by their name alone
+	attrs   sync.Pool           // of *otelline.Attributes, for spans with maps
+}
+
+// spanKind is what the attributes of a span say of it.
+type spanKind struct {
+	operation, openInference, langfuse, request string
+	usage                                       bool // in a map; else it is looked for when it matters
 }
 
 func newSpanRule(sources *sourceTable, names []string) *spanRule {
 	r := &spanRule{sources: sources, names: make(map[string]struct{})}
+	r.attrs.New = func() any { return otelline.NewAttributes(sources.keys) }
 	for _, name := range append(slices.Clip(names), modelCallNames[:]...) {
 		r.names[name] = struct{}{}
 	}
@@ -60,41 +64,66 @@ func newSpanRule(sources *sourceTable, names []string) *spanRule {
 }
 
 func (r *spanRule) classify(span *otelline.Span) modelCall {
-	var operation, kind, langfuse, request string
-	for _, kv := range span.Attributes {
-		if kv.Value.Type() != attribute.STRING {
-			continue
-		}
-		switch kv.Key {
-		case keyOperation:
-			operation = kv.Value.AsString()
-		case keySpanKind:
-			kind = kv.Value.AsString()
-		case keyLangfuseType:
-			langfuse = kv.Value.AsString()
-		case keyRequestType:
-			request = kv.Value.AsString()
-		}
+	kind := r.kindOf(span)
+	if sums, ok := operations[kind.operation]; ok && (sums || span.Failed || kind.usage || r.hasUsage(span)) {
+		return modelCall{kind.operation, sums}
 	}
-	if sums, ok := operations[operation]; ok && (sums || span.Failed || r.hasUsage(span)) {
-		return modelCall{operation, sums}
+	if sums, ok := openInferenceKinds[kind.openInference]; ok {
+		return modelCall{kind.openInference, sums}
 	}
-	if sums, ok := openInferenceKinds[kind]; ok {
-		return modelCall{kind, sums}
+	if sums, ok := langfuseTypes[kind.langfuse]; ok {
+		return modelCall{kind.langfuse, sums}
 	}
-	if sums, ok := langfuseTypes[langfuse]; ok {
-		return modelCall{langfuse, sums}
-	}
-	if request != "" {
-		return modelCall{request, false}
+	if kind.request != "" {
+		return modelCall{kind.request, false}
 	}
 	if _, ok := r.names[span.Name]; ok {
-		if operation != "" {
-			return modelCall{operation, false}
+		if kind.operation != "" {
+			return modelCall{kind.operation, false}
 		}
 		return modelCall{span.Name, false}
 	}
 	return modelCall{}
+}
+
+// kindOf does not look up each attribute of a span in the table: most spans are
+// no calls of a model.
+func (r *spanRule) kindOf(span *otelline.Span) (kind spanKind) {
+	for _, kv := range span.Attributes {
+		switch kv.Value.Type() {
+		case attribute.STRING:
+		case attribute.MAP:
+			return r.kindWithMaps(span)
+		default:
+			continue
+		}
+		switch kv.Key {
+		case keyOperation:
+			kind.operation = kv.Value.AsString()
+		case keySpanKind:
+			kind.openInference = kv.Value.AsString()
+		case keyLangfuseType:
+			kind.langfuse = kv.Value.AsString()
+		case keyRequestType:
+			kind.request = kv.Value.AsString()
+		}
+	}
+	return kind
+}
+
+// kindWithMaps is kindOf for a span whose maps are to be looked into.
+func (r *spanRule) kindWithMaps(span *otelline.Span) spanKind {
+	attrs := r.attrs.Get().(*otelline.Attributes)
+	attrs.ReadList(span.Attributes, nil)
+	text := func(id otelline.KeyID) string {
+		v, _ := attrs.Get(id)
+		return v.AsString() // empty of other types
+	}
+	t := r.sources
+	kind := spanKind{text(t.operation), text(t.spanKind), text(t.langfuseType), text(t.requestType), t.hasUsage(attrs)}
+	attrs.Reset()
+	r.attrs.Put(attrs)
+	return kind
 }
 
 // hasUsage reports whether the span has a source of tokens or of a cost.
@@ -129,7 +158,8 @@ func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
 	}
 	if span.Failed {
 		enc.record.Severity = log.SeverityError
-		if span.Status != "" && !has(otelline.Reason.Key()) && !has("error.message") {
+		attrs.Finish(nil) // the message may be in a map
+		if span.Status != "" && !has(otelline.Reason.Key()) && !attrs.Has(enc.sources.errorMessage) {
 			attrs.Add(otelline.Reason.Key(), otelline.StringValue(span.Status))
 		}
 	}

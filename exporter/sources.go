@@ -16,7 +16,8 @@ type sourceTable struct {
 	fields [otelline.NumFields]fieldSources
 	events []otelline.KeyID // of the caller, in front of the rules for names
 	// Further keys that are looked at.
-	currency, completionCost, decider, eventName, eventNameLiteLLM, eventTime, operation, spanKind otelline.KeyID
+	currency, completionCost, decider, errorMessage, eventName, eventNameLiteLLM, eventTime otelline.KeyID
+	operation, spanKind, langfuseType, requestType                                          otelline.KeyID
 }
 
 type fieldSources struct {
@@ -56,7 +57,10 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 			fields[f] = append(fields[f], list...)
 		}
 	}
-	keys := []string{keyCurrency, keyCompletionCost, keyDecider, keyEventName, keyEventNameLiteLLM, keyEventTime, keyOperation, keySpanKind}
+	keys := []string{
+		keyCurrency, keyCompletionCost, keyDecider, keyErrorMessage, keyEventName, keyEventNameLiteLLM, keyEventTime,
+		keyOperation, keySpanKind, keyLangfuseType, keyRequestType,
+	}
 	keys = append(keys, events...)
 	for _, list := range fields {
 		for _, s := range list {
@@ -77,8 +81,15 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 	}
 	t.currency, t.completionCost, t.decider = t.keys.ID(keyCurrency), t.keys.ID(keyCompletionCost), t.keys.ID(keyDecider)
 	t.eventName, t.eventNameLiteLLM, t.eventTime = t.keys.ID(keyEventName), t.keys.ID(keyEventNameLiteLLM), t.keys.ID(keyEventTime)
+	t.errorMessage = t.keys.ID(keyErrorMessage)
 	t.operation, t.spanKind = t.keys.ID(keyOperation), t.keys.ID(keySpanKind)
+	t.langfuseType, t.requestType = t.keys.ID(keyLangfuseType), t.keys.ID(keyRequestType)
 	return t, nil
+}
+
+// hasUsage reports whether one of attrs is a source of tokens or of a cost.
+func (t *sourceTable) hasUsage(attrs *otelline.Attributes) bool {
+	return slices.ContainsFunc(usage[:], func(f otelline.Field) bool { return attrs.HasAny(t.fields[f].mask) })
 }
 
 // isUsage reports whether key is a source of tokens or of a cost.

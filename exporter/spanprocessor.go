@@ -35,6 +35,7 @@ import (
 // openinference.span.kind is LLM or EMBEDDING; if langfuse.observation.type is
 // generation or embedding; if it has llm.request.type; or if its name is one of
 // [WithSpanNames] or of the Vercel AI SDK's calls of models (ai.generateText.doGenerate, …).
+// An attribute that is a map says all this of what is in it, as in a log record.
 // Spans that sum up what their children used (invoke_agent, invoke_workflow; AGENT and CHAIN of
 // OpenInference) become events without usage, so that no call is counted twice.
 //

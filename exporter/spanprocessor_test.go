@@ -221,3 +221,52 @@ func TestASpanThatCannotBeWrittenIsReported(t *testing.T) {
 		t.Errorf("otel.Handle got %v, want auditlog.ErrClosed", errs.all())
 	}
 }
+
+// TestASpanIsRecognisedByItsMapsToo has what the rules look at in maps.
+func TestASpanIsRecognisedByItsMapsToo(t *testing.T) {
+	tokens := attribute.Map("usage", attribute.Int("input_tokens", 5))
+	operation := func(name string) attribute.KeyValue {
+		return attribute.Map("operation", attribute.String("name", name))
+	}
+	for name, test := range map[string]struct {
+		attrs  []attribute.KeyValue
+		failed bool
+		want   map[string]any // nil: no event
+	}{
+		"operation and usage": {[]attribute.KeyValue{attribute.Map("gen_ai", operation("chat"), tokens)}, false, map[string]any{"event": "chat", "input_t": 5.0}},
+		"usage alone": {[]attribute.KeyValue{attribute.Map("gen_ai", tokens), attribute.String("gen_ai.operation.name", "chat")}, false,
+			map[string]any{"event": "chat", "input_t": 5.0}},
+		"operation alone": {[]attribute.KeyValue{attribute.Int("gen_ai.usage.input_tokens", 5), attribute.Map("gen_ai", operation("chat"))}, false,
+			map[string]any{"event": "chat", "input_t": 5.0}},
+		"no usage": {[]attribute.KeyValue{attribute.Map("gen_ai", operation("chat"))}, false, nil},
+		"no usage, as it failed": {[]attribute.KeyValue{attribute.Map("gen_ai", operation("chat"))}, true,
+			map[string]any{"event": "chat", "reason": "status"}},
+		"a reason of its own": {[]attribute.KeyValue{attribute.Map("gen_ai", operation("chat")), attribute.Map("error", attribute.String("message", "mine"))}, true,
+			map[string]any{"event": "chat", "reason": "mine"}},
+		"a sum":               {[]attribute.KeyValue{attribute.Map("gen_ai", operation("invoke_agent"), tokens)}, false, map[string]any{"event": "invoke_agent", "input_t": nil}},
+		"another operation":   {[]attribute.KeyValue{attribute.Map("gen_ai", operation("execute_tool"), tokens)}, false, nil},
+		"the attribute first": {[]attribute.KeyValue{attribute.Map("gen_ai", operation("chat"), tokens), attribute.String("gen_ai.operation.name", "execute_tool")}, false, nil},
+		"no text":             {[]attribute.KeyValue{attribute.Map("llm", attribute.Int("request.type", 1))}, false, nil},
+		"OpenInference":       {[]attribute.KeyValue{attribute.Map("openinference", attribute.String("span.kind", "LLM"))}, false, map[string]any{"event": "LLM"}},
+		"Langfuse":            {[]attribute.KeyValue{attribute.Map("langfuse", attribute.Map("observation", attribute.String("type", "generation")))}, false, map[string]any{"event": "generation"}},
+		"OpenLLMetry":         {[]attribute.KeyValue{attribute.Map("llm.request", attribute.String("type", "chat"))}, false, map[string]any{"event": "chat"}},
+		"other maps":          {[]attribute.KeyValue{attribute.Map("http", attribute.String("route", "/x")), attribute.Map("name", attribute.String("operation", "chat"))}, false, nil},
+	} {
+		tracers, log := newSpans(t)
+		_, span := tracers.Tracer("test").Start(t.Context(), "x", trace.WithAttributes(test.attrs...))
+		if test.failed {
+			span.SetStatus(codes.Error, "status")
+		}
+		span.End()
+		lines := decodedLines(t, log)
+		if want := min(len(test.want), 1); len(lines) != want {
+			t.Errorf("%s: got %d lines, want %d", name, len(lines), want)
+			continue
+		}
+		for key, want := range test.want {
+			if got := lines[0][key]; got != want {
+				t.Errorf("%s: got %s %v, want %v", name, key, got, want)
+			}
+		}
+	}
+}

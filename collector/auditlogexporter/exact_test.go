@@ -234,6 +234,7 @@ var (
 			"ts", "event", "session_id", "cost", "model", "input_t", "output_t", "files", "reason", "confidence", "duration_ms", "config",
 			"trace_id", "span_id", "trace_flags", "otel", "log.record.uid", "session.id", "intValue", "doubleValue", "bytesValue", "kvlistValue",
 			"event.name", "event.timestamp", "gen_ai.usage.input_tokens", "cost_usd", "task_id", "a", "b",
+			"gen_ai", "usage", "usage.input_tokens", "input_tokens", "amount", "error", "message",
 		}),
 		rapid.StringN(1, 12, 40),
 	)

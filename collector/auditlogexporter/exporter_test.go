@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -60,6 +61,42 @@ func TestARecordBecomesALine(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, line); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestMembersOfMapsAreSources of a record and of a span, and stay what they are.
+func TestMembersOfMapsAreSources(t *testing.T) {
+	fill := func(attrs pcommon.Map) {
+		genAI := attrs.PutEmptyMap("gen_ai")
+		genAI.PutEmptyMap("operation").PutStr("name", "chat")
+		usage := genAI.PutEmptyMap("usage")
+		usage.PutInt("input_tokens", 5)
+		usage.PutEmptyMap("cost").PutDouble("amount", 0.5)
+	}
+	cfg := newConfig(t)
+	ld := plog.NewLogs()
+	fill(ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().Attributes())
+	if err := startLogs(t, cfg).ConsumeLogs(t.Context(), ld); err != nil {
+		t.Fatal(err)
+	}
+	td := ptrace.NewTraces()
+	fill(td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty().Attributes())
+	if err := startTraces(t, cfg).ConsumeTraces(t.Context(), td); err != nil {
+		t.Fatal(err)
+	}
+	lines := decodedLines(t, cfg.Path)
+	if len(lines) != 2 {
+		t.Fatalf("got %d lines, want 2", len(lines))
+	}
+	for _, line := range lines {
+		if line["event"] != "chat" || line["input_t"] != 5.0 || line["cost"] != 0.5 {
+			t.Errorf("got event %v, input_t %v, cost %v, want chat, 5, 0.5", line["event"], line["input_t"], line["cost"])
+		}
+		if diff := cmp.Diff(map[string]any{
+			"operation": map[string]any{"name": "chat"}, "usage": map[string]any{"cost": map[string]any{"amount": 0.5}, "input_tokens": 5.0},
+		}, line["gen_ai"]); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

@@ -19,12 +19,14 @@ type Attributes struct {
 	others   []attribute.Value // those that are no scalars
 	places   []place           // by place in list
 	repeated []bool            // by place in list; nil as long as no key is
-	first    []int32           // by KeyID: place of the first occurrence, if present
+	first    []int32           // by KeyID: place of the first occurrence, if present; below 0: of inGroups, from -1 down
 	present  []uint64          // bits by KeyID
 	own      [NumFields]int32  // place of the attribute that stands as the field, or -1
 	filter   keyFilter
 	indexed  []string // the keys of which all these tell
 	keys     *knownKeys
+	groups   []group // each in front of those inside of it
+	inGroups []groupValue
 }
 
 // place is what is known of the key at a place in the list.
@@ -133,10 +135,14 @@ func (a *Attributes) Begin() {
 	if len(a.others) > 0 {
 		clear(a.others)
 		a.others = a.others[:0]
+		a.leaveGroups()
 	}
 }
 
 func (a *Attributes) index() {
+	if len(a.groups) > 0 {
+		a.leaveGroups()
+	}
 	if !a.hasKeysOfLast() {
 		a.indexKeys()
 	}
@@ -145,6 +151,9 @@ func (a *Attributes) index() {
 		if a.Has(KeyID(f)) && !a.isRepeated(int(a.first[f])) && a.fits(f, a.list[a.first[f]].value) {
 			a.own[f] = a.first[f]
 		}
+	}
+	if len(a.others) > 0 {
+		a.readGroups()
 	}
 }
 
@@ -237,13 +246,17 @@ func (a *Attributes) repeat(i, j int) {
 
 func (a *Attributes) isRepeated(i int) bool { return len(a.repeated) > 0 && a.repeated[i] }
 
-// Has reports whether the key with that number is there.
+// Has reports whether the key with that number is there, or in a map.
 func (a *Attributes) Has(id KeyID) bool { return a.present[id>>6]&(1<<(id&63)) != 0 }
 
-// Get returns the value of the key with that number, of its first occurrence.
+// Get returns the value of the key with that number, of its first occurrence:
+// among the attributes, or else in a map.
 func (a *Attributes) Get(id KeyID) (v Value, ok bool) {
 	if !a.Has(id) {
 		return Value{}, false
+	}
+	if i := a.first[id]; i < 0 {
+		return a.inGroups[-i-1].value, true
 	}
 	return a.list[a.first[id]].value, true
 }

@@ -18,6 +18,7 @@ type KeyTable struct {
 	seed  maphash.Seed
 	keys  []string
 	slots []tableSlot // a power of two, at most a quarter of them used
+	paths []path      // in their order
 }
 
 type tableSlot struct {
@@ -34,6 +35,7 @@ const (
 )
 
 // NewKeyTable returns a table of the keys that the codec looks for, and keys.
+// Those of keys that have dots are found in maps too.
 func NewKeyTable(keys ...string) *KeyTable {
 	t := &KeyTable{seed: maphash.MakeSeed()}
 	all := append(append([]string{}, fieldKeys[:]...), reservedKeys[:]...)
@@ -55,6 +57,7 @@ func NewKeyTable(keys ...string) *KeyTable {
 		t.slots[i] = tableSlot{hash, KeyID(len(t.keys)), true} //nolint:gosec // a few hundred keys
 		t.keys = append(t.keys, key)
 	}
+	t.addPaths(keys)
 	return t
 }
 

@@ -12,7 +12,7 @@ import (
 // than to encode what it holds. A list, a map or bytes are in the Attributes.
 type Value struct {
 	kind attribute.Type
-	bits uint64 // of a bool, an int64, a float64; else where in Attributes.others it is
+	bits uint64 // of a bool, an int64, a float64; else place, and of a map that is a group above it where that is, from 1 up
 	text string
 }
 
@@ -51,6 +51,9 @@ func (v Value) AsFloat64() float64 { return math.Float64frombits(v.bits) }
 // AsBool returns a bool.
 func (v Value) AsBool() bool { return v.bits != 0 }
 
+// place returns where in Attributes.others a list, a map or bytes are.
+func (v Value) place() uint32 { return uint32(v.bits) } //nolint:gosec // the lower half
+
 // keyValue is an attribute of a record.
 type keyValue struct {
 	key   string
@@ -71,22 +74,27 @@ func (a *Attributes) Add(key string, v Value) {
 
 // AddAny adds an attribute with any value.
 func (a *Attributes) AddAny(kv attribute.KeyValue) {
-	v := Value{kind: kv.Value.Type()}
+	a.Add(string(kv.Key), a.valueOf(&kv.Value))
+}
+
+// valueOf returns of as a value of a.
+func (a *Attributes) valueOf(of *attribute.Value) Value {
+	v := Value{kind: of.Type()}
 	switch v.kind {
 	case attribute.STRING:
-		v.text = kv.Value.AsString()
+		v.text = of.AsString()
 	case attribute.INT64:
-		v = Int64Value(kv.Value.AsInt64())
+		v = Int64Value(of.AsInt64())
 	case attribute.FLOAT64:
-		v = Float64Value(kv.Value.AsFloat64())
+		v = Float64Value(of.AsFloat64())
 	case attribute.BOOL:
-		v = BoolValue(kv.Value.AsBool())
+		v = BoolValue(of.AsBool())
 	case attribute.EMPTY:
 	default:
 		v.bits = uint64(len(a.others))
-		a.others = append(a.others, kv.Value)
+		a.others = append(a.others, *of)
 	}
-	a.Add(string(kv.Key), v)
+	return v
 }
 
 // Any returns v, which is of a, as an attribute.Value.
@@ -103,7 +111,7 @@ func (a *Attributes) Any(v Value) attribute.Value {
 	case attribute.EMPTY:
 		return attribute.Value{}
 	default:
-		return a.others[v.bits]
+		return a.others[v.place()]
 	}
 }
 

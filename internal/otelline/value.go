@@ -45,7 +45,10 @@ func (a *Attributes) appendValue(dst []byte, v Value) []byte {
 	case attribute.EMPTY:
 		return append(dst, "null"...)
 	}
-	return appendValue(dst, &a.others[v.bits], 1)
+	if groups := a.groupsOf(v); len(groups) > 0 {
+		return appendGroup(dst, groups, 1)
+	}
+	return appendValue(dst, &a.others[v.place()], 1)
 }
 
 // appendValue appends v in the spelling of FORMAT.md section 3. depth is the
@@ -110,6 +113,16 @@ func appendSlice[E any](dst []byte, list []E, appendElement func([]byte, E) []by
 // appendMap appends a map: an object, or its wrapper if an object would be
 // misread.
 func appendMap(dst []byte, members []attribute.KeyValue, depth int) []byte {
+	return appendMembers(dst, members, nil, depth)
+}
+
+// appendGroup appends the map that groups begin with.
+func appendGroup(dst []byte, groups []group, depth int) []byte {
+	return appendMembers(dst, groups[0].members, groups[1:], depth)
+}
+
+// appendMembers is appendMap if groups are what some members were read as.
+func appendMembers(dst []byte, members []attribute.KeyValue, groups []group, depth int) []byte {
 	if needsWrapper(members) {
 		dst = append(dst, `{"kvlistValue":{"values":[`...)
 		for i, m := range members {
@@ -117,7 +130,7 @@ func appendMap(dst []byte, members []attribute.KeyValue, depth int) []byte {
 				dst = append(dst, ',')
 			}
 			dst = jsonline.AppendString(append(dst, `{"key":`...), string(m.Key))
-			dst = appendValue(append(dst, `,"value":`...), &m.Value, depth+wrappedDepth)
+			dst, groups = appendMember(append(dst, `,"value":`...), &m.Value, i, groups, depth+wrappedDepth)
 			dst = append(dst, '}')
 		}
 		return append(dst, "]}}"...)
@@ -128,9 +141,19 @@ func appendMap(dst []byte, members []attribute.KeyValue, depth int) []byte {
 			dst = append(dst, ',')
 		}
 		dst = jsonline.AppendString(dst, string(m.Key))
-		dst = appendValue(append(dst, ':'), &m.Value, depth+1)
+		dst, groups = appendMember(append(dst, ':'), &m.Value, i, groups, depth+1)
 	}
 	return append(dst, '}')
+}
+
+// appendMember appends the value of the member at place i, and returns the groups
+// behind it.
+func appendMember(dst []byte, v *attribute.Value, i int, groups []group, depth int) ([]byte, []group) {
+	if len(groups) == 0 || groups[0].place != i {
+		return appendValue(dst, v, depth), groups
+	}
+	behind := 1 + groups[0].inside
+	return appendGroup(dst, groups[:behind], depth), groups[behind:]
 }
 
 func needsWrapper(members []attribute.KeyValue) bool {

@@ -24,8 +24,8 @@ var timeGen = rapid.Custom(func(rt *rapid.T) time.Time {
 	return time.Unix(0, rapid.Int64Range(0, math.MaxInt64).Draw(rt, "ns"))
 })
 
-// keyGen draws keys that mean something often: those of the line, of wrappers
-// and of the aliases.
+// keyGen draws keys that mean something often: those of the line, of wrappers,
+// of the aliases and of groups.
 var keyGen = rapid.OneOf(
 	rapid.SampledFrom([]string{
 		"ts", "event", "session_id", "cost", "model", "input_t", "output_t", "files", "reason", "confidence",
@@ -39,6 +39,11 @@ var keyGen = rapid.OneOf(
 		"gen_ai.usage.cost.currency", "llm.cost.prompt", "llm.cost.completion", "cost_usd_micros",
 		"langfuse.observation.cost_details", "duration", "task_id", "decision", "source", "file_path", "error",
 		"gen_ai.response.model", "gen_ai.request.model", "latency_ms", "exception.message",
+	}),
+	// Names of groups and members that give aliases when they are joined.
+	rapid.SampledFrom([]string{
+		"gen_ai", "gen_ai", "gen_ai.usage", "usage", "cost", "amount", "currency", "usage.input_tokens", "input_tokens",
+		"response", "error", "message", "file", "path", "session", "id",
 	}),
 	rapid.StringN(1, 12, 40),
 )
