@@ -39,7 +39,7 @@ type reader struct {
 func (r *reader) begin(ctx context.Context, cp *checkpoint) error {
 	r.batch, r.place.origin, r.sought = newBatch(), new(origin), cp
 	if r.cfg.follow {
-		r.watcher = watch.New(r.path, watch.Config{Logger: r.cfg.logger})
+		r.watcher = watch.New(r.path, watch.Config{Logger: r.cfg.logger, Poll: r.cfg.poll})
 	}
 	err := r.open(ctx)
 	if r.cfg.follow && errors.Is(err, fs.ErrNotExist) {
