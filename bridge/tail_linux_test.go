@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,5 +87,43 @@ func TestFollowReadsALongUnfinishedLineNotAtEveryLook(t *testing.T) {
 			t.Errorf("arrived (-want +got):\n%s", diff)
 		}
 		f.stop(t)
+	})
+}
+
+// TestFollowDoesNotHoldALineThatHasNotEnded has one of 16 MiB that is an event so
+// far, and would be held four times a second.
+func TestFollowDoesNotHoldALineThatHasNotEnded(t *testing.T) {
+	const size, most = 16 << 20, 8 << 20
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var c collector
+		path := filepath.Join(dir, "audit.jsonl")
+		write(t, path, line("a")+"\n"+`{"event":"b","reason":"`+strings.Repeat("x", size))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f := follow(t, path, "http://collector", bridge.WithTransport(inMemory{&c}), bridge.WithPolling())
+		time.Sleep(10 * time.Second)
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > most {
+			t.Errorf("%d bytes were allocated, want %d at most", got, most)
+		}
+		if diff := cmp.Diff([]string{"a"}, c.names()); diff != "" {
+			t.Errorf("arrived (-want +got):\n%s", diff)
+		}
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = file.WriteString("\"}\n" + line("c") + "\n")
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if diff := cmp.Diff([]string{"b", "c"}, c.names()); diff != "" {
+			t.Errorf("arrived when it had ended (-want +got):\n%s", diff)
+		}
+		if got := f.stop(t); got.Damaged > 0 || got.Sent != 3 {
+			t.Errorf("got %+v, want 3 sent", got)
+		}
 	})
 }
