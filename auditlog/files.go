@@ -39,6 +39,24 @@ func (f *File) Path() string { return f.path }
 // Active reports whether f is the active file, to which lines are appended.
 func (f *File) Active() bool { return f.active != nil && !f.complete }
 
+// Whole returns f without a last line that has no line feed, and how many bytes
+// of that line there are: a reader that follows the active file has no use for it
+// until it ends, and would hold all of it. To find its beginning the file is read
+// backwards, without being held. An error is one of I/O. Of an archive it is f itself, as
+// nothing is written to it any more.
+func (f *File) Whole() (whole *File, unfinished int64, err error) {
+	if !f.Active() {
+		return f, 0, nil
+	}
+	end, err := lineStart(f.active, f.size)
+	if err != nil {
+		return nil, 0, fmt.Errorf("auditlog: read %s: %w", f.path, err)
+	}
+	w := *f
+	w.size = end
+	return &w, f.size - end, nil
+}
+
 // isOpen reports whether f is read through a descriptor. That of a file that
 // was rotated is closed when the snapshot that holds it is left behind; then it
 // is an archive like any other.

@@ -131,14 +131,13 @@ func (f *follower) begin(ctx context.Context) (err error) {
 func (f *follower) readBefore(ctx context.Context) error {
 	before := &Snapshot{reader: f.reader, files: f.snapshot.files}
 	if n := len(before.files) - 1; before.files[n].Active() {
-		whole := *before.files[n]
-		end, err := lineStart(whole.active, whole.size)
+		whole, _, err := before.files[n].Whole()
 		if err != nil {
-			return fmt.Errorf("auditlog: read %s: %w", whole.path, err)
+			return err
 		}
 		before.files = before.files[:n:n]
-		if f.at.Offset, whole.size = end, end; end > 0 {
-			before.files = append(before.files, &whole)
+		if f.at.Offset = whole.size; whole.size > 0 {
+			before.files = append(before.files, whole)
 		}
 	}
 	lines, err := f.readAll(ctx, before)
@@ -205,18 +204,15 @@ func (f *follower) readNew(ctx context.Context) error {
 // returns the place behind them.
 func (f *follower) readFile(ctx context.Context, file *File, from Cursor) (_ Cursor, err error) {
 	if file.Active() {
-		end := from.Offset
-		if end < file.size {
-			if end, err = lineStart(file.active, file.size); err != nil {
-				return from, fmt.Errorf("auditlog: read %s: %w", file.path, err)
-			}
-		}
-		if end <= from.Offset {
+		if file.size <= from.Offset {
 			return from, nil
 		}
-		whole := *file
-		whole.size = end
-		file = &whole
+		if file, _, err = file.Whole(); err != nil {
+			return from, err
+		}
+		if file.size <= from.Offset {
+			return from, nil
+		}
 	}
 	s, err := file.openScan(from, f.onDamage)
 	if err != nil {

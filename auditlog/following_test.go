@@ -273,3 +273,70 @@ func TestFollowLooksByItselfAndEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// allocated returns how many bytes this process has allocated so far.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// TestAFollowerDoesNotHoldALineThatHasNotEnded has one of 16 MiB that is an
+// event so far, before it follows and while it does.
+func TestAFollowerDoesNotHoldALineThatHasNotEnded(t *testing.T) {
+	const size, most = 16 << 20, 4 << 20
+	begin := `{"event":"nav","reason":"` + strings.Repeat("x", size)
+	for _, before := range []bool{true, false} {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		file, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add := func(text string) {
+			t.Helper()
+			if _, err := file.WriteString(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add("{\"event\":\"first\"}\n")
+		if before {
+			add(begin)
+		}
+		r, err := auditlog.NewReader(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looks, lengths, start := 0, []int{}, allocated()
+		wait := func(context.Context) error {
+			switch looks++; looks {
+			case 1:
+				if !before {
+					add(begin)
+				}
+			case 5:
+				if got := allocated() - start; got > most {
+					t.Errorf("in place before it follows: %v: %d bytes were allocated for %d looks, want %d at most", before, got, looks, most)
+				}
+				add("\"}\n{\"event\":\"last\"}\n")
+			case 6:
+				return errLastScene
+			}
+			return nil
+		}
+		for e, err := range r.Follow(t.Context(), auditlog.Following{Wait: wait}) {
+			if err != nil {
+				if !errors.Is(err, errLastScene) {
+					t.Fatal(err)
+				}
+				break
+			}
+			lengths = append(lengths, len(e.Raw))
+		}
+		if diff := cmp.Diff([]int{len(`{"event":"first"}`), len(begin) + 2, len(`{"event":"last"}`)}, lengths); diff != "" {
+			t.Errorf("lengths of the lines that came (-want +got):\n%s", diff)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

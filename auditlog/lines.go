@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 const (
@@ -13,7 +15,8 @@ const (
 	// held for good.
 	maxPooledBuffer = 1 << 20
 	// hopelessSize is the length from which a line that cannot become an event
-	// is passed over without being held in memory, a run of NULs for example.
+	// is passed over without being held in memory, a run of NULs for example. An
+	// event may have any length.
 	hopelessSize = 1 << 20
 	// hopelessPrefix is what is kept of such a line.
 	hopelessPrefix = 64
@@ -77,7 +80,7 @@ func (r *lineReader) next() (line, bool) {
 			r.pass(len(unread))
 			return l, l.length > 0
 		}
-		if len(unread) >= hopelessSize && isHopeless(unread) {
+		if len(unread) >= hopelessSize && (isHopeless(unread) || len(unread) == len(*r.buf) && isBroken(unread)) {
 			return r.skip(), true
 		}
 		r.fill()
@@ -179,6 +182,17 @@ func (r *lineReader) skip() line {
 func isHopeless(text []byte) bool {
 	rest := bytes.TrimLeft(text, jsonSpace)
 	return len(rest) > 0 && rest[0] != '{'
+}
+
+// isBroken reports whether text breaks the rules of JSON, so that no line which
+// begins with it can be an event. A writer that died in the middle of a line and the
+// NULs of a power cut make such lines. It is asked when a line fills the buffer, each time
+// twice as long, which costs as much as to read the line once more.
+func isBroken(text []byte) bool {
+	err := jsonline.EachMember(text, func(_, _ []byte) bool { return true })
+	syntax, ok := errors.AsType[*jsonline.SyntaxError](err)
+	// What is cut off is met at its end, or where its last literal begins.
+	return ok && len(text)-syntax.Offset >= len("false")
 }
 
 // jsonSpace is the white space of RFC 8259 that occurs within a line.

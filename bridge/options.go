@@ -56,6 +56,7 @@ type config struct {
 	inFlight       int
 	dryRun         bool
 	follow         bool
+	poll           bool // tests: no notifications, whose waits testing/synctest cannot see
 	linger         time.Duration
 	serviceName    string
 	derivedFields  bool

@@ -39,7 +39,7 @@ type reader struct {
 func (r *reader) begin(ctx context.Context, cp *checkpoint) error {
 	r.batch, r.place.origin, r.sought = newBatch(), new(origin), cp
 	if r.cfg.follow {
-		r.watcher = watch.New(r.path, watch.Config{Logger: r.cfg.logger})
+		r.watcher = watch.New(r.path, watch.Config{Logger: r.cfg.logger, Poll: r.cfg.poll})
 	}
 	err := r.open(ctx)
 	if r.cfg.follow && errors.Is(err, fs.ErrNotExist) {
@@ -140,11 +140,15 @@ func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
 		}
 		r.tail = now
 	}
-	r.batch.unfinished = false
+	whole, unfinished, err := file.Whole() // what is behind it is perhaps still being written
+	if err != nil {
+		return err
+	}
+	r.batch.unfinished = unfinished > 0
 	var damageErr error
 	onDamage := func(d *auditlog.DamageError) {
 		if file.Active() && d.Torn() {
-			r.batch.unfinished = true // perhaps still being written
+			r.batch.unfinished = true // it was truncated meanwhile
 			return
 		}
 		r.batch.damage = append(r.batch.damage, d)
@@ -155,7 +159,7 @@ func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
 			damageErr = r.flush(ctx)
 		}
 	}
-	for entry, err := range file.Lines(ctx, r.batch.behind, onDamage) {
+	for entry, err := range whole.Lines(ctx, r.batch.behind, onDamage) {
 		if err = errors.Join(err, damageErr); err != nil {
 			return err
 		}

@@ -89,9 +89,10 @@ func WithReplaceAttribute(replace func(attribute.KeyValue) attribute.KeyValue) O
 	})
 }
 
-// WithOnError has handle called with each error that a method of [Exporter] or
-// [Processor] returns, before it does. It must be safe for concurrent use. The
-// SDK hands the same errors to otel.Handle.
+// WithOnError has handle called with each error of a method of [Exporter] or
+// [Processor], before it returns. It must be safe for concurrent use. The SDK
+// hands the errors that are returned to otel.Handle, which are fewer with
+// [WithErrorSummary].
 func WithOnError(handle func(error)) Option {
 	return option(func(cfg config) config {
 		cfg.onError = handle

@@ -103,8 +103,8 @@ func addToProvider(ctx context.Context, path string) error {
 		return err
 	}
 	provider := sdklog.NewLoggerProvider(
-		sdklog.WithProcessor(exporter.NewProcessor(exp)),        // first, so that those behind it see log.record.uid
-		sdklog.WithProcessor(sdklog.NewBatchProcessor(otlpExp)), // what you have
+		sdklog.WithProcessor(exporter.NewProcessor(exp, exporter.WithErrorSummary())), // first, so that those behind it see log.record.uid
+		sdklog.WithProcessor(sdklog.NewBatchProcessor(otlpExp)),                       // what you have
 	)
 	var r otellog.Record
 	r.SetEventName("request.served")

@@ -15,9 +15,10 @@ type ProcessorOption interface {
 }
 
 type processorConfig struct {
-	waitForDisk bool
-	minSeverity log.Severity
-	filter      func(context.Context, sdklog.EnabledParameters) bool
+	waitForDisk  bool
+	errorSummary bool
+	minSeverity  log.Severity
+	filter       func(context.Context, sdklog.EnabledParameters) bool
 }
 
 type processorOption func(processorConfig) processorConfig

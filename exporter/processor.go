@@ -17,6 +17,7 @@ import (
 type Processor struct {
 	exp     *Exporter
 	cfg     processorConfig
+	errors  *errorSummary // nil: each error is returned
 	stopped atomic.Bool
 }
 
@@ -29,13 +30,16 @@ func NewProcessor(exp *Exporter, opts ...ProcessorOption) *Processor {
 	for _, opt := range opts {
 		p.cfg = opt.applyProcessor(p.cfg)
 	}
+	if p.cfg.errorSummary {
+		p.errors = newErrorSummary("records", exp.log.Path())
+	}
 	return p
 }
 
 // OnEmit writes record. When it returns nil the line is in the kernel, and
 // [WithWaitForDisk] on disk; else how soon it is there is said by the options of
 // the log. The end of ctx changes nothing about that. A record that the filters
-// of p leave out is not written.
+// of p leave out is not written. [WithErrorSummary] makes less of a nil.
 //
 // A record without log.record.uid gets one, and one without a session that of
 // ctx ([ContextWithSession]) as session.id, unless limits of the LoggerProvider
@@ -55,7 +59,15 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	if p.cfg.waitForDisk {
 		to = p.exp.log.AppendLinesToDisk
 	}
-	return p.exp.report(p.exp.write(context.WithoutCancel(ctx), &enc.lines, to))
+	err := p.exp.report(p.exp.write(context.WithoutCancel(ctx), &enc.lines, to))
+	if p.errors == nil {
+		return err
+	}
+	if err == nil {
+		p.errors.worked()
+		return nil
+	}
+	return p.errors.failed(err, err)
 }
 
 // Enabled reports whether a record of that kind would be written: what the
@@ -76,6 +88,9 @@ func (p *Processor) ForceFlush(ctx context.Context) error {
 // Shutdown shuts the exporter down. The log stays open.
 func (p *Processor) Shutdown(ctx context.Context) error {
 	p.stopped.Store(true)
+	if p.errors != nil {
+		p.errors.stop()
+	}
 	return p.exp.Shutdown(ctx)
 }
 

@@ -56,7 +56,7 @@ func WithProviderOptions(opts ...sdklog.LoggerProviderOption) SetupOption {
 // Call shutdown once the program is done: it shuts the provider down, which
 // syncs, and closes the log. ctx bounds the wait for the disk; the log is closed
 // in any case. If records could not be written, on a full disk for example, shutdown
-// returns how many, beside the errors that otel.Handle was given for each. Further calls
+// returns how many; otel.Handle is told why, as [WithErrorSummary] says. Further calls
 // return what the first one did.
 //
 // A program that also wants events of its spans ([SpanProcessor]) opens the log
@@ -77,7 +77,7 @@ func Setup(ctx context.Context, path string, opts ...SetupOption) (shutdown func
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	processor := sdklog.WithProcessor(NewProcessor(exp, cfg.processor...))
+	processor := sdklog.WithProcessor(NewProcessor(exp, append(cfg.processor, WithErrorSummary())...))
 	provider := sdklog.NewLoggerProvider(append([]sdklog.LoggerProviderOption{processor}, cfg.provider...)...)
 	otel.SetLoggerProvider(provider)
 
@@ -95,5 +95,5 @@ func lost(log *auditlog.Log) error {
 	if failed == 0 {
 		return nil
 	}
-	return fmt.Errorf("exporter: records that could not be written to %s: %d; the error of each was given to otel.Handle", log.Path(), failed)
+	return fmt.Errorf("exporter: records that could not be written to %s: %d; otel.Handle was told why", log.Path(), failed)
 }

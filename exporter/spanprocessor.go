@@ -44,6 +44,7 @@ import (
 type SpanProcessor struct {
 	exp     *Exporter
 	rule    *spanRule
+	errors  *errorSummary
 	stopped atomic.Bool
 	// sessions are those of the contexts of spans that have not ended yet.
 	sessions sync.Map // spanKey → string
@@ -102,7 +103,10 @@ func NewSpanProcessor(log *auditlog.Log, opts ...SpanProcessorOption) (*SpanProc
 	if err != nil {
 		return nil, err
 	}
-	return &SpanProcessor{exp: exp, rule: newSpanRule(exp.sources, cfg.names)}, nil
+	return &SpanProcessor{
+		exp: exp, rule: newSpanRule(exp.sources, cfg.names),
+		errors: newErrorSummary("events of spans", log.Path()),
+	}, nil
 }
 
 // OnStart keeps the session of the span's context ([ContextWithSession]) for
@@ -115,7 +119,7 @@ func (p *SpanProcessor) OnStart(parent context.Context, span sdktrace.ReadWriteS
 }
 
 // OnEnd writes the event of the span, if it has one. Errors are handed to
-// otel.Handle.
+// otel.Handle, as [WithErrorSummary] says, and each to [WithOnError].
 func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 	kept, _ := p.sessions.LoadAndDelete(keyOfSpan(span))
 	session, _ := kept.(string)
@@ -127,8 +131,14 @@ func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 	if call.event == "" {
 		return
 	}
-	if err := p.write(&of, call, span, session); err != nil {
-		otel.Handle(p.exp.report(fmt.Errorf("write the event of span %q: %w", of.Name, err)))
+	err := p.write(&of, call, span, session)
+	if err == nil {
+		p.errors.worked()
+		return
+	}
+	full := p.exp.report(fmt.Errorf("write the event of span %q: %w", of.Name, err))
+	if told := p.errors.failed(err, full); told != nil {
+		otel.Handle(told)
 	}
 }
 
@@ -164,5 +174,6 @@ func (p *SpanProcessor) ForceFlush(ctx context.Context) error { return p.exp.For
 // Shutdown syncs; spans that end after it are not written. The log stays open.
 func (p *SpanProcessor) Shutdown(ctx context.Context) error {
 	p.stopped.Store(true)
+	p.errors.stop()
 	return p.exp.Shutdown(ctx)
 }

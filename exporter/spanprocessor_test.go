@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -215,10 +216,18 @@ func TestASpanThatCannotBeWrittenIsReported(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, span := tracers.Tracer("test").Start(t.Context(), "x", trace.WithAttributes(attribute.String("llm.request.type", "chat")))
-	span.End()
-	if !errors.Is(errs.all(), auditlog.ErrClosed) {
-		t.Errorf("otel.Handle got %v, want auditlog.ErrClosed", errs.all())
+	for _, name := range []string{"x", "y", "z"} {
+		_, span := tracers.Tracer("test").Start(t.Context(), name, trace.WithAttributes(attribute.String("llm.request.type", "chat")))
+		span.End()
+	}
+	if err := errs.all(); !errors.Is(err, auditlog.ErrClosed) || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), `"x"`) {
+		t.Errorf("otel.Handle got %v, want auditlog.ErrClosed once, of span x", err)
+	}
+	if err := tracers.Shutdown(t.Context()); !errors.Is(err, auditlog.ErrClosed) {
+		t.Errorf("got %v, want auditlog.ErrClosed", err)
+	}
+	if want := "more events of spans that could not be written"; !strings.Contains(errs.all().Error(), want) {
+		t.Errorf("otel.Handle got %v, want %q in it", errs.all(), want)
 	}
 }
 

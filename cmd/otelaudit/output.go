@@ -39,6 +39,16 @@ func (d *destination) Write(p []byte) (int, error) {
 // `| head`.
 func (o *output) closed() bool { return errors.Is(o.dest.err, syscall.EPIPE) }
 
+// lookForReader returns an error if stdout is a pipe that nobody reads any
+// more, without writing to it, where the system can tell.
+func (o *output) lookForReader() error {
+	if !readerLeft(o.dest.Writer) {
+		return nil
+	}
+	o.dest.err = syscall.EPIPE
+	return fmt.Errorf("write the results: %w", o.dest.err)
+}
+
 // json writes v on one line.
 func (o *output) json(v any) error {
 	enc := json.NewEncoder(o)

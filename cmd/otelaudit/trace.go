@@ -100,6 +100,7 @@ trace itself have no span.`,
 		_, err = a.out.WriteString(t.text(&a.clock))
 		return err
 	})
+	a.completeTraces(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
 			return usagef("trace wants the id of one trace, or its beginning")

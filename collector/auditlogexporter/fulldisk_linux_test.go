@@ -6,13 +6,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/collector/auditlogexporter/internal/metadata"
 	"github.com/otelaudit/otelaudit/internal/disktest"
 )
 
@@ -81,4 +87,61 @@ func mixedSpans(names []string) ptrace.Traces {
 		s.Attributes().PutStr("llm.request.type", "chat")
 	}
 	return td
+}
+
+// TestAGroupThatIsTriedAgainAsItIsIsNotDoubled has a queue that puts requests
+// together, with retries of its own as the README asks for: what the disk took of a
+// group is left out when that group comes again.
+func TestAGroupThatIsTriedAgainAsItIsIsNotDoubled(t *testing.T) {
+	disk := disktest.NewTmpfs(t, "256K")
+	cfg := newConfig(t)
+	cfg.Path = filepath.Join(disk.Dir, "audit.jsonl")
+	queue := cfg.Queue.GetOrInsertDefault()
+	queue.WaitForResult = true
+	batch := queue.Batch.GetOrInsertDefault()
+	batch.FlushTimeout, batch.MinSize = 10*time.Millisecond, 1000
+	cfg.Retry.Enabled, cfg.Retry.MaxElapsedTime = true, 0
+	cfg.Retry.InitialInterval, cfg.Retry.MaxInterval = 10*time.Millisecond, 10*time.Millisecond
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	core, logged := observer.New(zap.InfoLevel)
+	settings := exportertest.NewNopSettings(metadata.Type)
+	settings.Logger = zap.New(core)
+	e, err := NewFactory().CreateLogs(t.Context(), settings, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	startComponent(t, e)
+
+	var want []string
+	var senders sync.WaitGroup
+	for n := range 10 {
+		var names []string
+		for i := range 100 {
+			names = append(names, fmt.Sprintf("event.%04d.%s", 100*n+i, strings.Repeat("x", 300)))
+		}
+		want = append(want, names...)
+		senders.Go(func() {
+			if err := e.ConsumeLogs(t.Context(), events(names...)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	partly := func(entry observer.LoggedEntry) bool {
+		return strings.Contains(fmt.Sprint(entry.ContextMap()["error"]), "only the first")
+	}
+	for deadline := time.Now().Add(time.Minute); logged.Filter(partly).Len() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			disk.Resize(t, "64M")
+			t.Fatal("the disk took nothing in part: the test shows nothing")
+		}
+	}
+	disk.Resize(t, "64M")
+	senders.Wait()
+	got := slices.DeleteFunc(namesOf(decodedLines(t, cfg.Path)), func(name string) bool { return strings.HasPrefix(name, "auditlog_") })
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %d events, want %d, each once", len(got), len(want))
+	}
 }

@@ -46,7 +46,7 @@ func work(ctx context.Context, path string) (err error) {
 	}
 	provider := sdklog.NewLoggerProvider(
 		sdklog.WithResource(resource.NewSchemaless(attribute.String("service.name", "my-agent"))),
-		sdklog.WithProcessor(exporter.NewProcessor(exp)))
+		sdklog.WithProcessor(exporter.NewProcessor(exp, exporter.WithErrorSummary())))
 	// In this order: the provider syncs, then the log is closed.
 	defer func() { err = errors.Join(err, provider.Shutdown(ctx), audit.Close()) }()
 

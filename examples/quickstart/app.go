@@ -46,7 +46,7 @@ func runApp(ctx context.Context, auditPath, collectorURL string) (err error) {
 		return errors.Join(err, audit.Close(), tracers.Shutdown(ctx))
 	}
 	loggers := sdklog.NewLoggerProvider(
-		sdklog.WithProcessor(exporter.NewProcessor(exp)),
+		sdklog.WithProcessor(exporter.NewProcessor(exp, exporter.WithErrorSummary())),
 		sdklog.WithResource(service))
 
 	defer func() {

@@ -121,9 +121,8 @@ func (a *Attributes) Finish(replace func(attribute.KeyValue) attribute.KeyValue)
 func (a *Attributes) Reset() {
 	a.Begin()
 	clear(a.list[:a.used])
-	a.used = 0
-	clear(a.indexed)
-	a.indexed = a.indexed[:0]
+	clear(a.indexed[:min(a.used, cap(a.indexed))]) // also those of a longer record before the last one
+	a.used, a.indexed = 0, a.indexed[:0]
 }
 
 // Begin makes a ready for the next record. What the last one holds is not let go

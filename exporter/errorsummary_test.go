@@ -1,0 +1,89 @@
+package exporter
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+)
+
+// toldOf has otel.Handle add to the list that it returns.
+func toldOf(t *testing.T) *[]string {
+	t.Helper()
+	told := new([]string)
+	before := otel.GetErrorHandler()
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { *told = append(*told, err.Error()) }))
+	t.Cleanup(func() { otel.SetErrorHandler(before) })
+	return told
+}
+
+// TestReasonsThatAreNewEachTimeAreSummarizedToo has a number in each reason.
+func TestReasonsThatAreNewEachTimeAreSummarizedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := toldOf(t)
+		s := newErrorSummary("records", "audit.jsonl")
+		defer s.stop()
+		returned := 0
+		for n := range 1000 {
+			if err := fmt.Errorf("exporter: %w", fmt.Errorf("reason %d", n)); s.failed(err, err) != nil {
+				returned++
+			}
+		}
+		if returned != maxReasons {
+			t.Errorf("got %d of 1000 errors back, want %d", returned, maxReasons)
+		}
+		time.Sleep(summaryPeriod)
+		synctest.Wait()
+		if want := ": 992; the last one: reason 999"; len(*told) != 1 || !strings.HasSuffix((*told)[0], want) {
+			t.Errorf("otel.Handle was given %q, want one error that ends in %q", *told, want)
+		}
+	})
+}
+
+func TestASummaryTellsWhatIsInTheFileFromWhatIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := toldOf(t)
+		s := newErrorSummary("records", "audit.jsonl")
+		for range 3 {
+			err := fmt.Errorf("exporter: %w", &auditlog.SyncError{Err: errors.New("broken disk")})
+			_ = s.failed(err, err)
+		}
+		lost := errors.New("exporter: full")
+		_, _ = s.failed(lost, lost), s.failed(lost, lost)
+		s.stop()
+		if want := ": 1, and in the file but not known to be on disk: 2; the last one: "; len(*told) != 1 || !strings.Contains((*told)[0], want) {
+			t.Errorf("otel.Handle was given %q, want one error with %q in it", *told, want)
+		}
+		if err := s.failed(lost, lost); !errors.Is(err, lost) {
+			t.Errorf("after stop an error gives %v, want itself", err)
+		}
+	})
+}
+
+// TestAHandlerMayEmitRecords calls back from otel.Handle, as a handler does that
+// logs through the same provider.
+func TestAHandlerMayEmitRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := otel.GetErrorHandler()
+		t.Cleanup(func() { otel.SetErrorHandler(before) })
+		s := newErrorSummary("records", "audit.jsonl")
+		full, calls := errors.New("exporter: full"), 0
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {
+			calls++
+			_ = s.failed(full, full)
+		}))
+		_, _ = s.failed(full, full), s.failed(full, full)
+		time.Sleep(summaryPeriod)
+		synctest.Wait()
+		if calls != 1 {
+			t.Errorf("otel.Handle was called %d times, want once", calls)
+		}
+		s.stop()
+	})
+}
