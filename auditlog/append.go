@@ -13,12 +13,6 @@ import (
 // maxPooledBytes keeps one huge batch from holding its memory for good.
 const maxPooledBytes = 1 << 20
 
-// eventEncoder is what encodes the events of a call.
-type eventEncoder struct {
-	lines jsonline.Lines
-	clock jsonline.Clock // events that follow each other are mostly of one second
-}
-
 var eventEncoders = sync.Pool{New: func() any { return new(eventEncoder) }}
 
 // Append appends events, in their order. When it returns nil, all of them are
@@ -39,14 +33,14 @@ func (l *Log) Append(ctx context.Context, events ...Event) error {
 	enc := eventEncoders.Get().(*eventEncoder)
 	lines := &enc.lines
 	defer func() {
-		if lines.Size() <= maxPooledBytes {
+		if lines.Cap() <= maxPooledBytes {
 			lines.Reset()
 			eventEncoders.Put(enc)
 		}
 	}()
 	t := time.Now()
 	for i := range events {
-		buf, err := appendEvent(lines.Buffer(), &enc.clock, &events[i], i, t, l.cfg.sessionID)
+		buf, err := enc.append(lines.Buffer(), &events[i], i, t, l.cfg.sessionID)
 		if err != nil {
 			l.counts.failed.Add(int64(len(events)))
 			return err

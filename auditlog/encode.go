@@ -68,11 +68,18 @@ func fieldOf(key string) (field string, reserved bool) {
 	return "", false
 }
 
-// appendEvent appends e as one line, its line feed included, in the order and
-// spelling of FORMAT.md. clock spells its time; index is e's place in the batch,
-// for errors; now and session stand in for what e leaves open. dst is returned unchanged with an
+// eventEncoder is what encodes events that follow each other: mostly they are of
+// one second.
+type eventEncoder struct {
+	lines jsonline.Lines
+	clock jsonline.Clock
+}
+
+// append appends e as one line, its line feed included, in the order and
+// spelling of FORMAT.md. index is e's place in the batch, for errors; now and
+// session stand in for what e leaves open. dst is returned unchanged with an
 // error, which is always an *EventError.
-func appendEvent(dst []byte, clock *jsonline.Clock, e *Event, index int, now time.Time, session string) ([]byte, error) {
+func (enc *eventEncoder) append(dst []byte, e *Event, index int, now time.Time, session string) ([]byte, error) {
 	if field, reason := checkEvent(e); reason != "" {
 		return dst, &EventError{Index: index, Field: field, Reason: reason}
 	}
@@ -83,7 +90,7 @@ func appendEvent(dst []byte, clock *jsonline.Clock, e *Event, index int, now tim
 	if e.SessionID != "" {
 		session = e.SessionID
 	}
-	dst = clock.AppendTime(append(dst, `{"ts":`...), now)
+	dst = enc.clock.AppendTime(append(dst, `{"ts":`...), now)
 	dst = jsonline.AppendString(append(dst, `,"event":`...), e.Name)
 	dst = jsonline.AppendString(append(dst, `,"session_id":`...), session)
 	if e.Cost != nil {
@@ -108,22 +115,32 @@ func appendEvent(dst []byte, clock *jsonline.Clock, e *Event, index int, now tim
 		dst = jsonline.AppendInt(append(dst, `,"confidence":`...), *e.Confidence)
 	}
 	if e.Duration != nil {
-		ms := e.Duration.Round(time.Millisecond) / time.Millisecond
-		dst = jsonline.AppendInt(append(dst, `,"duration_ms":`...), int64(ms))
+		dst = jsonline.AppendInt(append(dst, `,"duration_ms":`...), roundedMilliseconds(*e.Duration))
 	}
-	var enc valueEncoder
+	var values valueEncoder
 	if e.Config != nil {
-		dst = enc.appendMap(append(dst, `,"config":`...), e.Config)
+		dst = values.appendMap(append(dst, `,"config":`...), e.Config)
 	}
 	if len(e.Attributes) > 0 {
 		var key, reason string
-		dst, key, reason = enc.appendAttributes(dst, e.Attributes)
+		dst, key, reason = values.appendAttributes(dst, e.Attributes)
 		if reason != "" {
 			return dst[:start], &EventError{Index: index, Field: fmt.Sprintf("Attributes[%q]", key), Reason: reason}
 		}
 	}
 	dst = appendTraceContext(dst, e)
 	return append(dst, '}', '\n'), nil
+}
+
+// roundedMilliseconds rounds d, which is not negative, half up, but not to more
+// than a Duration holds.
+func roundedMilliseconds(d time.Duration) int64 {
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	ms := d.Milliseconds()
+	if d%time.Millisecond >= time.Millisecond/2 && ms < most {
+		ms++
+	}
+	return ms
 }
 
 func appendStrings(dst []byte, list []string) []byte {
@@ -231,22 +248,29 @@ func checkHex(id string, digits int) string {
 }
 
 // isHexID reports whether id is a trace or span id as FORMAT.md section 2
-// writes it.
+// writes it; digits is a multiple of eight.
 func isHexID(id string, digits int) bool {
 	if len(id) != digits {
 		return false
 	}
-	other := byte(0) // than 0, in one of the bytes
-	for i := range len(id) {
-		if !hexDigit[id[i]] {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	other := uint64(0) // than zeros
+	for ; len(id) >= 8; id = id[8:] {
+		w := uint64(id[0]) | uint64(id[1])<<8 | uint64(id[2])<<16 | uint64(id[3])<<24 |
+			uint64(id[4])<<32 | uint64(id[5])<<40 | uint64(id[6])<<48 | uint64(id[7])<<56
+		if w&highs != 0 {
 			return false
 		}
-		other |= id[i] ^ '0'
+		// Below 0x80, each byte by itself: a sum has the high bit if the byte is at least that.
+		digit := (w + (0x80-'0')*ones) &^ (w + (0x80-'9'-1)*ones)
+		letter := (w + (0x80-'a')*ones) &^ (w + (0x80-'f'-1)*ones)
+		if (digit|letter)&highs != highs {
+			return false
+		}
+		other |= w ^ '0'*ones
 	}
 	return other != 0
-}
-
-var hexDigit = [256]bool{
-	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
-	'a': true, 'b': true, 'c': true, 'd': true, 'e': true, 'f': true,
 }

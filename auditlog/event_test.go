@@ -132,6 +132,46 @@ func TestEventOutsideTheFormatIsNamed(t *testing.T) {
 	}
 }
 
+// TestAnIDHasOnlyLowercaseHexadecimalDigits puts each byte at each place of an id,
+// beside digits and beside zeros.
+func TestAnIDHasOnlyLowercaseHexadecimalDigits(t *testing.T) {
+	for _, id := range []string{"5b8efff798038103d269b633813fc60c", strings.Repeat("0", 32), "0123456789abcdef0f9a0f9a0f9a0f9a"} {
+		for place := range id {
+			for c := range 256 {
+				changed := id[:place] + string([]byte{byte(c)}) + id[place+1:]
+				e := auditlog.Event{Name: "e", TraceID: changed}
+				want := strings.Trim(changed, "0123456789abcdef") == "" && strings.Trim(changed, "0") != ""
+				if err := e.Validate(); (err == nil) != want {
+					t.Fatalf("Validate with the trace id %q = %v", changed, err)
+				}
+				if place < 16 {
+					e = auditlog.Event{Name: "e", SpanID: changed[:16]}
+					want = strings.Trim(e.SpanID, "0123456789abcdef") == "" && strings.Trim(e.SpanID, "0") != ""
+					if err := e.Validate(); (err == nil) != want {
+						t.Fatalf("Validate with the span id %q = %v", e.SpanID, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestADurationIsRoundedToMilliseconds(t *testing.T) {
+	for d, want := range map[time.Duration]int64{
+		0: 0, 1: 0, 499_999: 0, 500_000: 1, 999_999: 1, 1_499_999: 1, 1_500_000: 2, time.Hour: 3_600_000,
+		math.MaxInt64: math.MaxInt64 / 1_000_000, math.MaxInt64 - 300_000: math.MaxInt64 / 1_000_000,
+	} {
+		line := written(t, auditlog.Event{Name: "e", Duration: new(d)})
+		event, err := line.Event()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := event.Duration.Milliseconds(); got != want {
+			t.Errorf("%d ns is written as %d ms, want %d", d, got, want)
+		}
+	}
+}
+
 func TestAttributeWithTheKeyOfAFieldNamesTheField(t *testing.T) {
 	log := audittest.Open(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 	for key, field := range map[string]string{

@@ -55,7 +55,7 @@ const (
 
 // recoveredEvent appends such an event to dst, as a line.
 func (l *Log) recoveredEvent(dst []byte, reason string, what map[string]any) ([]byte, error) {
-	return appendEvent(dst, new(jsonline.Clock), &Event{Name: eventRecovered, Reason: reason, Attributes: what}, 0, time.Now(), l.cfg.sessionID)
+	return new(eventEncoder).append(dst, &Event{Name: eventRecovered, Reason: reason, Attributes: what}, 0, time.Now(), l.cfg.sessionID)
 }
 
 // note puts such an event ahead of the next lines.

@@ -71,6 +71,9 @@ const retryInterval = time.Second
 // one write, and returns how many are in the file.
 func (l *Log) writeFit(batch []*request) (int, error) {
 	l.parts = l.parts[:0]
+	if batch[0].lines.Size() >= ownWrite {
+		l.unsynced.forget(l.cadence.syncedLines()) // it is to hold nothing, then
+	}
 	start, err := l.putAhead()
 	if err != nil {
 		return 0, err

@@ -21,26 +21,41 @@ func AppendInt(dst []byte, n int64) []byte {
 	return append(dst, `"}`...)
 }
 
-// appendSmall appends a number below a million, as most counts and durations are:
-// it puts the digits where they go.
+// appendSmall appends a number below a million, as most counts and durations are.
 func appendSmall(dst []byte, n uint32) []byte {
-	digits := 1
-	for limit := uint32(10); n >= limit; limit *= 10 {
-		digits++
+	switch {
+	case n < 10:
+		return append(dst, byte('0'+n))
+	case n < 100:
+		return append(dst, pairs[n][0], pairs[n][1])
+	case n < 1000:
+		low := n % 100
+		return append(dst, byte('0'+n/100), pairs[low][0], pairs[low][1])
+	case n < 10000:
+		high, low := n/100, n%100
+		return append(dst, pairs[high][0], pairs[high][1], pairs[low][0], pairs[low][1])
+	default:
+		high, low := n/10000, n%10000
+		dst = appendSmall(dst, high) // below 100
+		return append(dst, pairs[low/100][0], pairs[low/100][1], pairs[low%100][0], pairs[low%100][1])
 	}
-	start := len(dst)
-	dst = extend(dst, digits)
-	putDigits(dst[start:], n)
-	return dst
 }
+
+// pairs are the digits of the numbers below 100.
+var pairs = func() (p [100][2]byte) {
+	for n := range p {
+		p[n] = [2]byte{digit(n / 10), digit(n)}
+	}
+	return p
+}()
 
 // putDigits fills text with the lowest digits of n.
 func putDigits(text []byte, n uint32) {
 	i := len(text)
 	for ; i >= 2; i -= 2 {
-		pair := n % 100
+		pair := &pairs[n%100]
 		n /= 100
-		text[i-2], text[i-1] = byte('0'+pair/10), byte('0'+pair%10)
+		text[i-2], text[i-1] = pair[0], pair[1]
 	}
 	if i > 0 {
 		text[0] = byte('0' + n%10)

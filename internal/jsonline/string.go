@@ -14,58 +14,60 @@ const hexDigits = "0123456789abcdef"
 // on: DEL, the C1 controls, the line separators and the bidirectional
 // controls. Each byte outside a valid UTF-8 sequence becomes one U+FFFD.
 func AppendString(dst []byte, s string) []byte {
+	if len(s) > longText {
+		return appendLong(dst, s)
+	}
 	start := len(dst)
 	dst = extend(dst, len(s)+2)
 	text := dst[start:]
 	text[0], text[len(text)-1] = '"', '"'
-	if n := copyPlain(text[1:len(text)-1], s); n < len(s) {
-		return appendEscaped(dst[:start], s, n)
+	// Most strings of a line are so short that to look and to copy at once is
+	// faster than a memmove behind the look.
+	to := text[1 : len(text)-1]
+	rest := s
+	for len(rest) > 8 && len(to) > 8 {
+		w := load64(rest)
+		if special(w) != 0 {
+			return appendEscaped(dst[:start], s)
+		}
+		binary.LittleEndian.PutUint64(to, w)
+		rest, to = rest[8:], to[8:]
+	}
+	switch {
+	case len(s) >= 8:
+		w := load64(s[len(s)-8:]) // overlaps what is done
+		if special(w) != 0 {
+			return appendEscaped(dst[:start], s)
+		}
+		binary.LittleEndian.PutUint64(text[len(text)-9:], w)
+	case len(s) >= 4:
+		first, last := load32(s), load32(s[len(s)-4:])
+		if special(uint64(first)|uint64(last)<<32) != 0 {
+			return appendEscaped(dst[:start], s)
+		}
+		binary.LittleEndian.PutUint32(to, first)
+		binary.LittleEndian.PutUint32(to[len(to)-4:], last)
+	default:
+		for i := 0; i < len(s) && i < len(to); i++ {
+			if isSpecial(s[i]) {
+				return appendEscaped(dst[:start], s)
+			}
+			to[i] = s[i]
+		}
 	}
 	return dst
 }
 
-// copyPlain copies the longest prefix of s that stands for itself to text, which
-// is as long as s, and returns its length; text may hold anything behind it. Most
-// strings of a line are so short that to look and to copy at once is faster than
-// a memmove behind the look.
-func copyPlain(text []byte, s string) int {
-	switch {
-	case len(s) > longText:
-		n := plainPrefix(s)
-		copy(text, s[:n])
-		return n
-	case len(s) >= 8:
-		i := 0
-		for ; i+8 < len(s) && i+8 < len(text); i += 8 {
-			w := load64(s, i)
-			if found := special(w); found != 0 {
-				return i + bits.TrailingZeros64(found)/8
-			}
-			binary.LittleEndian.PutUint64(text[i:], w)
-		}
-		i = len(s) - 8 // overlaps what is done
-		w := load64(s, i)
-		if found := special(w); found != 0 {
-			return i + bits.TrailingZeros64(found)/8
-		}
-		binary.LittleEndian.PutUint64(text[len(text)-8:], w)
-		return len(s)
-	case len(s) >= 4:
-		first, last := load32(s, 0), load32(s, len(s)-4)
-		if special(uint64(first)|uint64(last)<<32) != 0 {
-			return shortPlainPrefix(s)
-		}
-		binary.LittleEndian.PutUint32(text, first)
-		binary.LittleEndian.PutUint32(text[len(text)-4:], last)
-		return len(s)
-	}
-	n := shortPlainPrefix(s)
-	copy(text, s[:n])
-	return n
-}
-
 // longText is from where on a memmove is faster than eight bytes at a time.
-const longText = 40
+const longText = 64
+
+// appendLong is AppendString for a long string.
+func appendLong(dst []byte, s string) []byte {
+	if plainPrefix(s) < len(s) {
+		return appendEscaped(dst, s)
+	}
+	return AppendPlain(dst, s)
+}
 
 // AppendPlainMember appends the beginning of a member: a comma, the key, which
 // IsPlain, and a colon.
@@ -102,11 +104,11 @@ func extend(dst []byte, n int) []byte {
 	return dst[:len(dst)+n]
 }
 
-// appendEscaped is AppendString for a string of which only the first plain
-// bytes are known to stand for themselves.
-func appendEscaped(dst []byte, s string, plain int) []byte {
+// appendEscaped is AppendString for a string that does not stand for itself.
+func appendEscaped(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	for n := plain; ; n = plainPrefix(s) {
+	for {
+		n := plainPrefix(s)
 		dst = append(dst, s[:n]...)
 		if n == len(s) {
 			return append(dst, '"')
@@ -138,48 +140,48 @@ func plainPrefix(s string) int {
 	if len(s) < 8 {
 		return shortPlainPrefix(s)
 	}
-	for i := 0; ; i += 8 {
-		if i+8 > len(s) {
-			if i == len(s) {
-				return i
-			}
-			i = len(s) - 8
+	rest := s
+	for len(rest) > 8 {
+		if found := special(load64(rest)); found != 0 {
+			return len(s) - len(rest) + bits.TrailingZeros64(found)/8
 		}
-		if found := special(load64(s, i)); found != 0 {
-			return i + bits.TrailingZeros64(found)/8
-		}
+		rest = rest[8:]
 	}
+	if found := special(load64(s[len(s)-8:])); found != 0 {
+		return len(s) - 8 + bits.TrailingZeros64(found)/8
+	}
+	return len(s)
 }
 
 func shortPlainPrefix(s string) int {
 	i := 0
 	if len(s) >= 4 {
-		w := uint64(load32(s, 0)) | ' '<<32 | ' '<<40 | ' '<<48 | ' '<<56
+		w := uint64(load32(s)) | ' '<<32 | ' '<<40 | ' '<<48 | ' '<<56
 		if found := special(w); found != 0 {
 			return bits.TrailingZeros64(found) / 8
 		}
 		i = 4
 	}
 	for ; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
+		if isSpecial(s[i]) {
 			break
 		}
 	}
 	return i
 }
 
-// load64 returns eight bytes of s, the first one lowest. The compiler makes one
-// load of it.
-func load64(s string, i int) uint64 {
-	_ = s[i+7]
-	return uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+// load64 returns the first eight bytes of s, the first one lowest. The compiler
+// makes one load of it.
+func load64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // load32 is load64 for four bytes.
-func load32(s string, i int) uint32 {
-	_ = s[i+3]
-	return uint32(s[i]) | uint32(s[i+1])<<8 | uint32(s[i+2])<<16 | uint32(s[i+3])<<24
+func load32(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
 // special returns a number whose lowest bit that is set is in the lowest byte
@@ -194,6 +196,9 @@ func special(w uint64) uint64 {
 	)
 	return (w | (w + ones) | ((w ^ 0x02*ones) - 0x21*ones) | ((w ^ '\\'*ones) - ones)) & highs
 }
+
+// isSpecial is special for one byte.
+func isSpecial(c byte) bool { return c < 0x20 || c == '"' || c == '\\' || c >= 0x7f }
 
 func appendEscapedASCII(dst []byte, c byte) []byte {
 	switch c {
