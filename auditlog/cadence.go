@@ -153,7 +153,6 @@ func (c *cadence) doubt(err error) {
 // the last one, and that of the last one on disk.
 func (c *cadence) wrote(n int) (written, synced int64) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.written += int64(n)
 	if !c.armed && c.written > c.synced {
 		// The oldest unsynced line is at most as old as the timer: whatever
@@ -161,7 +160,9 @@ func (c *cadence) wrote(n int) (written, synced int64) {
 		c.armed = true
 		c.timer.Reset(c.interval)
 	}
-	return c.written, c.synced
+	written, synced = c.written, c.synced
+	c.mu.Unlock()
+	return written, synced
 }
 
 // keep waits until fewer than the allowed number of lines up to last are

@@ -130,8 +130,11 @@ const maxShared = 1 << 20
 // that wants the turn, for the one who has it to serve.
 func (t *turns) collect(batch []*request) []*request {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.next(batch, maxShared)
+	if len(t.waiting) > 0 {
+		batch = t.next(batch, maxShared)
+	}
+	t.mu.Unlock()
+	return batch
 }
 
 // next is collect for who has mu, which takes up requests to that many bytes.

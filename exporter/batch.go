@@ -3,7 +3,6 @@ package exporter
 import (
 	"context"
 	"runtime"
-	"time"
 
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
@@ -16,7 +15,6 @@ type Batch struct {
 	enc    *encoder
 	rule   *spanRule
 	origin *origin
-	now    time.Time
 	skip   int
 	wants  func(event string) bool // nil: all
 }
@@ -24,13 +22,13 @@ type Batch struct {
 // NewBatch returns an empty batch, which shares the memory of earlier ones.
 // Call Release after it.
 func (e *Exporter) NewBatch() *Batch {
-	return &Batch{enc: e.kept.get(e), rule: e.rule, now: time.Now()}
+	return &Batch{enc: e.kept.get(e), rule: e.rule}
 }
 
 // NewBatch returns an empty batch to whose spans the rule of p applies. Call
 // Release after it.
 func (p *SpanProcessor) NewBatch() *Batch {
-	return &Batch{enc: p.exp.kept.get(p.exp), rule: p.rule, now: time.Now()}
+	return &Batch{enc: p.exp.kept.get(p.exp), rule: p.rule}
 }
 
 // maxExpected bounds the memory that is got for lines which are only expected.
@@ -71,7 +69,7 @@ func (b *Batch) AddRecord() {
 	if b.leavesOut() {
 		return
 	}
-	b.enc.append(b.origin, b.now, "")
+	b.enc.append(b.origin, "")
 }
 
 // AddSpan adds the line of a span if it is an event, as [SpanProcessor] says.
@@ -84,7 +82,7 @@ func (b *Batch) AddSpan(span *otelline.Span) {
 	if b.leavesOut() {
 		return
 	}
-	b.enc.appendSpan(call, b.origin, b.now, "")
+	b.enc.appendSpan(call, b.origin, "")
 }
 
 // leavesOut reports whether the record that was read is not to be written.

@@ -154,18 +154,12 @@ func bySource(r *reading, v value) (string, bool) {
 	return decision + " by " + by, ok && ok2
 }
 
-// time returns what ts says.
-func (r *reading) time(record *otelline.Record, now time.Time) time.Time {
-	if t := record.Time; !t.IsZero() {
-		return t
+// time returns when the event happened, as an attribute says.
+func (r *reading) time() (time.Time, bool) {
+	v, ok := r.attrs.Get(r.table.eventTime)
+	if !ok || v.Type() != attribute.STRING {
+		return time.Time{}, false
 	}
-	if v, ok := r.attrs.Get(r.table.eventTime); ok && v.Type() == attribute.STRING {
-		if t, err := time.Parse(time.RFC3339, v.AsString()); err == nil {
-			return t
-		}
-	}
-	if t := record.Observed; !t.IsZero() {
-		return t
-	}
-	return now
+	t, err := time.Parse(time.RFC3339, v.AsString())
+	return t, err == nil
 }

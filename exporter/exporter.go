@@ -75,10 +75,10 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	}
 	enc := e.encoder()
 	defer e.release(enc)
-	now, session := time.Now(), sessionOf(ctx)
+	session := sessionOf(ctx)
 	for i := range records {
 		enc.read(&records[i])
-		enc.append(enc.originOf(&records[i]), now, session)
+		enc.append(enc.originOf(&records[i]), session)
 	}
 	return e.report(e.write(ctx, &enc.lines, e.log.AppendLines))
 }
@@ -167,6 +167,7 @@ type encoder struct {
 	line    otelline.Line
 	uids    *uidMaker
 	lines   jsonline.Lines
+	now     time.Time // zero as long as nobody asked
 
 	key    originKey // of origin
 	origin *origin
@@ -200,6 +201,7 @@ func (enc *encoder) reset() {
 	enc.attrs.Reset()
 	enc.record = otelline.Record{}
 	enc.stamped = nil
+	enc.now = time.Time{}
 	enc.line.Reset()
 }
 
@@ -209,13 +211,13 @@ func (enc *encoder) read(record *sdklog.Record) {
 }
 
 // append encodes the record that was read. session is that of the context.
-func (enc *encoder) append(o *origin, now time.Time, session string) {
-	enc.lines.Commit(enc.encode(o, now, session))
+func (enc *encoder) append(o *origin, session string) {
+	enc.lines.Commit(enc.encode(o, session))
 }
 
 // encode returns the buffer of the lines with the record that was read behind
 // them.
-func (enc *encoder) encode(o *origin, now time.Time, session string) []byte {
+func (enc *encoder) encode(o *origin, session string) []byte {
 	l := &enc.line
 	l.Derived = otelline.Derived{}
 	r := &enc.reading // calls through the table would move a local one to the heap
@@ -229,16 +231,39 @@ func (enc *encoder) encode(o *origin, now time.Time, session string) []byte {
 	}
 	r.derive(&l.Derived, o, session, enc.log.SessionID())
 	r.withoutUsage = sums
-	l.Event, l.Time, l.Origin = r.event, r.time(&enc.record, now), o.encoded
+	l.Event, l.Time, l.Origin = r.event, enc.time(), o.encoded
 	l.UID = nil
 	switch {
 	case enc.cfg.withoutUID || enc.attrs.HasUID():
 	case enc.stamped != nil:
 		l.UID = enc.stamped
 	default:
-		l.UID = enc.uids.next(now)
+		l.UID = enc.uids.next(enc.observed())
 	}
 	return l.Append(enc.lines.Buffer(), &enc.record)
+}
+
+// time returns what ts says.
+func (enc *encoder) time() time.Time {
+	if t := enc.record.Time; !t.IsZero() {
+		return t
+	}
+	if t, ok := enc.reading.time(); ok {
+		return t
+	}
+	return enc.observed()
+}
+
+// observed returns when the record was, now if it does not say. It is asked for
+// what most records do say, so that they need no look at the clock.
+func (enc *encoder) observed() time.Time {
+	if t := enc.record.Observed; !t.IsZero() {
+		return t
+	}
+	if enc.now.IsZero() {
+		enc.now = time.Now()
+	}
+	return enc.now
 }
 
 func (enc *encoder) originOf(record *sdklog.Record) *origin {

@@ -171,8 +171,8 @@ func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
 }
 
 // appendSpan encodes the event of a span that was read.
-func (enc *encoder) appendSpan(call modelCall, o *origin, now time.Time, session string) {
+func (enc *encoder) appendSpan(call modelCall, o *origin, session string) {
 	enc.reading.withoutUsage = call.sums
-	enc.append(o, now, session)
+	enc.append(o, session)
 	enc.reading.withoutUsage = false
 }

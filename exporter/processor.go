@@ -3,7 +3,6 @@ package exporter
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
@@ -51,10 +50,10 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	}
 	enc := p.exp.encoder()
 	defer p.exp.release(enc)
-	now, session := time.Now(), sessionOf(ctx)
+	session := sessionOf(ctx)
 	enc.read(record)
-	enc.stamp(record, now, session)
-	enc.append(enc.originOf(record), now, session)
+	enc.stamp(record, session)
+	enc.append(enc.originOf(record), session)
 	to := p.exp.log.AppendLines
 	if p.cfg.waitForDisk {
 		to = p.exp.log.AppendLinesToDisk
@@ -95,12 +94,12 @@ func (p *Processor) Shutdown(ctx context.Context) error {
 }
 
 // stamp adds to the record that was read what it lacks. The line will have it too.
-func (enc *encoder) stamp(record *sdklog.Record, now time.Time, session string) {
+func (enc *encoder) stamp(record *sdklog.Record, session string) {
 	var room [2]attribute.KeyValue
 	add := room[:0]
 	var uid []byte
 	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
-		uid = enc.uids.next(now)
+		uid = enc.uids.next(enc.observed())
 		add = append(add, attribute.String(otelline.KeyUID, string(uid)))
 	}
 	if session != "" && !enc.hasSession() {

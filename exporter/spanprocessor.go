@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
@@ -164,7 +163,7 @@ func (p *SpanProcessor) write(of *otelline.Span, call modelCall, span sdktrace.R
 	defer p.exp.release(enc)
 	enc.readSpan(of, call)
 	scope := span.InstrumentationScope()
-	enc.appendSpan(call, enc.cached(keyOf(&scope, span.Resource()), scope), time.Now(), session)
+	enc.appendSpan(call, enc.cached(keyOf(&scope, span.Resource()), scope), session)
 	return p.exp.write(context.Background(), &enc.lines, p.exp.log.AppendLines)
 }
 

@@ -28,8 +28,9 @@ const uidsPerSeed = 4096
 
 func newUIDMaker() *uidMaker { return &uidMaker{random: rand.NewChaCha8([32]byte{})} }
 
-// next returns the text of a new UUID, which is valid until the next call.
-func (m *uidMaker) next(now time.Time) []byte {
+// next returns the text of a new UUID of that time, which is valid until the next
+// call.
+func (m *uidMaker) next(at time.Time) []byte {
 	if m.left == 0 {
 		var seed [32]byte
 		crand.Read(seed[:]) //nolint:errcheck,gosec // it never fails: it ends the program
@@ -41,7 +42,7 @@ func (m *uidMaker) next(now time.Time) []byte {
 		version = 0x7000
 		variant = 0x8000000000000000 // of RFC 9562
 	)
-	high := uint64(max(now.UnixMilli(), 0))<<16 | version | m.random.Uint64()&0x0fff
+	high := uint64(max(at.UnixMilli(), 0))<<16 | version | m.random.Uint64()&0x0fff
 	low := m.random.Uint64()&(1<<62-1) | variant
 	var id [16]byte
 	binary.BigEndian.PutUint64(id[:8], high)

@@ -23,7 +23,9 @@ type Attributes struct {
 	present  []uint64          // bits by KeyID
 	own      [NumFields]int32  // place of the attribute that stands as the field, or -1
 	filter   keyFilter
-	indexed  []string // the keys of which all these tell
+	indexed  []string // the keys of which all these tell; since a Reset, kept has them
+	kept     keptKeys
+	another  bool // one was read since the Reset
 	keys     *knownKeys
 	groups   []group // each in front of those inside of it
 	inGroups []groupValue
@@ -121,8 +123,11 @@ func (a *Attributes) Finish(replace func(attribute.KeyValue) attribute.KeyValue)
 func (a *Attributes) Reset() {
 	a.Begin()
 	clear(a.list[:a.used])
+	if len(a.indexed) > 0 {
+		a.kept.keep(a.indexed)
+	}
 	clear(a.indexed[:min(a.used, cap(a.indexed))]) // also those of a longer record before the last one
-	a.used, a.indexed = 0, a.indexed[:0]
+	a.used, a.indexed, a.another = 0, a.indexed[:0], false
 }
 
 // Begin makes a ready for the next record. What the last one holds is not let go
@@ -159,7 +164,20 @@ func (a *Attributes) index() {
 // hasKeysOfLast reports whether the keys are those of the record before, in the
 // same order: then all that is known of them holds for these.
 func (a *Attributes) hasKeysOfLast() bool {
-	if len(a.list) != len(a.indexed) || len(a.list) == 0 {
+	switch {
+	case len(a.list) == 0:
+		return false
+	case len(a.indexed) == 0:
+		same := a.kept.are(a.list)
+		if same && a.another {
+			// To compare with strings that are the same ones is faster still.
+			for i := range a.list {
+				a.indexed = append(a.indexed, a.list[i].key)
+			}
+		}
+		a.another = true
+		return same
+	case len(a.list) != len(a.indexed):
 		return false
 	}
 	for i := range a.list {
@@ -174,6 +192,7 @@ func (a *Attributes) indexKeys() {
 	a.places = a.places[:0]
 	a.repeated = a.repeated[:0]
 	a.indexed = a.indexed[:0]
+	a.kept.forget()
 	clear(a.present)
 	a.filter = keyFilter{}
 	var places map[string]int32

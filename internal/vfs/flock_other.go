@@ -8,6 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (f osFile) flock(how int) error { return unix.Flock(int(f.Fd()), how) }
+func (f *osFile) flock(how int) error { return unix.Flock(int(f.Fd()), how) }
 
 func isLocal(*os.File) bool { return false }

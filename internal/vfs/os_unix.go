@@ -23,7 +23,7 @@ type osFile struct {
 	local bool // what locks it or looks at it waits for nobody
 }
 
-var _ File = osFile{}
+var _ File = (*osFile)(nil)
 
 // Open implements FS. O_NOFOLLOW: a symlink as last element could lead the log
 // anywhere. O_NONBLOCK: opening a FIFO must not hang. Both are then reported.
@@ -51,7 +51,7 @@ func (OS) Open(name string, how How) (File, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
-	return osFile{f, how != Read && isLocal(f)}, nil
+	return &osFile{f, how != Read && isLocal(f)}, nil
 }
 
 // check refuses what is not a regular file of this user: somebody who can
@@ -129,7 +129,7 @@ func (OS) SyncDir(dir string) error {
 
 // Write implements File. That of os.File guards against a Close meanwhile, which
 // File rules out, at a twentieth of the cost of a short write.
-func (f osFile) Write(p []byte) (n int, err error) {
+func (f *osFile) Write(p []byte) (n int, err error) {
 	fd := int(f.Fd()) //nolint:gosec // a descriptor
 	for n < len(p) {
 		m, err := unix.Write(fd, p[n:])
@@ -148,7 +148,7 @@ func (f osFile) Write(p []byte) (n int, err error) {
 }
 
 // Stat implements File. It does not allocate.
-func (f osFile) Stat() (Info, error) {
+func (f *osFile) Stat() (Info, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return Info{}, &os.PathError{Op: "stat", Path: f.Name(), Err: err}
@@ -157,7 +157,7 @@ func (f osFile) Stat() (Info, error) {
 }
 
 // Lock implements File.
-func (f osFile) Lock(wait bool) (bool, error) {
+func (f *osFile) Lock(wait bool) (bool, error) {
 	how := unix.LOCK_EX
 	if !wait {
 		how |= unix.LOCK_NB
@@ -170,9 +170,9 @@ func (f osFile) Lock(wait bool) (bool, error) {
 }
 
 // Unlock implements File.
-func (f osFile) Unlock() error { return f.lock(unix.LOCK_UN) }
+func (f *osFile) Unlock() error { return f.lock(unix.LOCK_UN) }
 
-func (f osFile) lock(how int) error {
+func (f *osFile) lock(how int) error {
 	for {
 		err := f.flock(how)
 		switch {
