@@ -188,11 +188,29 @@ const maxPooledBytes = 1 << 20
 func (e *Exporter) encoder() *encoder { return e.encoders.Get().(*encoder) }
 
 func (e *Exporter) release(enc *encoder) {
-	if enc.lines.Size() > maxPooledBytes {
+	if enc.lines.Cap() > maxPooledBytes {
 		return
 	}
 	enc.reset()
 	e.encoders.Put(enc)
+}
+
+// lineBuffers hold what was encoded and waits to be written, for so long that
+// the encoder had better be used by others: then the processor's caches keep it.
+var lineBuffers = sync.Pool{New: func() any { return new(jsonline.Lines) }}
+
+// takeLines returns what was encoded, and leaves none. Give it to releaseLines.
+func (enc *encoder) takeLines() *jsonline.Lines {
+	lines := lineBuffers.Get().(*jsonline.Lines)
+	*lines, enc.lines = enc.lines, *lines
+	return lines
+}
+
+func releaseLines(lines *jsonline.Lines) {
+	if lines.Cap() <= maxPooledBytes {
+		lines.Reset()
+		lineBuffers.Put(lines)
+	}
 }
 
 // reset lets go of what was encoded.

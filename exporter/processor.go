@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
@@ -48,17 +49,13 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	if p.stopped.Load() || !p.wants(ctx, parametersOf(record)) {
 		return nil
 	}
-	enc := p.exp.encoder()
-	defer p.exp.release(enc)
-	session := sessionOf(ctx)
-	enc.read(record)
-	enc.stamp(record, session)
-	enc.append(enc.originOf(record), session)
+	lines := p.encode(ctx, record)
+	defer releaseLines(lines)
 	to := p.exp.log.AppendLines
 	if p.cfg.waitForDisk {
 		to = p.exp.log.AppendLinesToDisk
 	}
-	err := p.exp.report(p.exp.write(context.WithoutCancel(ctx), &enc.lines, to))
+	err := p.exp.report(p.exp.write(context.WithoutCancel(ctx), lines, to))
 	if p.errors == nil {
 		return err
 	}
@@ -67,6 +64,18 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 		return nil
 	}
 	return p.errors.failed(err, err)
+}
+
+// encode returns the line of record, on which it stamps what is missing. Give it to
+// releaseLines.
+func (p *Processor) encode(ctx context.Context, record *sdklog.Record) *jsonline.Lines {
+	enc := p.exp.encoder()
+	defer p.exp.release(enc)
+	session := sessionOf(ctx)
+	enc.read(record)
+	enc.stamp(record, session)
+	enc.append(enc.originOf(record), session)
+	return enc.takeLines()
 }
 
 // Enabled reports whether a record of that kind would be written: what the

@@ -53,6 +53,10 @@ func TestTheRecordBeforeDoesNotShow(t *testing.T) {
 			if random.IntN(10) == 0 {
 				shared.Reset()
 			}
+		case 3: // one without any, before one like the last
+			if random.IntN(4) == 0 {
+				shared.ReadList(nil, nil)
+			}
 		}
 		for i := range record {
 			record[i].Value = values[random.IntN(len(values))]
