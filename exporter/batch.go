@@ -2,7 +2,6 @@ package exporter
 
 import (
 	"context"
-	"runtime"
 
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
@@ -31,15 +30,9 @@ func (p *SpanProcessor) NewBatch() *Batch {
 	return &Batch{enc: p.exp.kept.get(p.exp), rule: p.rule}
 }
 
-// maxExpected bounds the memory that is got for lines which are only expected.
-const maxExpected = 16 << 20
-
 // Expect makes room for so many lines, of the size that the last batch had: to
 // grow to it step by step would copy them several times.
-func (b *Batch) Expect(lines int) {
-	size := b.enc.lineSize.Load()
-	b.enc.lines.Grow(int(min(int64(lines)*(size+size/8), maxExpected)))
-}
+func (b *Batch) Expect(lines int) { b.enc.expect(lines) }
 
 // SetOrigin says where the records and spans that follow come from. Call it
 // first.
@@ -116,36 +109,3 @@ func (b *Batch) WriteToDisk(ctx context.Context) error {
 
 // Release gives the memory of b back; b is of no use after it.
 func (b *Batch) Release() { b.enc.kept.put(b.enc) }
-
-// keptEncoders are encoders of batches that wait for the next one. A sync.Pool
-// loses them with each cycle of the garbage collector, which a collector of
-// telemetry has many of in a second; then the buffer for some hundred lines
-// grows again from nothing.
-type keptEncoders chan *encoder
-
-func newKeptEncoders() keptEncoders { return make(keptEncoders, 2*runtime.GOMAXPROCS(0)) }
-
-func (k keptEncoders) get(e *Exporter) *encoder {
-	select {
-	case enc := <-k:
-		return enc
-	default:
-		return e.encoder()
-	}
-}
-
-func (k keptEncoders) put(enc *encoder) {
-	if n := enc.lines.Len(); n > 0 {
-		enc.lineSize.Store(int64(enc.lines.Size() / n))
-	}
-	enc.reset()
-	if enc.lines.Cap() <= maxPooledBytes {
-		select {
-		case k <- enc:
-			return
-		default:
-		}
-	}
-	// What is large the garbage collector may have when nobody asks for it.
-	enc.encoders.Put(enc)
-}

@@ -48,7 +48,7 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), metrics: metrics, kept: newKeptEncoders()}
+	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), metrics: metrics}
 	e.encoders.New = func() any { return e.newEncoder() }
 	return e, nil
 }
@@ -73,8 +73,15 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	if e.stopped.Load() {
 		return sdklog.ErrExporterShutdown
 	}
-	enc := e.encoder()
-	defer e.release(enc)
+	var enc *encoder
+	if len(records) > 1 {
+		enc = e.kept.get(e)
+		defer e.kept.put(enc)
+		enc.expect(len(records))
+	} else {
+		enc = e.encoder() // without the lock that kept has
+		defer e.release(enc)
+	}
 	session := sessionOf(ctx)
 	for i := range records {
 		enc.read(&records[i])
