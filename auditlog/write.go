@@ -83,12 +83,13 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 	if l.size > 0 && !l.rotateAgain.IsZero() && time.Now().Before(l.rotateAgain) {
 		room = 1 << 62
 	}
-	if r := batch[0]; ahead == 0 && r.written == 0 && r.lines.Size() >= ownWrite && int64(r.lines.Size()) <= room {
+	if r := batch[0]; ahead == 0 && r.written == 0 && int64(r.lines.Size()) <= room {
+		large := r.lines.Size() >= ownWrite
 		switch {
-		case l.unsynced.discard:
+		case l.unsynced.discard && (large || len(batch) == 1):
 			l.parts = append(l.parts, part{r, r.lines.Len()})
 			return l.writeOut(start, 0, r.lines.Bytes())
-		case start == 0:
+		case large && start == 0:
 			return l.writeInPlace(r)
 		}
 	}
@@ -131,7 +132,7 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 // returns where in unsynced that begins; with an error it has put nothing.
 func (l *Log) putAhead() (start int, err error) {
 	mend, err := l.mend()
-	for errors.Is(err, io.EOF) {
+	for err != nil && errors.Is(err, io.EOF) {
 		// Somebody who takes no lock truncated it since it was looked at.
 		info, statErr := l.file.Stat()
 		if statErr != nil || info.Size >= l.size {

@@ -39,7 +39,7 @@ func (w *writing) Export(context.Context, []sdklog.Record) error {
 func (w *writing) Shutdown(context.Context) error { return w.f.Close() }
 
 // oneByOne: one goroutine, a write for each record, and nobody waits for the disk.
-func oneByOne(dir string) ([]contest.Row, error) {
+func oneByOne(place, dir string) ([]contest.Row, error) {
 	line, err := auditLines(dir, recordtest.ModelCalls(1))
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func oneByOne(dir string) ([]contest.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	const what = "SimpleProcessor, sole owner, no fsync"
+	what := "SimpleProcessor on " + place + ", sole owner, no fsync"
 	return []contest.Row{
 		contest.Versus(what, scores[0], "SimpleProcessor + no-op exporter", scores[1], "at most 2 ×"),
 		contest.Versus(what, scores[0], "SimpleProcessor + bare write of an encoded line", scores[2], ""),
