@@ -121,13 +121,16 @@ func appendShortFloat(dst []byte, f float64) ([]byte, bool) {
 	return dst, true
 }
 
-// AppendHex appends the digits of b, of which it takes four bytes at a time.
+// AppendHex appends the digits of b, of which it takes eight bytes at a time.
 func AppendHex(dst, b []byte) []byte {
 	start := len(dst)
 	dst = extend(dst, 2*len(b))
 	text := dst[start:]
-	for ; len(b) >= 4; b, text = b[4:], text[8:] {
-		binary.BigEndian.PutUint64(text, hexOf(binary.BigEndian.Uint32(b)))
+	for len(b) >= 8 && len(text) >= 16 {
+		n := binary.BigEndian.Uint64(b)
+		binary.BigEndian.PutUint64(text, hexOf(uint32(n>>32)))
+		binary.BigEndian.PutUint64(text[8:], hexOf(uint32(n))) //nolint:gosec // the lower half
+		b, text = b[8:], text[16:]
 	}
 	for i, c := range b {
 		text[2*i], text[2*i+1] = hexDigits[c>>4], hexDigits[c&0xf]
