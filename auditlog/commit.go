@@ -142,7 +142,7 @@ func (c *commits) end(err error) {
 		}
 	}
 	c.mu.Lock()
-	c.crowd = len(c.riders) + 1 + len(c.waiting)
+	c.crowd, c.ended = len(c.riders)+1+len(c.waiting), time.Now()
 	riders := c.riders
 	c.riders = nil
 	c.mu.Unlock()

@@ -15,7 +15,8 @@ import (
 // waits for another one.
 type gathering struct {
 	crowd    int           // how many the last commit and its end found
-	patience time.Duration // for how long to wait
+	ended    time.Time     // when that was
+	patience time.Duration // for how long from then on to wait
 	here     chan struct{} // tells that they came; with room for one
 	late     *time.Timer
 	waits    bool
@@ -26,8 +27,8 @@ type gathering struct {
 const (
 	// mostPatience bounds the wait where an fsync takes long.
 	mostPatience = 2 * time.Millisecond
-	// leastPatience is what the wait itself costs: where an fsync is as fast, it is
-	// not worth it.
+	// leastPatience is what the wait itself costs: where an fsync is as fast, or who
+	// was woken had as much time to come, it is not worth it.
 	leastPatience = 20 * time.Microsecond
 	// mostSkipped is in how many commits not to wait where it is always in vain.
 	mostSkipped = 64
@@ -47,13 +48,14 @@ func (g *gathering) cameFor(n int) {
 // gather waits for as many as the commit before had, unless ctx ends. The caller
 // has the turn.
 func (c *commits) gather(ctx context.Context) {
-	if !c.expectMore() {
+	left := c.patience - time.Since(c.ended)
+	if left < leastPatience || !c.expectMore() {
 		return
 	}
 	if c.late == nil {
-		c.late = time.NewTimer(c.patience)
+		c.late = time.NewTimer(left)
 	} else {
-		c.late.Reset(c.patience)
+		c.late.Reset(left)
 	}
 	select {
 	case <-c.here:
@@ -81,7 +83,7 @@ func (c *commits) expectMore() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case len(c.waiting)+1 >= c.crowd || c.patience < leastPatience:
+	case len(c.waiting)+1 >= c.crowd:
 		return false
 	case c.skip > 0:
 		c.skip--

@@ -118,3 +118,33 @@ func TestNobodyWaitsForLongForThoseThatDoNotComeBack(t *testing.T) {
 		}
 	})
 }
+
+// TestNobodyWaitsForThoseOfLongAgo: of many that came back each time, one does so
+// after a while.
+func TestNobodyWaitsForThoseOfLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, disk := timedLog(t)
+		var wg sync.WaitGroup
+		for n := range 20 {
+			wg.Go(func() {
+				for range 10 {
+					if err := log.Append(t.Context(), numbered("w", n)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(time.Minute)
+		start := time.Now()
+		if err := log.Append(t.Context(), numbered("w", 20)); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != disk.takes {
+			t.Errorf("an append took %v, want the %v of its fsync", took, disk.takes)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
