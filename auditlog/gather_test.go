@@ -125,15 +125,18 @@ func TestNobodyWaitsForThoseOfLongAgo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, disk := timedLog(t)
 		var wg sync.WaitGroup
+		var stop atomic.Bool
 		for n := range 20 {
 			wg.Go(func() {
-				for range 10 {
+				for !stop.Load() {
 					if err := log.Append(t.Context(), numbered("w", n)); err != nil {
 						t.Error(err)
 					}
 				}
 			})
 		}
+		time.Sleep(100 * disk.takes)
+		stop.Store(true)
 		wg.Wait()
 		time.Sleep(time.Minute)
 		start := time.Now()
