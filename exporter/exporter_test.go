@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -220,6 +222,32 @@ func TestWhatHasNoTimeGetsOne(t *testing.T) {
 	}
 }
 
+// TestTheTimeOfWritingIsThatOfEachBatch, though they share their memory.
+func TestTheTimeOfWritingIsThatOfEachBatch(t *testing.T) {
+	exp, log := newExporter(t)
+	var c recordtest.Capturer
+	emit(t.Context(), &c)
+	emit(t.Context(), &c)
+	for i := range c.Records {
+		c.Records[i].SetObservedTimestamp(time.Time{})
+	}
+	synctest.Test(t, func(t *testing.T) { // only for its clock
+		begin := time.Now()
+		for range 2 {
+			if err := exp.Export(t.Context(), c.Records); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		for i, line := range decodedLines(t, log) {
+			want := begin.Add(time.Duration(i/2) * time.Hour).UTC().Format(time.RFC3339)
+			if got, _ := line["ts"].(string); !strings.HasPrefix(got, strings.TrimSuffix(want, "Z")) {
+				t.Errorf("line %d has ts %s, want %s", i, got, want)
+			}
+		}
+	})
+}
+
 // TestTheSessionIsThatOfTheNearest covers record, context, scope, resource and
 // process.
 func TestTheSessionIsThatOfTheNearest(t *testing.T) {
@@ -257,10 +285,17 @@ func TestTheSessionIsThatOfTheNearest(t *testing.T) {
 // exported behind them has an id of its own.
 func TestProcessorStampsTheRecordItself(t *testing.T) {
 	same := func(kv attribute.KeyValue) attribute.KeyValue { return kv }
+	only := func(kv attribute.KeyValue) attribute.KeyValue {
+		if kv.Key != "n" {
+			return attribute.KeyValue{}
+		}
+		return kv
+	}
 	for name, tt := range map[string]struct {
 		opts    []exporter.Option
 		session string // of the context
 	}{
+		"with a hook that takes it away": {opts: []exporter.Option{exporter.WithReplaceAttribute(only)}, session: "s"},
 		"id":              {},
 		"id and session":  {session: "s"},
 		"id, with a hook": {opts: []exporter.Option{exporter.WithReplaceAttribute(same)}},
@@ -333,6 +368,53 @@ func TestStampingLeavesALimitedRecordAsItIs(t *testing.T) {
 			}
 			if line["session_id"] != "session-1" {
 				t.Errorf("the line has session %v, want that of the context", line["session_id"])
+			}
+		})
+	}
+}
+
+// TestStampingLeavesWhatTheRecordHas where the line does not take it for an id or
+// a session.
+func TestStampingLeavesWhatTheRecordHas(t *testing.T) {
+	drop := func(kv attribute.KeyValue) attribute.KeyValue {
+		if kv.Key == "log.record.uid" || kv.Key == "session.id" {
+			return attribute.KeyValue{}
+		}
+		return kv
+	}
+	for name, tt := range map[string]struct {
+		opts    []exporter.Option
+		session attribute.Value
+	}{
+		"a hook takes both away":    {[]exporter.Option{exporter.WithReplaceAttribute(drop)}, attribute.StringValue("its own")},
+		"aliases are off":           {[]exporter.Option{exporter.WithoutAliases()}, attribute.StringValue("its own")},
+		"its session is no text":    {nil, attribute.Int64Value(5)},
+		"its session is empty":      {nil, attribute.StringValue("")},
+		"its session has no value":  {nil, attribute.Value{}},
+		"its session is in a group": {nil, attribute.MapValue(attribute.String("a", "b"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exp, log := newExporter(t, tt.opts...)
+			next := new(recordtest.Capturer)
+			provider := sdklog.NewLoggerProvider(
+				sdklog.WithProcessor(exporter.NewProcessor(exp)), sdklog.WithProcessor(next))
+			want := []attribute.KeyValue{
+				attribute.Int("a", 1), attribute.Int("b", 2), attribute.Int("c", 3), attribute.Int("d", 4), attribute.Int("e", 5), attribute.Int("f", 6),
+				attribute.String("log.record.uid", "id"), {Key: "session.id", Value: tt.session}, attribute.Int("g", 7),
+			}
+			var r log2
+			r.AddAttributes(want...)
+			provider.Logger("test").Emit(exporter.ContextWithSession(t.Context(), "context"), r)
+			var got []attribute.KeyValue
+			next.Records[0].WalkAttributes(func(kv attribute.KeyValue) bool {
+				got = append(got, kv)
+				return true
+			})
+			if !slices.Equal(got, want) {
+				t.Errorf("the next processor sees\n%v, want\n%v", got, want)
+			}
+			if session := onlyLine(t, log)["session_id"]; session != "context" {
+				t.Errorf("the line has session %v, want that of the context", session)
 			}
 		})
 	}

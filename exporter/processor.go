@@ -39,12 +39,13 @@ func NewProcessor(exp *Exporter, opts ...ProcessorOption) *Processor {
 // OnEmit writes record. When it returns nil the line is in the kernel, and
 // [WithWaitForDisk] on disk; else how soon it is there is said by the options of
 // the log. The end of ctx changes nothing about that. A record that the filters
-// of p leave out is not written. [WithErrorSummary] makes less of a nil.
+// of p leave out is not written, nor is one after Shutdown. [WithErrorSummary] makes
+// less of a nil.
 //
 // A record without log.record.uid gets one, and one without a session that of
 // ctx ([ContextWithSession]) as session.id, unless limits of the LoggerProvider
-// leave no room for them: then they are on the line only. Processors behind this
-// one see them.
+// leave no room for them, or it has another session.id, an empty one for example:
+// then they are on the line only. Processors behind this one see them.
 func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	if p.stopped.Load() || !p.wants(ctx, parametersOf(record)) {
 		return nil
@@ -84,8 +85,9 @@ func (p *Processor) Enabled(ctx context.Context, param sdklog.EnabledParameters)
 	return !p.stopped.Load() && p.wants(ctx, param)
 }
 
-// ForceFlush returns nil when every record emitted before is on stable
-// storage. After Shutdown it does nothing.
+// ForceFlush returns nil when every record that OnEmit wrote is on stable
+// storage; of those that it could not write OnEmit told. After Shutdown it does
+// nothing.
 func (p *Processor) ForceFlush(ctx context.Context) error {
 	if p.stopped.Load() {
 		return nil
@@ -107,11 +109,11 @@ func (enc *encoder) stamp(record *sdklog.Record, session string) {
 	var room [2]attribute.KeyValue
 	add := room[:0]
 	var uid []byte
-	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
+	if !enc.cfg.withoutUID && !enc.attrs.HasUID() && (enc.cfg.replace == nil || !carries(record, otelline.KeyUID)) {
 		uid = enc.uids.next(enc.observed())
 		add = append(add, attribute.String(otelline.KeyUID, string(uid)))
 	}
-	if session != "" && !enc.hasSession() {
+	if session != "" && !enc.hasSession() && !carries(record, otelline.KeySessionID) {
 		add = append(add, attribute.String(otelline.KeySessionID, session))
 	}
 	if len(add) == 0 {
@@ -124,11 +126,21 @@ func (enc *encoder) stamp(record *sdklog.Record, session string) {
 		*record = before
 		return
 	}
+	enc.stamped = uid // the line has it though a hook takes the attribute away
 	if len(add) == 1 && uid != nil && enc.cfg.replace == nil {
-		enc.stamped = uid // as good as read
-		return
+		return // as good as read
 	}
 	enc.read(record)
+}
+
+// carries reports whether record has an attribute of that key, also where the
+// line has no use for it: to add another one would replace it.
+func carries(record *sdklog.Record, key attribute.Key) (found bool) {
+	record.WalkAttributes(func(kv attribute.KeyValue) bool {
+		found = kv.Key == key
+		return !found
+	})
+	return found
 }
 
 // hasSession reports whether the record that was read names a session itself.
