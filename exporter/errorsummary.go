@@ -131,6 +131,9 @@ func (s *errorSummary) recovering() error {
 // stop tells of what was not told yet. Errors that come after it are told each.
 func (s *errorSummary) stop() {
 	s.handle(func() error {
+		if s.stopped {
+			return nil
+		}
 		s.stopped = true
 		if s.timer != nil {
 			s.timer.Stop()
@@ -140,17 +143,22 @@ func (s *errorSummary) stop() {
 	})
 }
 
-// tick ends a period.
+// tick ends a period. If nothing was lost in it no other one begins, and whatever
+// comes next is told at once. Else another one does, also if all that was lost was
+// told of: for a reason that was new.
 func (s *errorSummary) tick() error {
 	if s.stopped {
 		return nil
 	}
 	s.timer = nil
+	if (s.more == tally{}) && time.Since(s.ended) < summaryPeriod {
+		s.arm()
+		return nil
+	}
 	return s.report()
 }
 
-// report returns what was not told yet. If that is nothing, no period begins,
-// and whatever comes next is told at once.
+// report returns what was not told yet.
 func (s *errorSummary) report() error {
 	switch {
 	case s.more != tally{}:

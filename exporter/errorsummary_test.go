@@ -87,3 +87,49 @@ func TestAHandlerMayEmitRecords(t *testing.T) {
 		s.stop()
 	})
 }
+
+// TestAReasonThatIsNewDefersTheEnd: nothing must have been lost for a whole period.
+func TestAReasonThatIsNewDefersTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := toldOf(t)
+		s := newErrorSummary("records", "audit.jsonl")
+		defer s.stop()
+		for n := range 3 {
+			err := fmt.Errorf("exporter: reason %d", n)
+			if s.failed(err, err) == nil {
+				t.Error("a reason that is new is not told")
+			}
+			time.Sleep(summaryPeriod - time.Second)
+			if n > 0 {
+				s.worked()
+			}
+		}
+		if len(*told) != 0 {
+			t.Errorf("otel.Handle was given %q, want nothing within %v of an error", *told, summaryPeriod)
+		}
+		time.Sleep(summaryPeriod)
+		synctest.Wait()
+		if want := ": 3"; len(*told) != 1 || !strings.HasSuffix((*told)[0], want) || !strings.Contains((*told)[0], "again") {
+			t.Errorf("otel.Handle was given %q, want that records are written again, which ends in %q", *told, want)
+		}
+	})
+}
+
+// TestNothingIsToldAfterTheStop but errors: Shutdown may be called twice.
+func TestNothingIsToldAfterTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := toldOf(t)
+		s := newErrorSummary("records", "audit.jsonl")
+		full := errors.New("exporter: full")
+		_, _ = s.failed(full, full), s.failed(full, full)
+		s.worked()
+		s.stop()
+		before := len(*told)
+		s.stop()
+		time.Sleep(3 * summaryPeriod)
+		synctest.Wait()
+		if before != 1 || len(*told) != 1 {
+			t.Errorf("otel.Handle was given %q, want the summary only", *told)
+		}
+	})
+}
