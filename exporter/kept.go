@@ -9,7 +9,7 @@ import "sync"
 type keptEncoders struct {
 	mu    sync.Mutex
 	free  []*encoder
-	bytes int // of their buffers
+	bytes int // that they hold, about
 }
 
 // maxKeptBytes bounds the memory that is kept when all batches are written. It is
@@ -26,9 +26,13 @@ func (k *keptEncoders) get(e *Exporter) *encoder {
 	enc := k.free[last]
 	k.free[last] = nil
 	k.free = k.free[:last]
-	k.bytes -= enc.lines.Cap()
+	k.bytes -= enc.size()
 	return enc
 }
+
+// size returns about how many bytes enc holds: its buffer, and what encoding a
+// record of usual size needs.
+func (enc *encoder) size() int { return enc.lines.Cap() + 16<<10 }
 
 func (k *keptEncoders) put(enc *encoder) {
 	if n := enc.lines.Len(); n > 0 {
@@ -37,7 +41,7 @@ func (k *keptEncoders) put(enc *encoder) {
 	enc.reset()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if size := enc.lines.Cap(); k.bytes+size <= maxKeptBytes {
+	if size := enc.size(); k.bytes+size <= maxKeptBytes {
 		k.free = append(k.free, enc)
 		k.bytes += size
 		return

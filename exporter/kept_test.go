@@ -65,7 +65,7 @@ func TestNotMoreThanSoMuchMemoryIsKept(t *testing.T) {
 	}
 	sum := func() (n int) {
 		for _, enc := range e.kept.free {
-			n += enc.lines.Cap()
+			n += enc.size()
 		}
 		return n
 	}
@@ -81,5 +81,18 @@ func TestNotMoreThanSoMuchMemoryIsKept(t *testing.T) {
 	}
 	if e.kept.bytes != 0 {
 		t.Errorf("nothing is kept, and %d bytes are counted", e.kept.bytes)
+	}
+}
+
+// TestEncodersWithoutABufferAreNotKeptWithoutEnd: thousands of senders may have
+// one each at some time.
+func TestEncodersWithoutABufferAreNotKeptWithoutEnd(t *testing.T) {
+	e := newKeptExporter(t)
+	const senders = 5000
+	for range senders {
+		e.kept.put(e.newEncoder())
+	}
+	if got := len(e.kept.free); got == senders || got == 0 {
+		t.Errorf("%d encoders are kept, want some, and not all", got)
 	}
 }

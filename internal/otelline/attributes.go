@@ -128,7 +128,15 @@ func (a *Attributes) Reset() {
 	}
 	clear(a.indexed[:min(a.used, cap(a.indexed))]) // also those of a longer record before the last one
 	a.used, a.indexed, a.another = 0, a.indexed[:0], false
+	if cap(a.list) > maxKeptAttributes {
+		// Who keeps a for the next record is not to hold the memory of this one.
+		a.list, a.others, a.places, a.repeated, a.indexed = nil, nil, nil, nil, nil
+		a.kept.forget()
+	}
 }
+
+// maxKeptAttributes is how many attributes there is memory for after a Reset.
+const maxKeptAttributes = 4096
 
 // Begin makes a ready for the next record. What the last one holds is not let go
 // of: to clear it for each record, with the garbage collector looking, takes

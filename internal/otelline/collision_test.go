@@ -95,3 +95,30 @@ func TestNothingIsKnownOfTheKeysBeforeAReset(t *testing.T) {
 		t.Error("a record without the key input_t has it after Reset")
 	}
 }
+
+// TestResetLetsGoOfTheMemoryOfAHugeRecord, and what was known of its keys.
+func TestResetLetsGoOfTheMemoryOfAHugeRecord(t *testing.T) {
+	a := NewAttributes(NewKeyTable())
+	few := []attribute.KeyValue{attribute.Int("a", 1), attribute.Int("b", 2), attribute.Int("a", 3)}
+	line := func() string {
+		a.ReadList(few, nil)
+		l := Line{Attributes: a, Event: "e", Time: time.Unix(0, 0)}
+		return string(l.Append(nil, new(Record)))
+	}
+	want := line()
+	var list []attribute.KeyValue
+	for range 10_000 {
+		list = append(list, attribute.Slice("k", attribute.IntValue(1)))
+	}
+	a.ReadList(list, nil)
+	if got := line(); got != want { // these keys are what is kept over the Reset
+		t.Fatalf("got %s, want %s", got, want)
+	}
+	a.Reset()
+	if sum := cap(a.list) + cap(a.others) + cap(a.places) + cap(a.repeated) + cap(a.indexed); sum > 5*maxKeptAttributes {
+		t.Errorf("memory for %d attributes is kept", sum)
+	}
+	if got := line(); got != want {
+		t.Errorf("after Reset: got %s, want %s", got, want)
+	}
+}
