@@ -86,6 +86,13 @@ func (r *spanRule) classify(span *otelline.Span) modelCall {
 	return modelCall{}
 }
 
+// first sets to if it is not: of a repeated key the first occurrence counts.
+func first(to *string, v attribute.Value) {
+	if *to == "" {
+		*to = v.AsString()
+	}
+}
+
 // kindOf does not look up each attribute of a span in the table: most spans are
 // no calls of a model.
 func (r *spanRule) kindOf(span *otelline.Span) (kind spanKind) {
@@ -99,13 +106,13 @@ func (r *spanRule) kindOf(span *otelline.Span) (kind spanKind) {
 		}
 		switch kv.Key {
 		case keyOperation:
-			kind.operation = kv.Value.AsString()
+			first(&kind.operation, kv.Value)
 		case keySpanKind:
-			kind.openInference = kv.Value.AsString()
+			first(&kind.openInference, kv.Value)
 		case keyLangfuseType:
-			kind.langfuse = kv.Value.AsString()
+			first(&kind.langfuse, kv.Value)
 		case keyRequestType:
-			kind.request = kv.Value.AsString()
+			first(&kind.request, kv.Value)
 		}
 	}
 	return kind

@@ -20,6 +20,7 @@ import (
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
 	"github.com/otelaudit/otelaudit/internal/audittest"
+	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
 // newSpans returns a tracer whose spans are written to the log.
@@ -277,5 +278,42 @@ func TestASpanIsRecognisedByItsMapsToo(t *testing.T) {
 				t.Errorf("%s: got %s %v, want %v", name, key, got, want)
 			}
 		}
+	}
+}
+
+// TestAMapOfNoMeaningDoesNotChangeWhatASpanIs, nor do keys that are repeated, which
+// a collector may receive: the first one counts.
+func TestAMapOfNoMeaningDoesNotChangeWhatASpanIs(t *testing.T) {
+	exp, log := newExporter(t)
+	batch := exp.NewBatch()
+	defer batch.Release()
+	batch.SetOrigin(&otelline.Origin{})
+	tokens := attribute.Int("gen_ai.usage.input_tokens", 5)
+	var want []string
+	for _, key := range []string{"gen_ai.operation.name", "openinference.span.kind", "langfuse.observation.type", "llm.request.type"} {
+		for _, names := range [][2]string{{"chat", "execute_tool"}, {"execute_tool", "chat"}, {"LLM", "TOOL"}, {"TOOL", "LLM"}, {"generation", "span"}, {"span", "generation"}} {
+			attrs := []attribute.KeyValue{attribute.String(key, names[0]), tokens, attribute.String(key, names[1])}
+			before := batch.Len()
+			batch.AddSpan(&otelline.Span{Name: "x", Attributes: attrs})
+			if batch.Len() > before {
+				want = append(want, names[0])
+			}
+			made := batch.Len() - before
+			batch.AddSpan(&otelline.Span{Name: "x", Attributes: append(attrs, attribute.Map("http", attribute.String("route", "/")))})
+			if got := batch.Len() - before - made; got != made {
+				t.Errorf("%s %v: got %d events with a map and %d without", key, names, got, made)
+			}
+		}
+	}
+	if err := batch.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range decodedLines(t, log) {
+		if line["event"] != want[i/2] {
+			t.Errorf("got event %v, want %s", line["event"], want[i/2])
+		}
+	}
+	if len(want) != 9 { // 3 values that mean something, and whatever llm.request.type says
+		t.Errorf("got events for %q, want 9", want)
 	}
 }
