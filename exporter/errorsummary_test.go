@@ -3,7 +3,9 @@ package exporter
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +20,12 @@ func toldOf(t *testing.T) *[]string {
 	t.Helper()
 	told := new([]string)
 	before := otel.GetErrorHandler()
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { *told = append(*told, err.Error()) }))
+	var mu sync.Mutex
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		*told = append(*told, err.Error())
+	}))
 	t.Cleanup(func() { otel.SetErrorHandler(before) })
 	return told
 }
@@ -104,6 +111,7 @@ func TestAReasonThatIsNewDefersTheEnd(t *testing.T) {
 				s.worked()
 			}
 		}
+		synctest.Wait()
 		if len(*told) != 0 {
 			t.Errorf("otel.Handle was given %q, want nothing within %v of an error", *told, summaryPeriod)
 		}
@@ -130,6 +138,54 @@ func TestNothingIsToldAfterTheStop(t *testing.T) {
 		synctest.Wait()
 		if before != 1 || len(*told) != 1 {
 			t.Errorf("otel.Handle was given %q, want the summary only", *told)
+		}
+	})
+}
+
+// TestEachLostRecordIsToldOf, by itself or in a summary, whichever goroutines lose
+// records while others write some and one shuts down.
+func TestEachLostRecordIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := toldOf(t)
+		s := newErrorSummary("records", "audit.jsonl")
+		var mu sync.Mutex
+		alone, summaries := 0, []string(nil)
+		const goroutines, records = 8, 500
+		var running sync.WaitGroup
+		for g := range goroutines {
+			running.Go(func() {
+				for n := range records {
+					err := fmt.Errorf("exporter: reason %d", g/3)
+					if got := s.failed(err, err); got != nil {
+						mu.Lock()
+						if got.Error() == err.Error() {
+							alone++
+						} else {
+							summaries = append(summaries, got.Error())
+						}
+						mu.Unlock()
+					}
+					s.worked()
+					time.Sleep(time.Duration(g*n) * 100 * time.Microsecond)
+				}
+			})
+		}
+		time.Sleep(3 * summaryPeriod)
+		s.stop()
+		running.Wait()
+		for _, text := range append(summaries, *told...) {
+			count, _, summary := strings.Cut(text, "; the last one")
+			if !summary {
+				continue // that it works again
+			}
+			n, err := strconv.Atoi(count[strings.LastIndex(count, " ")+1:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			alone += n
+		}
+		if want := goroutines * records; alone != want {
+			t.Errorf("%d records were told of, want %d", alone, want)
 		}
 	})
 }
