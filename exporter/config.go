@@ -78,7 +78,8 @@ func WithoutAliases() Option {
 // it is encoded: what it returns is written instead. An attribute without a key
 // leaves it out. It must be safe for concurrent use, and return quickly. What
 // it takes away is gone for good: it is the one way in which a record loses
-// something, meant for secrets and personal data.
+// something, meant for secrets and personal data. A line whose log.record.uid it
+// takes away has one all the same.
 //
 // Attributes inside of a body, a resource or a scope do not pass through it, and
 // of a map only the whole does.
@@ -101,8 +102,8 @@ func WithOnError(handle func(error)) Option {
 }
 
 // WithoutRecordUID leaves records without log.record.uid as they are. By
-// default they get one, a UUIDv7, so that no two lines are the same and what
-// arrives twice in a backend can be recognised.
+// default they get one, a UUIDv7 of the time at which they were observed, so that no
+// two lines are the same and what arrives twice in a backend can be recognised.
 func WithoutRecordUID() Option {
 	return option(func(cfg config) config {
 		cfg.withoutUID = true

@@ -3,6 +3,7 @@ package exporter
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,19 +16,23 @@ import (
 	"github.com/otelaudit/otelaudit/auditlog"
 )
 
-// toldOf has otel.Handle add to the list that it returns.
-func toldOf(t *testing.T) *[]string {
+// toldOf returns what gives all that otel.Handle was given since.
+func toldOf(t *testing.T) func() []string {
 	t.Helper()
-	told := new([]string)
+	var told []string
 	before := otel.GetErrorHandler()
 	var mu sync.Mutex
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		*told = append(*told, err.Error())
+		told = append(told, err.Error())
 	}))
 	t.Cleanup(func() { otel.SetErrorHandler(before) })
-	return told
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(told)
+	}
 }
 
 // TestReasonsThatAreNewEachTimeAreSummarizedToo has a number in each reason.
@@ -47,8 +52,8 @@ func TestReasonsThatAreNewEachTimeAreSummarizedToo(t *testing.T) {
 		}
 		time.Sleep(summaryPeriod)
 		synctest.Wait()
-		if want := ": 992; the last one: reason 999"; len(*told) != 1 || !strings.HasSuffix((*told)[0], want) {
-			t.Errorf("otel.Handle was given %q, want one error that ends in %q", *told, want)
+		if want := ": 992; the last one: reason 999"; len(told()) != 1 || !strings.HasSuffix(told()[0], want) {
+			t.Errorf("otel.Handle was given %q, want one error that ends in %q", told(), want)
 		}
 	})
 }
@@ -64,8 +69,8 @@ func TestASummaryTellsWhatIsInTheFileFromWhatIsNot(t *testing.T) {
 		lost := errors.New("exporter: full")
 		_, _ = s.failed(lost, lost), s.failed(lost, lost)
 		s.stop()
-		if want := ": 1, and in the file but not known to be on disk: 2; the last one: "; len(*told) != 1 || !strings.Contains((*told)[0], want) {
-			t.Errorf("otel.Handle was given %q, want one error with %q in it", *told, want)
+		if want := ": 1, and in the file but not known to be on disk: 2; the last one: "; len(told()) != 1 || !strings.Contains(told()[0], want) {
+			t.Errorf("otel.Handle was given %q, want one error with %q in it", told(), want)
 		}
 		if err := s.failed(lost, lost); !errors.Is(err, lost) {
 			t.Errorf("after stop an error gives %v, want itself", err)
@@ -112,13 +117,13 @@ func TestAReasonThatIsNewDefersTheEnd(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if len(*told) != 0 {
-			t.Errorf("otel.Handle was given %q, want nothing within %v of an error", *told, summaryPeriod)
+		if len(told()) != 0 {
+			t.Errorf("otel.Handle was given %q, want nothing within %v of an error", told(), summaryPeriod)
 		}
 		time.Sleep(summaryPeriod)
 		synctest.Wait()
-		if want := ": 3"; len(*told) != 1 || !strings.HasSuffix((*told)[0], want) || !strings.Contains((*told)[0], "again") {
-			t.Errorf("otel.Handle was given %q, want that records are written again, which ends in %q", *told, want)
+		if want := ": 3"; len(told()) != 1 || !strings.HasSuffix(told()[0], want) || !strings.Contains(told()[0], "again") {
+			t.Errorf("otel.Handle was given %q, want that records are written again, which ends in %q", told(), want)
 		}
 	})
 }
@@ -132,12 +137,12 @@ func TestNothingIsToldAfterTheStop(t *testing.T) {
 		_, _ = s.failed(full, full), s.failed(full, full)
 		s.worked()
 		s.stop()
-		before := len(*told)
+		before := len(told())
 		s.stop()
 		time.Sleep(3 * summaryPeriod)
 		synctest.Wait()
-		if before != 1 || len(*told) != 1 {
-			t.Errorf("otel.Handle was given %q, want the summary only", *told)
+		if before != 1 || len(told()) != 1 {
+			t.Errorf("otel.Handle was given %q, want the summary only", told())
 		}
 	})
 }
@@ -173,7 +178,7 @@ func TestEachLostRecordIsToldOf(t *testing.T) {
 		time.Sleep(3 * summaryPeriod)
 		s.stop()
 		running.Wait()
-		for _, text := range append(summaries, *told...) {
+		for _, text := range append(summaries, told()...) {
 			count, _, summary := strings.Cut(text, "; the last one")
 			if !summary {
 				continue // that it works again
