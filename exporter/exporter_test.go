@@ -296,10 +296,10 @@ func TestProcessorStampsTheRecordItself(t *testing.T) {
 		session string // of the context
 	}{
 		"with a hook that takes it away": {opts: []exporter.Option{exporter.WithReplaceAttribute(only)}, session: "s"},
-		"id":              {},
-		"id and session":  {session: "s"},
-		"id, with a hook": {opts: []exporter.Option{exporter.WithReplaceAttribute(same)}},
-		"session":         {opts: []exporter.Option{exporter.WithoutRecordUID()}, session: "s"},
+		"id":                             {},
+		"id and session":                 {session: "s"},
+		"id, with a hook":                {opts: []exporter.Option{exporter.WithReplaceAttribute(same)}},
+		"session":                        {opts: []exporter.Option{exporter.WithoutRecordUID()}, session: "s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			exp, log := newExporter(t, tt.opts...)
