@@ -155,7 +155,7 @@ func (enc *encoder) readSpan(span *otelline.Span, call modelCall) {
 	has := func(key string) bool {
 		return slices.ContainsFunc(span.Attributes, func(kv attribute.KeyValue) bool { return string(kv.Key) == key })
 	}
-	if !has(otelline.Duration.Key()) {
+	if !has(otelline.Duration.Key()) && !span.Start.IsZero() && !span.End.IsZero() { // a collector may receive neither
 		ms := max(span.End.Sub(span.Start), 0).Round(time.Millisecond) / time.Millisecond
 		attrs.Add(otelline.Duration.Key(), otelline.Int64Value(int64(ms)))
 	}

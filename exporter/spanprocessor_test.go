@@ -317,3 +317,24 @@ func TestAMapOfNoMeaningDoesNotChangeWhatASpanIs(t *testing.T) {
 		t.Errorf("got events for %q, want 9", want)
 	}
 }
+
+// TestASpanWithoutATimeHasNoDuration, as a collector may receive it: to the end from
+// the year 1 it would be three hundred years.
+func TestASpanWithoutATimeHasNoDuration(t *testing.T) {
+	exp, log := newExporter(t)
+	batch := exp.NewBatch()
+	defer batch.Release()
+	batch.SetOrigin(&otelline.Origin{})
+	start, end := time.Unix(1_770_000_000, 0), time.Unix(1_770_000_002, 0)
+	for _, times := range [][2]time.Time{{start, end}, {{}, end}, {start, {}}, {{}, {}}} {
+		batch.AddSpan(&otelline.Span{Name: "ai.generateText.doGenerate", Start: times[0], End: times[1]})
+	}
+	if err := batch.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range decodedLines(t, log) {
+		if want := []any{2000.0, nil, nil, nil}[i]; line["duration_ms"] != want {
+			t.Errorf("span %d: got duration_ms %v, want %v", i, line["duration_ms"], want)
+		}
+	}
+}
