@@ -12,7 +12,8 @@ import (
 var ErrLocked = errors.New("another bridge is running with this checkpoint")
 
 // StopError says that the endpoint refuses the bridge as such, and not a record
-// or the moment: wrong credentials, a wrong path, a server that is no collector.
+// or the moment: wrong credentials, a wrong path, a server that is no collector;
+// or that it is a collector that writes to the very log that is replayed.
 // Trying again without a change is of no use. Nothing was skipped: the next run
 // goes on where this one stopped.
 type StopError struct {

@@ -24,6 +24,7 @@ type run struct {
 
 	telemetry *telemetry
 
+	end   int64 // of the active file, when the run began
 	place place // what is settled
 	saved place // what the checkpoint on disk says
 }
@@ -69,6 +70,9 @@ func (r *run) run(ctx context.Context) (err error) {
 		if err := errors.Join(trySave(r.checkpoint), r.rejects.check(r.path)); err != nil {
 			return err
 		}
+	}
+	if r.end, err = r.activeEnd(); err != nil {
+		return err
 	}
 	batches, free := make(chan *batch), make(chan *batch, r.cfg.inFlight+1)
 	source := &reader{Bridge: r.Bridge, out: batches, free: free}
@@ -209,6 +213,7 @@ func (r *run) settle(b *batch) error {
 	r.stats.Restarted = r.stats.Restarted || b.restarted
 	damage, passed := b.damage, b.start
 	for _, p := range b.parts {
+		none := r.stats.Sent == 0
 		if err := r.settlePart(b, p); err != nil {
 			return err
 		}
@@ -220,6 +225,11 @@ func (r *run) settle(b *batch) error {
 		r.place = place{b.origin, last.behind, spanOf(last.offset, b.raw(last))}
 		r.pass(int64(p.to-p.from), last.behind.Offset-passed.Offset)
 		passed = last.behind
+		if none && r.stats.Sent > 0 {
+			if err := r.checkEcho(b, p); err != nil {
+				return err
+			}
+		}
 	}
 	if b.err != nil {
 		return b.err

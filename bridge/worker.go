@@ -150,9 +150,12 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 		delay := max(wait.NextBackOff(), v.retryAfter)
 		due = time.Now().Add(delay)
 		if alone || shut {
+			attrs := []any{slog.String("endpoint", w.sender.url)}
+			if v.status != 0 { // 0: there was no answer
+				attrs = append(attrs, slog.Int("status", v.status))
+			}
 			w.cfg.logger.Warn("collector did not take a batch; it is sent again",
-				slog.String("endpoint", w.sender.url), slog.Int("status", v.status),
-				slog.String("reason", v.reason), slog.Duration("wait", delay))
+				append(attrs, slog.String("reason", v.reason), slog.Duration("wait", delay))...)
 		}
 	}
 }

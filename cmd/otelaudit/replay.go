@@ -49,7 +49,8 @@ A record that the collector refuses goes to the reject file with the reason, and
 others arrive. A collector that takes a batch but for some records does not say which:
 then the reject file has the range of lines and not the lines. The last line on stderr
 says what was sent, rejected, retried and skipped as damaged; the exit code is 1 if
-anything was rejected or damaged, and 2 if the collector cannot be sent to.`,
+anything was rejected or damaged, and 2 if the collector cannot be sent to, or if it is
+one that writes to this very log.`,
 		Example: `  otelaudit replay
   otelaudit replay --endpoint http://collector.example:4318 --header "authorization=Bearer $TOKEN"
   otelaudit replay --follow

@@ -14,7 +14,8 @@ func (a *app) tail() *cobra.Command {
 		Use:   "tail [flags]",
 		Short: "Print the last events",
 		Long: `tail prints the last events, oldest first, each line as it is in the file.
-Archives are read only as far back as it takes.
+Archives are read only as far back as it takes. What matches a session, a model or a
+trace, or since when, is what query is for; query --follow goes on.
 
 ` + followHelp,
 		Example: `  otelaudit tail
