@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/list"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
@@ -43,9 +44,10 @@ type spanNode struct {
 
 // node is a span or an event under a span.
 type node struct {
-	at    time.Time
-	span  *spanNode // nil for an event
-	event auditlog.Event
+	at      time.Time
+	span    *spanNode // nil for an event
+	event   auditlog.Event
+	message string // of the log record that the event was, "" if it had none
 }
 
 func (s *spanNode) setTimes(start, end time.Time) {
@@ -91,7 +93,7 @@ func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan, c *cloc
 		if err != nil {
 			return nil, err
 		}
-		n := node{at: event.Time, event: event}
+		n := node{at: event.Time, event: event, message: messageOf(e)}
 		id := textOf(e, "span_id")
 		if id == "" {
 			t.Events, t.nodes = append(t.Events, e.Raw), append(t.nodes, n)
@@ -203,7 +205,7 @@ func (t *traceTree) text(c *clock) string {
 func appendNodes(w list.Writer, nodes []node, c *clock) {
 	for _, n := range nodes {
 		if n.span == nil {
-			w.AppendItem(eventText(n.event, c))
+			w.AppendItem(eventText(n.event, n.message, c))
 			continue
 		}
 		w.AppendItem(n.span.text())
@@ -246,7 +248,7 @@ func amounts(t auditlog.Totals) string {
 	return strings.Join(parts, ", ")
 }
 
-func eventText(e auditlog.Event, c *clock) string {
+func eventText(e auditlog.Event, message string, c *clock) string {
 	parts := make([]string, 0, 8)
 	if !e.Time.IsZero() {
 		parts = append(parts, c.shown(e.Time).Format("2006-01-02 15:04:05.000"))
@@ -267,7 +269,24 @@ func eventText(e auditlog.Event, c *clock) string {
 	if e.Reason != "" {
 		parts = append(parts, "("+visible.Text(e.Reason)+")")
 	}
+	if message != "" && message != e.Name && message != e.Reason {
+		parts = append(parts, "“"+shorten([]byte(message))+"”") // it may be a whole prompt
+	}
 	return strings.Join(parts, " ")
+}
+
+// messageOf returns the body of the log record that e was, if it is text. Of a
+// record without a name of its own it is all that says what happened.
+func messageOf(e auditlog.Entry) string {
+	record := lastValue(e.Raw, "otel")
+	if jsonline.KindOf(record) != jsonline.Object {
+		return ""
+	}
+	body := lastValue(record, "body")
+	if jsonline.KindOf(body) != jsonline.String {
+		return ""
+	}
+	return jsonline.Unquote(body)
 }
 
 // tokens writes a number that may not be known.
