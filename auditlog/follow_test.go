@@ -1,7 +1,9 @@
 package auditlog_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -262,4 +264,94 @@ func TestArchiveThatOthersCompressedIsNotBroughtBack(t *testing.T) {
 	}
 	s.append(1)
 	s.want(path, 0, 1, 10, 2)
+}
+
+func TestAFolderThatWasMovedIsWaitedForAndNotMadeAgain(t *testing.T) {
+	interfere(t, func(i *interference) {
+		dir := filepath.Dir(i.path)
+		away := dir + ".away"
+		if err := os.Rename(dir, away); err != nil {
+			t.Fatal(err)
+		}
+		i.notice()
+		for range 2 {
+			if err := i.log.Append(i.t.Context(), numbered("lost", 99)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("without the folder: got error %v, want that it is not there", err)
+			}
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v of the folder, want that it is not there", err)
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		i.notice()
+		i.append(3)
+		i.want(filepath.Join(away, "audit.jsonl"), 0, 1, 2, 3, 4)
+		i.want(i.path, 0, 1, 2, 3, 4, 5, 6, 7) // those that were not synced are in both
+	})
+}
+
+func TestAFolderThatWasRemovedIsWaitedForAndItsFileBroughtBack(t *testing.T) {
+	interfere(t, func(i *interference) {
+		dir := filepath.Dir(i.path)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		i.notice()
+		if err := i.log.Append(i.t.Context(), numbered("lost", 99)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("without the folder: got error %v, want that it is not there", err)
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		i.notice()
+		i.append(3)
+		i.want(i.path, 0, 1, 2, 3, 4, 5, 6, 7)
+	})
+}
+
+// The file is looked for from the folder, which is kept open, and the folder
+// was moved.
+func TestARepairLeavesTheFileOfAnotherInANewFolderAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &interference{t: t, path: filepath.Join(t.TempDir(), "audit.jsonl")}
+		open := func() *auditlog.Log {
+			log, err := auditlog.Open(i.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := log.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			return log
+		}
+		first := open()
+		i.log = first
+		i.append(5)
+		dir := filepath.Dir(i.path)
+		if err := os.Rename(dir, dir+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Sync(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("without the folder: got error %v, want that it is not there", err)
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		i.log = open()
+		i.append(3)
+		for range 3 { // each of them may find the file locked by the other
+			i.notice()
+		}
+		i.log = first
+		i.append(3)
+		got := i.numbers(i.path)
+		slices.Sort(got)
+		if want := []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}; !slices.Equal(got, want) {
+			t.Errorf("found %v, want %v", got, want)
+		}
+	})
 }
