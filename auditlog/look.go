@@ -13,7 +13,8 @@ import (
 // shared by processes takes one before each write. It is believed only where it
 // finds what it should, and the folder is opened anew once a second, since it may
 // have been moved together with the file: that is noticed as soon as a sole owner
-// notices anything.
+// notices anything. What renames at the path uses lookAlongPath: there may be a
+// file of another process there.
 func (l *Log) look() (info vfs.Info, here bool, err error) {
 	if l.folder != nil {
 		at, err := l.folder.Stat(l.base)
@@ -34,6 +35,14 @@ func (l *Log) look() (info vfs.Info, here bool, err error) {
 	}
 	info, err = l.file.Stat()
 	return info, false, err
+}
+
+// lookAlongPath is look that believes no open folder.
+func (l *Log) lookAlongPath() (info vfs.Info, here bool, err error) {
+	if err := l.closeFolder(); err != nil {
+		return info, false, err
+	}
+	return l.look()
 }
 
 // openFolder opens the folder for the looks that follow. Without it, for want of

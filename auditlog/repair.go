@@ -65,12 +65,7 @@ func (l *Log) repairNow(cause error) error {
 		}
 	}()
 	if l.file != nil {
-		// Not from the folder that is open: it may have been moved together with the
-		// file, and what takes a place below is at the path.
-		if err := l.closeFolder(); err != nil {
-			return err
-		}
-		info, here, err := l.look()
+		info, here, err := l.lookAlongPath()
 		switch {
 		case err != nil:
 			return err

@@ -36,7 +36,10 @@ func (l *Log) rotateNow() error {
 		return err
 	}
 	defer l.leave()
-	// A sole owner has perhaps not looked for a second.
+	// A sole owner has perhaps not looked for a second, and others not along the path.
+	if err := l.closeFolder(); err != nil {
+		return err
+	}
 	if _, err := l.enterLooking(true); err != nil {
 		return err
 	}
@@ -51,6 +54,7 @@ func (l *Log) rotateNow() error {
 // order:
 //
 //	fsync(active)              every line of it is on disk
+//	lstat(active)              it is the path's still
 //	open(next, O_EXCL), flock  what may fail for want of anything comes first
 //	rename(active, archive)    not replacing anything
 //	fsync(folder)              the archive is durable under its name
@@ -69,6 +73,18 @@ func (l *Log) rotate() error {
 	}
 	if l.file == nil {
 		return nil // a repair found it gone
+	}
+	for {
+		info, here, err := l.lookAlongPath()
+		if err != nil {
+			return err
+		}
+		if here {
+			break
+		}
+		if err := l.follow(info); err != nil || l.file == nil {
+			return err
+		}
 	}
 	next, nextInfo, err := l.makeNext()
 	if err != nil {

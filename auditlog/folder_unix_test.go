@@ -1,0 +1,311 @@
+//go:build unix
+
+package auditlog_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/vfs"
+)
+
+// movable is the folder of a log, which gives way to another one.
+type movable struct {
+	t        *testing.T
+	dir, old string // where it is reached, and where it is when it gave way
+}
+
+func (m *movable) path() string { return filepath.Join(m.dir, "audit.jsonl") }
+
+// giveWays are the ways in which a folder gives way to another, empty one.
+var giveWays = map[string]func(t *testing.T) (m *movable, giveWay func()){
+	"moved": func(t *testing.T) (*movable, func()) {
+		root := t.TempDir()
+		m := &movable{t, filepath.Join(root, "log"), filepath.Join(root, "old")}
+		m.must(os.Mkdir(m.dir, 0o700))
+		return m, func() {
+			m.must(os.Rename(m.dir, m.old))
+			m.must(os.Mkdir(m.dir, 0o700))
+		}
+	},
+	"a symbolic link that leads elsewhere": func(t *testing.T) (*movable, func()) {
+		root := t.TempDir()
+		m := &movable{t, filepath.Join(root, "log"), filepath.Join(root, "a")}
+		other := filepath.Join(root, "b")
+		m.must(os.Mkdir(m.old, 0o700))
+		m.must(os.Mkdir(other, 0o700))
+		m.must(os.Symlink(m.old, m.dir))
+		return m, func() {
+			m.must(os.Symlink(other, m.dir+".new"))
+			m.must(os.Rename(m.dir+".new", m.dir))
+		}
+	},
+}
+
+func (m *movable) must(err error) {
+	m.t.Helper()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// open opens a log there whose file system is fsys, the real one if it is nil.
+func (m *movable) open(fsys vfs.FS, opts ...auditlog.Option) *auditlog.Log {
+	m.t.Helper()
+	if fsys != nil {
+		opts = append(opts, auditlog.WithFS(fsys))
+	}
+	log, err := auditlog.Open(m.path(), opts...)
+	m.must(err)
+	return log
+}
+
+func (m *movable) append(log *auditlog.Log, numbers ...int) {
+	m.t.Helper()
+	for _, n := range numbers {
+		m.must(log.Append(m.t.Context(), numbered("w", n)))
+	}
+}
+
+// in returns the events in a folder.
+func (m *movable) in(dir string) (numbers []int) {
+	m.t.Helper()
+	r, err := auditlog.NewReader(filepath.Join(dir, "audit.jsonl"))
+	m.must(err)
+	for _, entry := range entries(m.t, r) {
+		e, err := entry.Event()
+		m.must(err)
+		if n, ok := e.Attributes["n"].(int64); ok {
+			numbers = append(numbers, int(n))
+		}
+	}
+	return numbers
+}
+
+// want closes the logs and checks what is in the folder that gave way, and in
+// the one that took its place.
+func (m *movable) want(old, now []int, logs ...*auditlog.Log) {
+	m.t.Helper()
+	for _, l := range logs {
+		m.must(l.Close())
+	}
+	if got := m.in(m.old); !slices.Equal(got, old) {
+		m.t.Errorf("in the folder that gave way: %v, want %v", got, old)
+	}
+	if got := m.in(m.dir); !slices.Equal(got, now) {
+		m.t.Errorf("in the folder that took its place: %v, want %v", got, now)
+	}
+}
+
+// TestAFolderThatGaveWayIsLeftWithinASecond by a log that writes to it all the
+// time, for the one where other processes write.
+func TestAFolderThatGaveWayIsLeftWithinASecond(t *testing.T) {
+	for name, make := range giveWays {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, giveWay := make(t)
+				log := m.open(nil)
+				m.append(log, 0, 1)
+				giveWay()
+				other := m.open(nil)
+				m.append(other, 100)
+				m.append(log, 2) // from the open folder
+				time.Sleep(time.Second)
+				synctest.Wait()
+				m.append(log, 3)
+				m.append(other, 101)
+				m.append(log, 4)
+				m.want([]int{0, 1, 2}, []int{100, 3, 101, 4}, log, other)
+			})
+		})
+	}
+}
+
+// TestAFolderThatIsMadeAgainGetsBackWhatWasRemovedWithIt at the next append: a look
+// from a folder that was removed finds nothing.
+func TestAFolderThatIsMadeAgainGetsBackWhatWasRemovedWithIt(t *testing.T) {
+	for name, taken := range map[string]bool{"empty": false, "with the file of another": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &movable{t: t, dir: filepath.Join(t.TempDir(), "log")}
+				log := m.open(nil)
+				m.append(log, 0, 1)
+				m.must(os.RemoveAll(m.dir))
+				if err := log.Append(t.Context(), numbered("w", 2)); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("Append without a folder = %v, want an error that tells of it", err)
+				}
+				m.must(os.Mkdir(m.dir, 0o700))
+				want := []int{0, 1, 3}
+				if taken {
+					other := m.open(nil)
+					m.append(other, 100)
+					m.must(other.Close())
+					want = []int{0, 1, 100, 3}
+				}
+				m.append(log, 3)
+				m.must(log.Close())
+				if got := m.in(m.dir); !slices.Equal(got, want) {
+					t.Errorf("found %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// TestALogGoesOnWhenItsFolderIsThereAgain: meanwhile it refuses what it cannot keep.
+func TestALogGoesOnWhenItsFolderIsThereAgain(t *testing.T) {
+	for name, sync := range map[string]struct{ before, after bool }{
+		"synced":                                {before: true},
+		"to be synced when an interval is over": {},
+		"synced at once":                        {after: true}, // the file, but not its name
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				root := t.TempDir()
+				m := &movable{t, filepath.Join(root, "log"), filepath.Join(root, "old")}
+				log := m.open(nil)
+				m.append(log, 0, 1)
+				if sync.before {
+					m.must(log.Sync(t.Context()))
+				}
+				m.must(os.Rename(m.dir, m.old))
+				if sync.after {
+					if err := log.Sync(t.Context()); !errors.Is(err, os.ErrNotExist) {
+						t.Errorf("Sync without a folder = %v, want an error that tells of it", err)
+					}
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				if err := log.Append(t.Context(), numbered("w", 2)); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("Append without a folder = %v, want an error that tells of it", err)
+				}
+				m.must(os.Mkdir(m.dir, 0o700))
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				m.append(log, 3)
+				m.must(log.Close())
+				if got := m.in(m.old); !slices.Equal(got, []int{0, 1}) {
+					t.Errorf("in the folder that was moved: %v", got)
+				}
+				now := []int{3}
+				if !sync.before {
+					now = []int{0, 1, 3} // what was not known to be on disk is here too
+				}
+				if got := m.in(m.dir); !slices.Equal(got, now) {
+					t.Errorf("in the folder that is there again: %v, want %v", got, now)
+				}
+			})
+		})
+	}
+}
+
+// TestAFolderThatGaveWayIsNotTakenForTheOneAtThePath by what renames there: the
+// file of another process is neither repaired nor rotated.
+func TestAFolderThatGaveWayIsNotTakenForTheOneAtThePath(t *testing.T) {
+	for name, make := range giveWays {
+		for what, act := range map[string]func(m *movable, log *auditlog.Log, view *interleaved){
+			"repair": func(m *movable, log *auditlog.Log, view *interleaved) {
+				view.failSync.Store(true)
+				m.must(log.Sync(m.t.Context()))
+			},
+			"rotation": func(m *movable, log *auditlog.Log, _ *interleaved) {
+				e := numbered("w", 5)
+				e.Reason = strings.Repeat("x", 670) // there is room for it in the other's file
+				m.must(log.Append(m.t.Context(), e))
+			},
+		} {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m, giveWay := make(t)
+					view := &interleaved{FS: vfs.OS{}}
+					log := m.open(view, auditlog.WithMaxFileSize(1000), auditlog.WithSyncInterval(time.Hour))
+					m.append(log, 0, 1, 2)
+					m.must(log.Sync(t.Context()))
+					m.append(log, 3)
+					giveWay()
+					other := m.open(nil, auditlog.WithMaxFileSize(1<<20))
+					m.append(other, 100, 101)
+					m.must(other.Sync(t.Context()))
+					m.append(other, 102) // and it holds no copies of what is synced any more
+					before, err := os.Stat(m.path())
+					m.must(err)
+					act(m, log, view)
+					if after, err := os.Stat(m.path()); err != nil || !os.SameFile(before, after) {
+						t.Errorf("another file has taken the place of the other's: %v, %v", after, err)
+					}
+					m.append(log, 4)
+					m.append(other, 103)
+					m.must(log.Close())
+					m.must(other.Close())
+					old, now := m.in(m.old), m.in(m.dir)
+					if !slices.Equal(old, []int{0, 1, 2, 3}) {
+						t.Errorf("in the folder that gave way: %v", old)
+					}
+					if lost := missing([]int{100, 101, 102, 4, 103}, now); len(lost) > 0 {
+						t.Errorf("in the folder that took its place: %v, which lacks %v", now, lost)
+					}
+				})
+			})
+		}
+	}
+}
+
+// noFolders is a file system that has no descriptor left for a folder, or whose open
+// folders have ceased to work.
+type noFolders struct {
+	vfs.OS
+
+	err, lookErr error
+	opened       int
+}
+
+type brokenFolder struct {
+	vfs.Folder
+
+	err error
+}
+
+func (n *noFolders) OpenFolder(dir string) (vfs.Folder, error) {
+	n.opened++
+	if n.err != nil {
+		return nil, n.err
+	}
+	f, err := n.OS.OpenFolder(dir)
+	return brokenFolder{f, n.lookErr}, err
+}
+
+func (f brokenFolder) Stat(string) (vfs.Info, error) { return vfs.Info{}, f.err }
+
+// TestLooksGoAlongThePathForWantOfAFolder to look from.
+func TestLooksGoAlongThePathForWantOfAFolder(t *testing.T) {
+	for name, fsys := range map[string]*noFolders{
+		"no descriptor": {err: syscall.EMFILE},
+		"stale":         {lookErr: syscall.ESTALE},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				root := t.TempDir()
+				m := &movable{t, filepath.Join(root, "log"), filepath.Join(root, "old")}
+				m.must(os.Mkdir(m.old, 0o700))
+				log := m.open(fsys)
+				m.append(log, 0, 1)
+				m.must(os.Rename(m.path(), filepath.Join(m.old, "audit.jsonl")))
+				m.append(log, 2)
+				m.must(log.Rotate(t.Context()))
+				m.append(log, 3)
+				m.want([]int{0, 1}, []int{2, 3}, log)
+				if fsys.opened == 0 {
+					t.Error("no look was to be taken from a folder")
+				}
+			})
+		})
+	}
+}
