@@ -4,10 +4,12 @@ package auditlog_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -304,6 +306,85 @@ func TestLooksGoAlongThePathForWantOfAFolder(t *testing.T) {
 				m.want([]int{0, 1}, []int{2, 3}, log)
 				if fsys.opened == 0 {
 					t.Error("no look was to be taken from a folder")
+				}
+			})
+		})
+	}
+}
+
+// TestWritersWhoseFolderIsSwitchedLoseNothing has two logs, one of which is opened
+// anew now and then, and a symbolic link that leads to one of three folders in turn,
+// at any moment of what they do.
+func TestWritersWhoseFolderIsSwitchedLoseNothing(t *testing.T) {
+	for name, size := range map[string]int64{"without rotation": 1 << 20, "with rotation": 2000} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				root := t.TempDir()
+				m := &movable{t: t, dir: filepath.Join(root, "log")}
+				var dirs []string
+				for _, name := range []string{"a", "b", "c"} {
+					dirs = append(dirs, filepath.Join(root, name))
+					m.must(os.Mkdir(dirs[len(dirs)-1], 0o700))
+				}
+				m.must(os.Symlink(dirs[0], m.dir))
+				d := &dice{r: rand.New(rand.NewPCG(1, 2))}
+				done := make(chan struct{})
+				check := func(err error) {
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				open := func() *auditlog.Log {
+					log, err := auditlog.Open(m.path(), auditlog.WithMaxFileSize(size))
+					check(err)
+					return log
+				}
+				var switcher, writers sync.WaitGroup
+				switcher.Go(func() {
+					for n := 1; ; n++ {
+						select {
+						case <-done:
+							return
+						case <-time.After(time.Duration(d.below(int(3 * time.Second)))):
+						}
+						check(os.Symlink(dirs[n%len(dirs)], m.dir+".new"))
+						check(os.Rename(m.dir+".new", m.dir))
+					}
+				})
+				const appends, perLog = 600, 100
+				for w := range 2 {
+					writers.Go(func() {
+						log := open()
+						for n := range appends {
+							if w == 1 && n%perLog == perLog-1 {
+								check(log.Close())
+								log = open()
+							}
+							check(log.Append(t.Context(), numbered("w", w*appends+n)))
+							d.pause(100 * time.Millisecond)
+						}
+						check(log.Close())
+					})
+				}
+				writers.Wait()
+				close(done)
+				switcher.Wait()
+				count := map[int]int{}
+				for _, dir := range dirs {
+					var last [2]int
+					for _, n := range m.in(dir) {
+						count[n]++
+						if w := n / appends; n < last[w] {
+							t.Errorf("%d behind %d", n, last[w])
+						} else {
+							last[w] = n
+						}
+					}
+				}
+				for n := range 2 * appends {
+					if count[n] != 1 {
+						t.Errorf("event %d is there %d times", n, count[n])
+					}
 				}
 			})
 		})
