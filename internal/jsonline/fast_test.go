@@ -3,12 +3,15 @@ package jsonline_test
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
@@ -97,42 +100,120 @@ func TestAClockSaysWhatATimeDoesWithoutOne(t *testing.T) {
 	}
 }
 
+// longest is longer than any string that is taken eight bytes at a time, and than
+// the two of them that follow each other behind that.
+const longest = 64 + 2*8 + 1
+
+// spelled is FORMAT.md section 3 for a string, rune by rune.
+func spelled(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r == '\n':
+			dst = append(dst, `\n`...)
+		case r == '\r':
+			dst = append(dst, `\r`...)
+		case r == '\t':
+			dst = append(dst, `\t`...)
+		case unicode.Is(escaped, r):
+			dst = fmt.Appendf(dst, `\u%04x`, r)
+		default:
+			dst = utf8.AppendRune(dst, r) // of an invalid byte it is U+FFFD
+		}
+		i += size
+	}
+	return append(dst, '"')
+}
+
+// escaped are the characters that FORMAT.md lists.
+var escaped = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x0000, Hi: 0x001f, Stride: 1},
+	{Lo: 0x007f, Hi: 0x009f, Stride: 1},
+	{Lo: 0x061c, Hi: 0x061c, Stride: 1},
+	{Lo: 0x200e, Hi: 0x200f, Stride: 1},
+	{Lo: 0x2028, Hi: 0x202e, Stride: 1},
+	{Lo: 0x2066, Hi: 0x2069, Stride: 1},
+	{Lo: 0xfeff, Hi: 0xfeff, Stride: 1},
+}}
+
+// spelling holds AppendString to the spelling of FORMAT.md, in memory that was used
+// before and behind what is there.
+type spelling struct{ got, want, plain []byte }
+
+func (c *spelling) check(t *testing.T, s string) {
+	t.Helper()
+	c.got = jsonline.AppendString(append(c.got[:0], "[1,"...), s)
+	c.want = spelled(append(c.want[:0], "[1,"...), s)
+	if !bytes.Equal(c.got, c.want) {
+		t.Fatalf("AppendString(%q) is %s, want %s", s, c.got, c.want)
+	}
+	c.plain = append(append(append(c.plain[:0], `[1,"`...), s...), '"')
+	if got, want := jsonline.IsPlain(s), bytes.Equal(c.plain, c.want) && isASCII(s); got != want {
+		t.Fatalf("IsPlain(%q) is %v", s, got)
+	}
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 // TestAByteIsEscapedWhereverItStands puts each byte at each place of strings of
-// all short lengths, and two of them into one.
+// all lengths.
 func TestAByteIsEscapedWhereverItStands(t *testing.T) {
-	for length := 1; length < 27; length++ {
+	var c spelling
+	c.check(t, "")
+	text := bytes.Repeat([]byte{'~'}, longest)
+	for length := 1; length <= longest; length++ {
 		for place := range length {
-			for c := range 256 {
-				text := bytes.Repeat([]byte{'~'}, length)
-				text[place] = byte(c)
-				check(t, string(text))
-				text[(place*7+3)%length] = '"'
-				check(t, string(text))
+			for b := range 256 {
+				text[place] = byte(b)
+				c.check(t, string(text[:length]))
 			}
+			text[place] = '~'
 		}
 	}
 }
 
-func check(t *testing.T, s string) {
-	t.Helper()
-	plain := true
-	want := []byte{'"'}
-	for _, c := range []byte(s) {
-		if c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			plain = false
-		}
-		if c < 0x80 {
-			// Of one byte that stands alone AppendString is the oracle.
-			one := jsonline.AppendString(nil, string(rune(c)))
-			want = append(want, one[1:len(one)-1]...)
-		} else {
-			want = append(want, "\uFFFD"...)
+// TestCharactersAreSpelledWhereverTheyStand puts two of them, some of which are cut
+// off, at each two places of strings of all lengths.
+func TestCharactersAreSpelledWhereverTheyStand(t *testing.T) {
+	special := []string{
+		"\x00", "\x1f", "\"", "\\", "\n", "\x7f", "\xff", "\x80", "!", "#", " ",
+		"\u0085", "\u00a0", "é", "\u061c", "\u2027", "\u2028", "\u202e", "\u2069", "\u206a", "\ufeff", "\ufffd", "😀",
+		"\xc3", "\xe2\x80", "\xf0\x9f\x98", // cut off
+		"\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", // too long, a surrogate, too large
+	}
+	var c spelling
+	text := make([]byte, 0, longest+8)
+	turn := 0
+	for length := range longest {
+		for first := range length + 1 {
+			for second := first; second <= length; second++ {
+				// Each pair of them has its turn somewhere.
+				one, other := special[turn%len(special)], special[turn/len(special)%len(special)]
+				turn++
+				text = append(text[:0], strings.Repeat("~", first)...)
+				text = append(text, one...)
+				text = append(text, strings.Repeat("}", second-first)...)
+				text = append(text, other...)
+				text = append(text, strings.Repeat("~", length-second)...)
+				c.check(t, string(text))
+			}
 		}
 	}
-	if want = append(want, '"'); !bytes.Equal(jsonline.AppendString(nil, s), want) {
-		t.Fatalf("got %s, want %s", jsonline.AppendString(nil, s), want)
-	}
-	if got := jsonline.IsPlain(s); got != plain {
-		t.Fatalf("IsPlain(%q) is %v", s, got)
+	for _, one := range special {
+		for length := range longest {
+			for place := range length + 1 {
+				c.check(t, strings.Repeat("x", place)+one+strings.Repeat("x", length-place))
+			}
+		}
 	}
 }
