@@ -145,8 +145,9 @@ func (how stress) run(t *testing.T, seed uint64) {
 	var wg sync.WaitGroup
 	for w := range 10 {
 		wg.Go(func() {
+			var lines jsonline.Lines // and its memory, of which the log takes some and gives other
 			for range times {
-				all.append(t, log, d, w%2 == 0 || how.toDisk, how.large)
+				all.append(t, log, d, &lines, w%2 == 0 || how.toDisk, how.large)
 				d.pause(3 * time.Millisecond)
 			}
 		})
@@ -235,7 +236,7 @@ func (how stress) run(t *testing.T, seed uint64) {
 }
 
 // append appends some events in one of the ways.
-func (a *said) append(t *testing.T, log *auditlog.Log, d *dice, toDisk, large bool) {
+func (a *said) append(t *testing.T, log *auditlog.Log, d *dice, lines *jsonline.Lines, toDisk, large bool) {
 	n := 1 + d.below(4)
 	a.mu.Lock()
 	first := a.next
@@ -260,13 +261,13 @@ func (a *said) append(t *testing.T, log *auditlog.Log, d *dice, toDisk, large bo
 	defer cancel()
 	var err error
 	if toDisk {
-		var lines jsonline.Lines
+		lines.Reset()
 		for i := range n {
 			lines.Commit(fmt.Appendf(lines.Buffer(), `{"ts":"2026-02-13T16:30:22.123Z","event":"nav","session_id":"s","n":%d,"p":%q}`+"\n", first+i, strings.Repeat("x", padding)))
 		}
-		err = log.AppendLinesToDisk(ctx, &lines)
-		// It is the caller's again.
-		clear(lines.Bytes())
+		err = log.AppendLinesToDisk(ctx, lines)
+		memory := lines.Bytes() // is the caller's again, all of it
+		clear(memory[:cap(memory)])
 	} else {
 		events := make([]auditlog.Event, n)
 		for i := range events {
