@@ -79,7 +79,8 @@ type said struct {
 // stress is how hard it gets.
 type stress struct {
 	toDisk   bool // no append is content with the kernel
-	opts     []auditlog.Option
+	sole     bool // it is the file's sole owner
+	discard  bool // no copies of what is unsynced are kept
 	faults   bool // writes and fsyncs fail now and then
 	stranger bool // another process has the lock now and then
 	large    bool // batches are large
@@ -94,17 +95,15 @@ func TestAppendsOfAllKindsTogether(t *testing.T) {
 	const seeds = 1 // for each way to be hard; 40 found no more
 	for bits := range 32 {
 		how := stress{faults: bits&1 > 0, stranger: bits&2 > 0, large: bits&4 > 0, cut: bits&8 > 0, toDisk: bits&16 > 0}
-		for _, sole := range []bool{false, true} {
-			if sole {
-				if how.stranger {
-					continue
-				}
-				how.opts = []auditlog.Option{auditlog.WithSoleOwner()}
+		for mode := range 3 {
+			how.sole, how.discard = mode == 1, mode == 2
+			if how.sole && how.stranger || how.discard && how.toDisk {
+				continue
 			}
 			for seed := range uint64(seeds) {
 				synctest.Test(t, func(t *testing.T) { how.run(t, seed) })
 				if t.Failed() {
-					t.Fatalf("%+v, sole owner %v, seed %d", how, sole, seed)
+					t.Fatalf("%+v, seed %d", how, seed)
 				}
 			}
 		}
@@ -112,16 +111,21 @@ func TestAppendsOfAllKindsTogether(t *testing.T) {
 }
 
 func (how stress) run(t *testing.T, seed uint64) {
-	lines := storySyncLines
+	s := newStory(t)
 	if how.toDisk {
-		lines = 1
+		s.opts = append(s.opts, auditlog.WithSyncLines(1))
 	}
-	s := newStory(t, append([]auditlog.Option{auditlog.WithSyncLines(lines)}, how.opts...)...)
+	if how.sole {
+		s.opts = append(s.opts, auditlog.WithSoleOwner())
+	}
+	if how.discard {
+		s.opts = append(s.opts, auditlog.WithoutCadenceSync())
+	}
 	if how.large {
 		s.opts = append(s.opts, auditlog.WithMaxFileSize(3<<20))
 	}
 	d := &dice{r: rand.New(rand.NewPCG(seed, 7))}
-	s.fs.Evict = d.below(2) == 0
+	s.fs.Evict = d.below(2) == 0 && !how.discard
 	log, err := auditlog.Open(s.path(), append(slices.Clone(s.opts), auditlog.WithFS(&unevenDisk{s.fs, d}))...)
 	if err != nil {
 		t.Fatal(err)
