@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -129,4 +130,71 @@ func TestARepairWritesWhatWasAppendedThoughItsLinesAreUsedAgain(t *testing.T) {
 			t.Errorf("found %d events, want %d: %v", len(found), len(s.inFile), found)
 		}
 	})
+}
+
+// TestARepairKnowsWhatWasWrittenOfLargeLines: of a batch that a full disk took in
+// part, and of what others appended before and behind it, all lines being used
+// again at once.
+func TestARepairKnowsWhatWasWrittenOfLargeLines(t *testing.T) {
+	type batch struct{ lines, taken int } // taken in part if less
+	for name, batches := range map[string][]batch{
+		"a large one and a small one":        {{100, 100}, {1, 1}},
+		"a small one and a large one":        {{1, 1}, {100, 100}},
+		"two large ones":                     {{100, 100}, {90, 90}},
+		"a large one in part":                {{100, 50}},
+		"a large one in part, and more":      {{100, 50}, {1, 1}, {90, 90}},
+		"a large one in part behind another": {{90, 90}, {100, 50}, {100, 100}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStory(t, auditlog.WithMaxFileSize(1<<30), auditlog.WithSyncLines(1000), auditlog.WithSyncInterval(time.Hour))
+				s.fs.Err, s.fs.Evict = syscall.ENOSPC, true
+				if err := s.open(); err != nil {
+					t.Fatal(err)
+				}
+				var lines jsonline.Lines
+				for _, b := range batches {
+					lines.Reset()
+					largeLines(&lines, s.next, b.lines)
+					s.fs.Fault = func(_ int, op, _ string) memfs.Fault {
+						if op == "write" && b.taken < b.lines {
+							return memfs.Short
+						}
+						return memfs.None
+					}
+					err := s.log.AppendLines(t.Context(), &lines)
+					written := b.lines
+					if partly, ok := errors.AsType[*auditlog.BatchError](err); ok {
+						written = partly.Written
+					} else if err != nil {
+						t.Fatal(err)
+					}
+					if written != b.taken {
+						t.Fatalf("%d of %d lines are in the file, want %d", written, b.lines, b.taken)
+					}
+					for i := range written {
+						s.inFile = append(s.inFile, s.next+i)
+					}
+					s.next += b.lines
+					memory := lines.Bytes()
+					clear(memory[:cap(memory)])
+				}
+				failed := false
+				s.fs.Fault = func(_ int, op, name string) memfs.Fault {
+					if op == "fsync" && name == s.path() && !failed {
+						failed = true
+						return memfs.Refused
+					}
+					return memfs.None
+				}
+				if err := s.log.Sync(t.Context()); err != nil || !failed {
+					t.Errorf("Sync = %v; that an fsync failed is %v", err, failed)
+				}
+				s.finish()
+				if found, damage := s.found(); !slices.Equal(found, s.inFile) || damage > 0 {
+					t.Errorf("found %d events and %d damaged lines, want %d events", len(found), damage, len(s.inFile))
+				}
+			})
+		})
+	}
 }
