@@ -22,6 +22,7 @@ type story struct {
 	opts []auditlog.Option
 	fs   *memfs.FS
 	log  *auditlog.Log
+	pads int // how long what some events are padded with is
 
 	next   int   // number of the next event
 	inFile []int // those that Append said are in the file
@@ -32,9 +33,16 @@ type story struct {
 const storySyncLines = 4
 
 func newStory(t *testing.T, opts ...auditlog.Option) *story {
-	return &story{t: t, dir: t.TempDir(), fs: memfs.New(), opts: append([]auditlog.Option{
+	return &story{t: t, dir: t.TempDir(), fs: memfs.New(), pads: 20, opts: append([]auditlog.Option{
 		auditlog.WithMaxFileSize(900), auditlog.WithSyncLines(storySyncLines), auditlog.WithSessionID("s"),
 	}, opts...)}
+}
+
+// large makes the events of s so long that some of its batches are written where
+// they were encoded, and some do not fit into one file.
+func (s *story) large() *story {
+	s.pads, s.opts = 9000, append(s.opts, auditlog.WithMaxFileSize(70<<10))
+	return s
 }
 
 func (s *story) path() string { return filepath.Join(s.dir, "audit.jsonl") }
@@ -50,7 +58,7 @@ func (s *story) append(n int) error {
 	events := make([]auditlog.Event, n)
 	for i := range events {
 		events[i] = numbered("s", s.next+i)
-		events[i].Reason = strings.Repeat("x", 20*(i%3))
+		events[i].Reason = strings.Repeat("x", s.pads*(i%3))
 	}
 	err := s.log.Append(s.t.Context(), events...)
 	written := 0
@@ -204,8 +212,13 @@ func eachMode(t *testing.T, test func(t *testing.T, opts ...auditlog.Option)) {
 
 // operations returns the operations of the story when nothing fails.
 func operations(t *testing.T, opts ...auditlog.Option) (ops []string) {
+	return operationsOf(t, func(t *testing.T) *story { return newStory(t, opts...) })
+}
+
+// operationsOf is operations of the stories that begin makes.
+func operationsOf(t *testing.T, begin func(t *testing.T) *story) (ops []string) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStory(t, opts...)
+		s := begin(t)
 		s.fs.Fault = func(_ int, op, _ string) memfs.Fault {
 			ops = append(ops, op)
 			return memfs.None
@@ -240,40 +253,7 @@ func TestEachFailedOperation(t *testing.T) {
 					if fault == memfs.Short && op != "write" || length > 1 && fault == memfs.Applied || length > 7 && k%5 > 0 {
 						continue
 					}
-					synctest.Test(t, func(t *testing.T) {
-						s := newStory(t, opts...)
-						what := ""
-						s.fs.Err = []error{syscall.ENOSPC, syscall.EIO, syscall.EMFILE}[k%3]
-						s.fs.Fault = func(n int, op, name string) memfs.Fault {
-							if n < k || n >= k+length {
-								return memfs.None
-							}
-							if n == k {
-								what = op + " " + filepath.Base(name)
-							}
-							return fault
-						}
-						s.run()
-						s.fs.Fault = nil
-						time.Sleep(3 * time.Second)
-						s.recover()
-						found, damage := s.found()
-						if lost := missing(s.inFile, found); len(lost) > 0 {
-							t.Errorf("in the file, said Append, but not found: %v", lost)
-						}
-						if length == 1 {
-							if more := missing(found, s.inFile); len(more) > 0 {
-								t.Errorf("not in the file, said Append, but found: %v", more)
-							}
-							if damage > 0 {
-								t.Errorf("%d damaged lines", damage)
-							}
-						}
-						s.checkNoMisuse()
-						if t.Failed() {
-							t.Fatalf("operation %d (%s), fault %d for %d operations; found %v, names %v", k, what, fault, length, found, s.fs.Names())
-						}
-					})
+					synctest.Test(t, func(t *testing.T) { newStory(t, opts...).failAt(k, length, fault) })
 					if t.Failed() {
 						return
 					}
@@ -281,6 +261,62 @@ func TestEachFailedOperation(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEachFailedOperationOfLargeBatches fails every operation in turn, once.
+func TestEachFailedOperationOfLargeBatches(t *testing.T) {
+	t.Parallel()
+	eachMode(t, func(t *testing.T, opts ...auditlog.Option) {
+		begin := func(t *testing.T) *story { return newStory(t, opts...).large() }
+		for k, op := range operationsOf(t, begin) {
+			for _, fault := range []memfs.Fault{memfs.Refused, memfs.Applied, memfs.Short} {
+				if fault == memfs.Short && op != "write" {
+					continue
+				}
+				synctest.Test(t, func(t *testing.T) { begin(t).failAt(k, 1, fault) })
+				if t.Failed() {
+					return
+				}
+			}
+		}
+	})
+}
+
+// failAt runs the story while operation k fails, and those behind it, length in
+// all, and holds the log to what its appends said.
+func (s *story) failAt(k, length int, fault memfs.Fault) {
+	t := s.t
+	what := ""
+	s.fs.Err = []error{syscall.ENOSPC, syscall.EIO, syscall.EMFILE}[k%3]
+	s.fs.Fault = func(n int, op, name string) memfs.Fault {
+		if n < k || n >= k+length {
+			return memfs.None
+		}
+		if n == k {
+			what = op + " " + filepath.Base(name)
+		}
+		return fault
+	}
+	s.run()
+	s.fs.Fault = nil
+	time.Sleep(3 * time.Second)
+	s.recover()
+	found, damage := s.found()
+	if lost := missing(s.inFile, found); len(lost) > 0 {
+		t.Errorf("in the file, said Append, but not found: %v", lost)
+	}
+	if length == 1 {
+		if more := missing(found, s.inFile); len(more) > 0 {
+			t.Errorf("not in the file, said Append, but found: %v", more)
+		}
+		if damage > 0 {
+			t.Errorf("%d damaged lines", damage)
+		}
+	}
+	s.checkNoMisuse()
+	if t.Failed() {
+		t.Fatalf("operation %d (%s), fault %d for %d operations; found %v, names %v", k, what, fault, length, found, s.fs.Names())
+	}
 }
 
 // TestKilledAtEachOperation kills the process before every operation.
