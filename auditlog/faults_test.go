@@ -39,9 +39,10 @@ func newStory(t *testing.T, opts ...auditlog.Option) *story {
 }
 
 // large makes the events of s so long that some of its batches are written where
-// they were encoded, and some do not fit into one file.
+// they were encoded, as nothing before them is unsynced, and some do not fit into
+// one file.
 func (s *story) large() *story {
-	s.pads, s.opts = 9000, append(s.opts, auditlog.WithMaxFileSize(70<<10))
+	s.pads, s.opts = 9000, append(s.opts, auditlog.WithMaxFileSize(70<<10), auditlog.WithSyncLines(1))
 	return s
 }
 
