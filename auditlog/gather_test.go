@@ -1,6 +1,8 @@
 package auditlog_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,13 +44,110 @@ func (f *timedFile) Sync() error {
 // timedLog returns a log whose appends wait for the disk.
 func timedLog(t *testing.T) (*auditlog.Log, *timedDisk) {
 	t.Helper()
+	_, log, disk := timedStory(t)
+	return log, disk
+}
+
+// timedStory is timedLog with the story, which reads it.
+func timedStory(t *testing.T) (*story, *auditlog.Log, *timedDisk) {
+	t.Helper()
 	s := newStory(t, auditlog.WithMaxFileSize(1<<20), auditlog.WithSyncLines(1))
 	disk := &timedDisk{FS: s.fs, takes: time.Millisecond}
 	log, err := auditlog.Open(s.path(), append(slices.Clone(s.opts), auditlog.WithFS(disk))...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return log, disk
+	return s, log, disk
+}
+
+// gathers makes log gather with its next commit, for 2 ms: five have come together
+// for the one before. It returns how many events it appends.
+func gathers(t *testing.T, log *auditlog.Log) int {
+	t.Helper()
+	var wg sync.WaitGroup
+	for n := range 5 {
+		wg.Go(func() {
+			times := 1
+			if n == 0 {
+				times++ // by itself, and then with the others
+			}
+			for range times {
+				if err := log.Append(t.Context(), numbered("w", n)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		synctest.Wait()
+	}
+	wg.Wait()
+	return 6
+}
+
+// TestCloseDoesNotWaitForACommitThatGathers, and the commit ends, as do those that
+// joined it; none of them is in the file.
+func TestCloseDoesNotWaitForACommitThatGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, log, _ := timedStory(t)
+		before := gathers(t, log)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for n := range 2 {
+			wg.Go(func() {
+				if err := log.Append(t.Context(), numbered("w", 100+n)); !errors.Is(err, auditlog.ErrClosed) {
+					t.Errorf("Append = %v, want ErrClosed", err)
+				}
+				if took := time.Since(start); took > 10*time.Millisecond {
+					t.Errorf("Append to a closed log took %v", took)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := log.Close(); err != nil || time.Since(start) != 0 {
+			t.Errorf("Close = %v, after %v; want it at once", err, time.Since(start))
+		}
+		wg.Wait()
+		if found, _ := s.read(); len(found) != before {
+			t.Errorf("found %v, want the %d of before", found, before)
+		}
+	})
+}
+
+// TestContextBoundsTheGathering of who leads a commit, which writes all the same, and
+// of who has joined it, which is not written.
+func TestContextBoundsTheGathering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, log, _ := timedStory(t)
+		before := gathers(t, log)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for n, tt := range []struct {
+			within time.Duration
+			inFile bool
+		}{{600 * time.Microsecond, true}, {300 * time.Microsecond, false}, {time.Hour, true}} {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), tt.within)
+				defer cancel()
+				err := log.Append(ctx, numbered("w", 100+n))
+				_, inFile := errors.AsType[*auditlog.SyncError](err)
+				switch took := time.Since(start); {
+				case tt.within == time.Hour:
+					if err != nil || took != 1600*time.Microsecond {
+						t.Errorf("Append = %v after %v, want nil when the disk has it, 1 ms after the write", err, took)
+					}
+				case !errors.Is(err, context.DeadlineExceeded) || inFile != tt.inFile || took != tt.within:
+					t.Errorf("Append = %v after %v, want the end of its context after %v; in the file: %v", err, took, tt.within, tt.inFile)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if found, _ := s.read(); !slices.Equal(found[before:], []int{100, 102}) {
+			t.Errorf("found %v, want 100 and 102 behind the first %d", found, before)
+		}
+	})
 }
 
 // TestOneSyncCoversThoseThatTheOneBeforeWoke: they come back one after the other,
