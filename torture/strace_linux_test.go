@@ -31,6 +31,8 @@ func TestFailingSystemCallsLoseNothing(t *testing.T) {
 		{"unlinkat", "", []string{"EACCES", "EIO", "EROFS"}},
 		{"flock", "", []string{"ENOLCK", "EINTR"}},
 		{"fstat", "", []string{"EIO"}},
+		{"statx", "", []string{"EIO", "EPERM", "EINTR"}},
+		{"openat", ".", []string{"EMFILE"}}, // the folder
 		{"getdents64", "", []string{"EIO"}},
 	}
 	done := 0
