@@ -84,7 +84,9 @@ func (l *Log) lockFile(wait bool) (bool, error) {
 		l.locked = free
 		return free, err
 	}
-	info, here, err := l.look()
+	// Not from the open folder: that must not wait, and another process may be about
+	// to rename there.
+	info, here, err := l.lookAlongPath()
 	if err != nil {
 		return false, err
 	}

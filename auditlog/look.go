@@ -7,7 +7,8 @@ import (
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
-// look tells of the file at the path if it is l.file, and else of l.file.
+// look tells of the file at the path if it is l.file, and else of l.file. The caller
+// has the lock.
 //
 // From an open folder a look is cheaper than along the path, and a log that is
 // shared by processes takes one before each write. It is believed only where it
@@ -25,6 +26,11 @@ func (l *Log) look() (info vfs.Info, here bool, err error) {
 			return info, false, err
 		}
 	}
+	return l.lookAlongPath()
+}
+
+// lookAlongPath is look that believes no open folder, for who has the lock or not.
+func (l *Log) lookAlongPath() (info vfs.Info, here bool, err error) {
 	at, err := l.fs.Stat(l.path)
 	switch {
 	case err == nil && at.Same(l.id):
@@ -33,23 +39,18 @@ func (l *Log) look() (info vfs.Info, here bool, err error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return info, false, err
 	}
-	info, err = l.file.Stat()
-	return info, false, err
-}
-
-// lookAlongPath is look that believes no open folder.
-func (l *Log) lookAlongPath() (info vfs.Info, here bool, err error) {
 	if err := l.closeFolder(); err != nil {
 		return info, false, err
 	}
-	return l.look()
+	info, err = l.file.Stat()
+	return info, false, err
 }
 
 // openFolder opens the folder for the looks that follow. Without it, for want of
 // descriptors for example, they go along the path.
 func (l *Log) openFolder() {
-	if l.cfg.soleOwner {
-		return // it looks once a second
+	if l.cfg.soleOwner || l.folder != nil {
+		return // a sole owner looks once a second
 	}
 	if folder, err := l.fs.OpenFolder(l.dir); err == nil {
 		l.folder = folder

@@ -35,15 +35,16 @@ func untrusted(magic uint32) string {
 }
 
 // isLocal reports whether f is on a file system that is known to answer for what is
-// in memory without waiting for a server or another process.
+// in memory without waiting for a server or another process. Of overlayfs it is not
+// known: it asks its lower layers for a name that the upper one has not, and those of
+// images that are fetched while they run are FUSE's.
 func isLocal(f *os.File) bool {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil { //nolint:gosec // a descriptor
 		return false // not known, then
 	}
 	switch uint32(st.Type) { //nolint:gosec // as above
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC,
-		unix.OVERLAYFS_SUPER_MAGIC:
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC:
 		return true
 	}
 	return false

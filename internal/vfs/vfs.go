@@ -67,7 +67,8 @@ type File interface {
 	Unlock() error
 }
 
-// Folder is an open folder. It stays the same one when it is moved.
+// Folder is an open folder. On Linux it stays the same one when it is moved; elsewhere
+// it is what its path leads to.
 type Folder interface {
 	// Stat is [FS.Stat] of the file of that name in the folder.
 	Stat(base string) (Info, error)
