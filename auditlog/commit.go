@@ -51,8 +51,9 @@ func (l *Log) commit(ctx context.Context, r *request) error {
 	if err == nil && r.written > 0 {
 		start := time.Now()
 		// All of them look at the outcome themselves: each has a context of its own.
-		_ = l.cadence.await(ctx, r.last)
-		l.commits.syncTook(time.Since(start))
+		if l.cadence.await(ctx, r.last) == nil {
+			l.commits.syncTook(time.Since(start))
+		}
 	}
 	l.commits.end(r.err)
 	return err

@@ -16,7 +16,9 @@ import (
 // goroutines, and closes it under them.
 func TestLogConcurrentSafe(t *testing.T) {
 	t.Parallel()
-	for name, opts := range map[string][]auditlog.Option{"shared": nil, "sole owner": {auditlog.WithSoleOwner()}} {
+	for name, opts := range map[string][]auditlog.Option{
+		"shared": nil, "sole owner": {auditlog.WithSoleOwner()}, "each line on disk": {auditlog.WithSyncLines(1)},
+	} {
 		t.Run(name, func(t *testing.T) {
 			for range 3 {
 				closeUnderUse(t, opts...)

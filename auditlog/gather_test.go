@@ -150,6 +150,41 @@ func TestContextBoundsTheGathering(t *testing.T) {
 	})
 }
 
+// TestWhoLeavesBeforeTheSyncSaysNothingOfHowLongItTakes, or the next commit would
+// not wait for the others.
+func TestWhoLeavesBeforeTheSyncSaysNothingOfHowLongItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, disk := timedLog(t)
+		gathers(t, log)
+		ctx, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for n := range 5 {
+			wg.Go(func() {
+				if n > 0 {
+					if err := log.Append(t.Context(), numbered("w", n)); err != nil {
+						t.Error(err)
+					}
+				} else if err := log.Append(ctx, numbered("w", n)); !errors.Is(err, context.Canceled) {
+					t.Errorf("Append = %v when its context ended in the sync", err)
+				}
+			})
+			synctest.Wait() // the first one leads
+		}
+		leave()
+		wg.Wait()
+		start := time.Now()
+		if err := log.Append(t.Context(), numbered("w", 5)); err != nil {
+			t.Error(err)
+		}
+		if took, want := time.Since(start), 3*disk.takes; took != want {
+			t.Errorf("the next commit took %v, want %v: it waits for the others for as long as two syncs take", took, want)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestOneSyncCoversThoseThatTheOneBeforeWoke: they come back one after the other,
 // and the first of them waits for the last.
 func TestOneSyncCoversThoseThatTheOneBeforeWoke(t *testing.T) {
