@@ -22,6 +22,7 @@ import (
 //	write(temporary file)      in the same folder
 //	fsync(temporary file)
 //	read it back, compare      what is removed below is in it, byte for byte
+//	lstat(plain)               it is the path's still, and once more below
 //	rename(temporary, gz)      not replacing anything
 //	fsync(folder)              the archive is durable under its name
 //	chmod(plain)               who has it open knows why it is gone, see follow
@@ -46,11 +47,7 @@ func (c *compressor) compress(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	at, err := fsys.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !at.Same(info) {
-		return nil
-	}
-	if err != nil {
+	if here, err := c.isAt(path, info); err != nil || !here {
 		return err
 	}
 	final := strings.TrimSuffix(path, lineSuffix) + gzipSuffix
@@ -60,11 +57,18 @@ func (c *compressor) compress(path string) (err error) {
 		if err := c.write(plain, info.Size, final+partSuffix); err != nil {
 			return errors.Join(err, c.log.removeIfThere(final+partSuffix))
 		}
+		// It took a while, in which the folder may have given way to another one.
+		if here, err := c.isAt(path, info); err != nil || !here {
+			return errors.Join(err, c.log.removeIfThere(final+partSuffix))
+		}
 		if err := fsys.Rename(final+partSuffix, final, false); err != nil {
 			return err
 		}
 	}
 	if err := fsys.SyncDir(c.log.dir); err != nil {
+		return err
+	}
+	if here, err := c.isAt(path, info); err != nil || !here {
 		return err
 	}
 	if err := plain.Chmod(compressedMode); err != nil {
@@ -74,6 +78,15 @@ func (c *compressor) compress(path string) (err error) {
 		return err
 	}
 	return fsys.SyncDir(c.log.dir)
+}
+
+// isAt reports whether path leads to the file that info tells of.
+func (c *compressor) isAt(path string, info vfs.Info) (bool, error) {
+	at, err := c.log.fs.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && at.Same(info), err
 }
 
 // finished reports whether a compression that was interrupted before it

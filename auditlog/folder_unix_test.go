@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -254,6 +255,69 @@ func TestAFolderThatGaveWayIsNotTakenForTheOneAtThePath(t *testing.T) {
 					if lost := missing([]int{100, 101, 102, 4, 103}, now); len(lost) > 0 {
 						t.Errorf("in the folder that took its place: %v, which lacks %v", now, lost)
 					}
+				})
+			})
+		}
+	}
+}
+
+// givingWay is a file system on which something happens when a compressed archive is
+// to be made, or when its folder is synced next.
+type givingWay struct {
+	vfs.OS
+
+	at     string // "create" or "sync"
+	made   atomic.Bool
+	happen func()
+	once   sync.Once
+}
+
+func (g *givingWay) Open(name string, how vfs.How) (vfs.File, error) {
+	if how == vfs.Create && strings.Contains(name, ".jsonl.gz") {
+		g.made.Store(true)
+		if g.at == "create" {
+			g.once.Do(g.happen)
+		}
+	}
+	return g.OS.Open(name, how)
+}
+
+func (g *givingWay) SyncDir(dir string) error {
+	if g.at == "sync" && g.made.Load() {
+		g.once.Do(g.happen)
+	}
+	return g.OS.SyncDir(dir)
+}
+
+// TestAnArchiveOfTheSameNameIsNotTakenForTheOneThatIsCompressed when the folder gives
+// way meanwhile.
+func TestAnArchiveOfTheSameNameIsNotTakenForTheOneThatIsCompressed(t *testing.T) {
+	for name, make := range giveWays {
+		for _, at := range []string{"create", "sync"} {
+			t.Run(name+"/"+at, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m, giveWay := make(t)
+					g := &givingWay{at: at}
+					g.happen = func() {
+						archives, err := filepath.Glob(filepath.Join(m.dir, "audit_*.jsonl"))
+						if err != nil || len(archives) != 1 {
+							t.Errorf("archives: %q, %v", archives, err)
+							return
+						}
+						giveWay()
+						line := `{"ts":"2026-02-13T16:30:22.123Z","event":"nav","session_id":"s","n":100}` + "\n"
+						if err := os.WriteFile(archives[0], []byte(line), 0o600); err != nil {
+							t.Error(err)
+						}
+					}
+					log := m.open(g)
+					m.append(log, 0, 1)
+					m.must(log.Rotate(t.Context()))
+					auditlog.WaitForCompression(log)
+					time.Sleep(2 * time.Second)
+					synctest.Wait()
+					m.append(log, 2)
+					m.want([]int{0, 1}, []int{100, 2}, log)
 				})
 			})
 		}
