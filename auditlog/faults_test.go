@@ -42,7 +42,7 @@ func newStory(t *testing.T, opts ...auditlog.Option) *story {
 // they were encoded, as nothing before them is unsynced, and some do not fit into
 // one file.
 func (s *story) large() *story {
-	s.pads, s.opts = 9000, append(s.opts, auditlog.WithMaxFileSize(70<<10), auditlog.WithSyncLines(1))
+	s.pads, s.opts = 6000, append(s.opts, auditlog.WithMaxFileSize(45<<10), auditlog.WithSyncLines(1))
 	return s
 }
 
