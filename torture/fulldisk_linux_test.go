@@ -64,13 +64,20 @@ func fillDisk(t *testing.T, torn int, under ...string) result {
 	if !l.awaitUntil(writers[0].name, func() bool { return len(l.errors) >= refusals }) {
 		t.Fatalf("%s ended by itself: %s", writers[0].name, writers[0].stderr.String())
 	}
-	fs.Resize(t, "64M")
+	var wanted []int // of both now: while one is waited for, the other may fill the disk again
 	for _, w := range writers {
-		if !l.await(w.name, l.inFile(w.name)+200) {
+		wanted = append(wanted, l.inFile(w.name)+200)
+	}
+	fs.Resize(t, "64M")
+	for n, w := range writers {
+		if !l.await(w.name, wanted[n]) {
 			t.Fatalf("%s ended by itself: %s", w.name, w.stderr.String())
 		}
+	}
+	for _, w := range writers {
 		w.finish(t)
 	}
+	fs.Resize(t, "256M") // an archive needs room for its compressed form
 	r := l.check(t, disk, terms{promised: inFile, torn: torn})
 	settle(t, disk)
 	return r
