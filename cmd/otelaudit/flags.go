@@ -44,7 +44,7 @@ func completeWords(cmd *cobra.Command, flag string, words ...string) {
 }
 
 func completeWith(cmd *cobra.Command, flag string, complete cobra.CompletionFunc) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+	if err := cmd.RegisterFlagCompletionFunc(flag, offered(complete)); err != nil {
 		panic(err) // whoever calls it has added the flag before
 	}
 }
