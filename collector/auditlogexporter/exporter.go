@@ -107,7 +107,21 @@ func (e *auditExporter) shutdown(ctx context.Context) error {
 }
 
 func (e *auditExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
-	return e.push(ctx, func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }, func(b *exporter.Batch) { fillLogs(b, ld) })
+	content := func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }
+	return e.push(ctx, glanceAtLogs(ld), content, func(b *exporter.Batch) { fillLogs(b, ld) })
+}
+
+func glanceAtLogs(ld plog.Logs) glance {
+	g := glance{count: ld.LogRecordCount()}
+	for _, rl := range ld.ResourceLogs().All() {
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, r := range sl.LogRecords().All() {
+				g.time, g.other, g.trace, g.span = r.Timestamp(), r.ObservedTimestamp(), r.TraceID(), r.SpanID()
+				return g
+			}
+		}
+	}
+	return g
 }
 
 func fillLogs(b *exporter.Batch, ld plog.Logs) {
@@ -126,7 +140,21 @@ func fillLogs(b *exporter.Batch, ld plog.Logs) {
 }
 
 func (e *auditExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
-	return e.push(ctx, func() ([]byte, error) { return new(ptrace.ProtoMarshaler).MarshalTraces(td) }, func(b *exporter.Batch) { fillTraces(b, td) })
+	content := func() ([]byte, error) { return new(ptrace.ProtoMarshaler).MarshalTraces(td) }
+	return e.push(ctx, glanceAtTraces(td), content, func(b *exporter.Batch) { fillTraces(b, td) })
+}
+
+func glanceAtTraces(td ptrace.Traces) glance {
+	g := glance{count: td.SpanCount()}
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				g.time, g.other, g.trace, g.span = s.StartTimestamp(), s.EndTimestamp(), s.TraceID(), s.SpanID()
+				return g
+			}
+		}
+	}
+	return g
 }
 
 func fillTraces(b *exporter.Batch, td ptrace.Traces) {
@@ -146,43 +174,46 @@ func fillTraces(b *exporter.Batch, td ptrace.Traces) {
 
 // push writes what fill adds. No error of it is permanent: nothing in a request
 // makes it unwritable, and what the disk refuses today it may take tomorrow. So
-// the sender is asked to send again (HTTP 503, gRPC Unavailable), and what is in
-// the file already is left out then: content, the whole request, is what it is
-// recognised by.
-func (e *auditExporter) push(ctx context.Context, content func() ([]byte, error), fill func(*exporter.Batch)) error {
-	before, err := e.resends.take(content)
+// the sender is asked to send again (HTTP 503, gRPC Unavailable), and resends
+// keeps the lines that are in the file from being written again. Two requests
+// are equal if g and content are.
+func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]byte, error), fill func(*exporter.Batch)) (err error) {
+	a, err := e.resends.begin(ctx, g, content)
 	if err != nil {
 		return fmt.Errorf("auditlog exporter: %w", err)
 	}
+	inFile := a.before
+	defer func() { err = errors.Join(err, e.resends.end(a, inFile)) }()
+
 	b := e.spans.NewBatch()
 	defer b.Release()
 	b.SetFilter(e.wants)
-	b.Skip(before)
+	b.Skip(inFile.lines)
 	fill(b)
-	in, err := b.Len(), e.write(ctx, b, before)
-	if err != nil {
-		in = writtenOf(b.Len(), err)
-	} else if ctx.Err() != nil && before+in > 0 {
-		// The sender is no longer there to learn that there is no error, and may
-		// send this again. Who is told that there is none must not find the next
-		// request that is the same taken for this one.
+	n, err := b.Len(), e.write(ctx, b, inFile)
+	switch {
+	case err != nil:
+		inFile = written{lines: inFile.lines + writtenOf(n, err)}
+	case ctx.Err() != nil && inFile.lines+n > 0:
+		// The sender may be gone, and then it does not learn of the success. If it
+		// is not gone, the next equal request must be another one. So an error
+		// goes with what is remembered.
+		inFile = written{lines: inFile.lines + n, complete: true}
 		err = fmt.Errorf("auditlog exporter: written, but its sender gave up: %w", context.Cause(ctx))
+	default:
+		inFile = written{} // answered: the next equal request is another one
 	}
-	if err == nil {
-		return nil
-	}
-	return errors.Join(err, e.resends.remember(content, before+in))
+	return err
 }
 
-// write appends the lines of b. before are in the file already, though perhaps
-// not on disk.
-func (e *auditExporter) write(ctx context.Context, b *exporter.Batch, before int) error {
+// write appends the lines of b. before is what the file holds already.
+func (e *auditExporter) write(ctx context.Context, b *exporter.Batch, before written) error {
 	switch {
 	case e.cfg.Sync.Mode != SyncAlways:
 		return b.Write(ctx)
 	case b.Len() > 0:
 		return b.WriteToDisk(ctx)
-	case before > 0:
+	case before.lines > 0 && !before.complete:
 		return e.spans.ForceFlush(ctx)
 	}
 	return nil // most requests of spans hold no event, and wait for nothing

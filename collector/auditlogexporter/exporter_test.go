@@ -3,7 +3,6 @@ package auditlogexporter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -371,27 +370,6 @@ func TestARequestWithoutEventsWaitsForNoDisk(t *testing.T) {
 	td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Attributes().Clear()
 	if err := tr.ConsumeTraces(t.Context(), td); err != nil || syncs.Load() != 0 {
 		t.Errorf("got %d fsyncs, %v; want none", syncs.Load(), err)
-	}
-}
-
-// TestRememberedRequestsAreBounded also holds that the latest stay.
-func TestRememberedRequestsAreBounded(t *testing.T) {
-	var r resends
-	content := func(n int) func() ([]byte, error) {
-		return func() ([]byte, error) { return fmt.Append(nil, n), nil }
-	}
-	for n := range maxResends + 10 {
-		if err := r.remember(content(n), 1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(r.seen) != maxResends {
-		t.Errorf("%d are remembered, want %d", len(r.seen), maxResends)
-	}
-	for n, want := range map[int]int{0: 0, maxResends + 9: 1} {
-		if got, err := r.take(content(n)); err != nil || got != want {
-			t.Errorf("request %d: got %d, %v; want %d", n, got, err, want)
-		}
 	}
 }
 
