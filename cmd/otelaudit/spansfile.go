@@ -3,28 +3,63 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // A file of spans is OTLP in its JSON form: objects with resourceSpans, one per
 // line as the collector's file exporter writes them, or one for the whole file
-// and any white space. Objects with logs or metrics have no spans. As OTLP asks, keys
-// that are not known are ignored; ids are hexadecimal there and not base64, so
-// that protojson cannot read them.
+// and any white space. Objects with logs or metrics have no spans. Members may have
+// the names of the protocol's fields, such as resource_spans, as protojson allows.
+// Tempo calls resourceSpans batches, and its second API puts them into trace. As
+// OTLP asks, keys that are not known are ignored. Ids are hexadecimal in OTLP and
+// base64 in Tempo, so that protojson cannot read both.
 type otlpTraces struct {
-	ResourceSpans []struct {
-		ScopeSpans []struct {
-			Spans []otlpSpan `json:"spans"`
-		} `json:"scopeSpans"`
-	} `json:"resourceSpans"`
+	ResourceSpans      []resourceSpans `json:"resourceSpans"`
+	ResourceSpansSnake []resourceSpans `json:"resource_spans"`
+	Batches            []resourceSpans `json:"batches"`
+	Trace              *otlpTraces     `json:"trace"`
+}
+
+// Before OTLP 1.0, scopes were instrumentation libraries.
+type resourceSpans struct {
+	ScopeSpans        []scopeSpans `json:"scopeSpans"`
+	ScopeSpansSnake   []scopeSpans `json:"scope_spans"`
+	LibrarySpans      []scopeSpans `json:"instrumentationLibrarySpans"`
+	LibrarySpansSnake []scopeSpans `json:"instrumentation_library_spans"`
+}
+
+type scopeSpans struct {
+	Spans []otlpSpan `json:"spans"`
+}
+
+// all yields the spans, in their order.
+func (t *otlpTraces) all(yield func(otlpSpan) bool) {
+	for ; t != nil; t = t.Trace {
+		for _, resource := range slices.Concat(t.ResourceSpans, t.ResourceSpansSnake, t.Batches) {
+			for _, scope := range slices.Concat(resource.ScopeSpans, resource.ScopeSpansSnake, resource.LibrarySpans, resource.LibrarySpansSnake) {
+				for _, span := range scope.Spans {
+					if !yield(span.merged()) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 type otlpSpan struct {
@@ -38,6 +73,22 @@ type otlpSpan struct {
 		Code    otlpStatus `json:"code"`
 		Message string     `json:"message"`
 	} `json:"status"`
+
+	TraceIDSnake  hexID     `json:"trace_id"`
+	SpanIDSnake   hexID     `json:"span_id"`
+	ParentIDSnake hexID     `json:"parent_span_id"`
+	StartSnake    unixNanos `json:"start_time_unix_nano"`
+	EndSnake      unixNanos `json:"end_time_unix_nano"`
+}
+
+// merged returns s with each value in the first of its two members.
+func (s otlpSpan) merged() otlpSpan {
+	s.TraceID = cmp.Or(s.TraceID, s.TraceIDSnake)
+	s.SpanID = cmp.Or(s.SpanID, s.SpanIDSnake)
+	s.ParentID = cmp.Or(s.ParentID, s.ParentIDSnake)
+	s.Start = cmp.Or(s.Start, s.StartSnake)
+	s.End = cmp.Or(s.End, s.EndSnake)
+	return s
 }
 
 // hexID is an id in lower case.
@@ -48,9 +99,16 @@ func (id *hexID) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &text); err != nil {
 		return err
 	}
+	const spanBytes, traceBytes = 8, 16
+	if strings.HasSuffix(text, "=") { // which base64 of as many bytes ends with
+		if b, err := base64.StdEncoding.DecodeString(text); err == nil && (len(b) == spanBytes || len(b) == traceBytes) {
+			*id = hexID(hex.EncodeToString(b))
+			return nil
+		}
+	}
 	for _, r := range text {
 		if !strings.ContainsRune("0123456789abcdefABCDEF", r) {
-			return fmt.Errorf("%q is no id: want hexadecimal digits", text)
+			return fmt.Errorf("%q is no id: want hexadecimal digits", visible.Excerpt(text))
 		}
 	}
 	*id = hexID(strings.ToLower(text))
@@ -64,7 +122,7 @@ func (t *unixNanos) UnmarshalJSON(data []byte) error {
 	text := strings.Trim(string(data), `"`)
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n > math.MaxInt64 {
-		return fmt.Errorf("%s is no time: want nanoseconds since 1970", data)
+		return fmt.Errorf("%s is no time: want nanoseconds since 1970", visible.Excerpt(string(data)))
 	}
 	if n > 0 {
 		t.Time = time.Unix(0, int64(n)).UTC() //nolint:gosec // it fits
@@ -84,42 +142,72 @@ func (s *otlpStatus) UnmarshalJSON(data []byte) error {
 	case "2", "STATUS_CODE_ERROR":
 		*s = "error"
 	default:
-		return fmt.Errorf("%s is no status: want 0 (unset), 1 (ok) or 2 (error)", data)
+		return fmt.Errorf("%s is no status: want 0 (unset), 1 (ok) or 2 (error)", visible.Excerpt(string(data)))
 	}
 	return nil
 }
 
+// spansOfFile is what a file has of a trace.
+type spansOfFile struct {
+	spans []otlpSpan
+	torn  error // nil, or where the last object is that has no end
+}
+
 // readSpans returns the spans of the file at path whose trace id begins with
-// prefix, in their order.
-func readSpans(path, prefix string) (spans []otlpSpan, err error) {
+// prefix, in their order. It ends with ctx, also when path is a pipe to which
+// nobody writes.
+func readSpans(ctx context.Context, path, prefix string) (spansOfFile, error) {
+	type result struct {
+		spansOfFile
+		err error
+	}
+	done := make(chan result, 1)
+	go func() { // an Open or Read cannot be interrupted; the process ends soon
+		file, err := decodeSpans(ctx, path, prefix)
+		done <- result{file, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return spansOfFile{}, context.Cause(ctx)
+	case r := <-done:
+		return r.spansOfFile, r.err
+	}
+}
+
+func decodeSpans(ctx context.Context, path, prefix string) (file spansOfFile, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return file, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	lines := &lineCounter{r: bufio.NewReader(f)}
 	dec := json.NewDecoder(lines)
 	for {
+		if ctx.Err() != nil {
+			return file, context.Cause(ctx)
+		}
 		var traces otlpTraces
 		err := dec.Decode(&traces)
-		if errors.Is(err, io.EOF) {
-			return spans, nil
-		}
-		if err != nil {
-			return nil, lines.locate(path, err)
+		switch {
+		case errors.Is(err, io.EOF):
+			return file, nil
+		case errors.Is(err, io.ErrUnexpectedEOF): // it is being written, or its writer was killed
+			file.torn = lines.locate(path, err)
+			return file, nil
+		case err != nil:
+			return file, lines.locate(path, err)
 		}
 		lines.forget(dec.InputOffset())
-		for _, resource := range traces.ResourceSpans {
-			for _, scope := range resource.ScopeSpans {
-				for _, span := range scope.Spans {
-					if strings.HasPrefix(string(span.TraceID), prefix) {
-						spans = append(spans, span)
-					}
-				}
+		for span := range traces.all {
+			if strings.HasPrefix(string(span.TraceID), prefix) {
+				file.spans = append(file.spans, span)
 			}
 		}
 	}
 }
+
+// maxSpansObject bounds, in bytes, the memory for one object of a file.
+const maxSpansObject = 256 << 20
 
 // lineCounter keeps what was read since the last value, to say on which line an
 // error is.
@@ -131,6 +219,9 @@ type lineCounter struct {
 }
 
 func (c *lineCounter) Read(p []byte) (int, error) {
+	if len(c.kept) > maxSpansObject {
+		return 0, fmt.Errorf("an object is larger than %d MiB", maxSpansObject>>20)
+	}
 	n, err := c.r.Read(p)
 	c.kept = append(c.kept, p[:n]...)
 	return n, err
@@ -154,9 +245,9 @@ func (c *lineCounter) locate(path string, err error) error {
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		at = wrong.Offset
-		reason = fmt.Sprintf("%s: want another type than %s", wrong.Field, wrong.Value)
+		reason = fmt.Sprintf("%s: want another type than %s", visible.Excerpt(wrong.Field), visible.Excerpt(wrong.Value))
 		if wrong.Field == "" {
-			reason = "want an object with resourceSpans, got " + wrong.Value
+			reason = "want an object with resourceSpans, got " + visible.Excerpt(wrong.Value)
 		}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {

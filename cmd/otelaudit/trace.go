@@ -53,13 +53,19 @@ func (a *app) trace() *cobra.Command {
 		Long: `trace shows the events of one trace under their spans, in the order of time. The
 amounts of a span are those of its events and of all spans below it; a call that is told
 of twice counts once, as in spend. Of what a log record says, its body, the first 60
-characters are shown, unless it is the event's name or reason. Times are those of
---timezone. ID may be the beginning of a trace's id, 4 digits or more, if no other trace
-begins so.
+characters are shown, unless it is the event's name or reason. Of other texts the first
+200 bytes are shown. Times are those of --timezone. ID may be the beginning of a trace's
+id, 4 digits or more, if no other trace begins so.
+
+A span below 64 others begins again at the left, with the id of the span that it is
+below. The same goes for spans of the json: their parent_span_id is that of a span
+elsewhere, whose total includes them.
 
 --spans FILE adds the names, times, parents and states of the spans: OTLP in its JSON
 form, one object per line as the collector's file exporter writes it, or one for the whole
-file. Without it, spans are as far known as events made of spans tell.
+file, or what Tempo's API returns. An object that has no end yet, the last of a file that
+is being written, is a warning. Without --spans, spans are as far known as events made of
+spans tell.
 
 json is {"trace_id","total","spans":[…],"events":[…]}; a span is {"span_id",
 "parent_span_id","name","start","duration_ms","status","status_message","own","total",
@@ -74,13 +80,14 @@ trace itself have no span.`,
 	format := formatFlag(cmd, "text", "json")
 	id := ""
 	a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
-		var spans []otlpSpan
+		var file spansOfFile
 		if *spansFile != "" {
 			var err error
-			if spans, err = readSpans(*spansFile, id); err != nil {
+			if file, err = readSpans(ctx, *spansFile, id); err != nil {
 				return fmt.Errorf("read the spans: %w", err)
 			}
 		}
+		spans := file.spans
 		entries, err := traceEntries(ctx, r, id)
 		if err != nil {
 			return err
@@ -92,15 +99,17 @@ trace itself have no span.`,
 		if *spansFile != "" && len(spans) == 0 {
 			a.sayf("warning: %s has no span of this trace", *spansFile)
 		}
-		t, err := newTraceTree(whole, entries, spans, &a.clock)
+		if file.torn != nil {
+			a.sayf("warning: %v; the spans before it are used", file.torn)
+		}
+		t, err := newTraceTree(ctx, whole, entries, spans, &a.clock)
 		if err != nil {
 			return err
 		}
 		if format.value == "json" {
 			return a.out.json(t)
 		}
-		_, err = a.out.WriteString(t.text(&a.clock))
-		return err
+		return t.write(ctx, a.out, &a.clock)
 	})
 	a.completeTraces(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -10,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jedib0t/go-pretty/v6/list"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -38,8 +37,11 @@ type spanNode struct {
 	Events   []json.RawMessage `json:"events"`
 	Spans    []*spanNode       `json:"spans"`
 
-	known bool   // from a file of spans
-	nodes []node // as in traceTree
+	known     bool        // from a file of spans
+	depth     int         // in the tree that is shown
+	continues bool        // it has a parent and is not shown below it
+	below     []*spanNode // all of its children; Spans lacks those that begin again at the left
+	nodes     []node      // as in traceTree
 }
 
 // node is a span or an event under a span.
@@ -57,8 +59,14 @@ func (s *spanNode) setTimes(start, end time.Time) {
 	}
 }
 
-// newTraceTree puts the events of a trace under their spans.
-func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan, c *clock) (*traceTree, error) {
+// maxDepth is how many spans are shown below each other. A span below the last of
+// them stands beside the outermost ones, with its parent's id: so the output grows
+// with the number of spans only, and programs can read the nested JSON.
+const maxDepth = 64
+
+// newTraceTree puts the events of a trace under their spans. Its time grows with
+// the number of events and spans, and it ends with ctx.
+func newTraceTree(ctx context.Context, id string, entries []auditlog.Entry, spans []otlpSpan, c *clock) (*traceTree, error) {
 	t := &traceTree{ID: id, Spans: []*spanNode{}, Events: []json.RawMessage{}, entries: len(entries)}
 	sums, err := auditlog.SpendOf(entries, func(e auditlog.Entry) string { return textOf(e, "span_id") })
 	if err != nil {
@@ -89,6 +97,9 @@ func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan, c *cloc
 		}
 	}
 	for _, e := range entries {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		event, err := e.Event()
 		if err != nil {
 			return nil, err
@@ -115,48 +126,74 @@ func newTraceTree(id string, entries []auditlog.Entry, spans []otlpSpan, c *cloc
 		}
 	}
 	for i := 0; i < len(order); i++ { // grows by parents of which nothing else is known
-		s := order[i]
-		if s.ParentID == "" || isAbove(s, s.ParentID, byID) {
-			t.Spans = append(t.Spans, s)
+		if s := order[i]; s.ParentID != "" {
+			get(s.ParentID)
+		}
+	}
+	inCycle := cycles(order, byID)
+	var sorted []*spanNode // each before those below it
+	for _, s := range order {
+		if s.ParentID == "" || inCycle[s] {
+			sorted = append(sorted, s)
 			continue
 		}
-		parent := get(s.ParentID)
-		parent.Spans = append(parent.Spans, s)
+		parent := byID[s.ParentID]
+		parent.below = append(parent.below, s)
 	}
-	for _, s := range t.Spans {
+	for i := 0; i < len(sorted); i++ {
+		for _, below := range sorted[i].below {
+			below.depth = (sorted[i].depth + 1) % maxDepth
+			below.continues = below.depth == 0
+		}
+		sorted = append(sorted, sorted[i].below...)
+	}
+	for _, s := range slices.Backward(sorted) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		s.finish()
-		t.nodes = append(t.nodes, node{at: s.began(), span: s})
+	}
+	for _, s := range sorted {
+		if s.depth == 0 {
+			t.Spans = append(t.Spans, s)
+			t.nodes = append(t.nodes, node{at: s.began(), span: s})
+		}
 	}
 	sortByTime(t.nodes, t.Spans)
 	return t, nil
 }
 
-// isAbove reports whether s is among the spans from id up: a file may say that
-// spans are each other's parents.
-func isAbove(s *spanNode, id string, byID map[string]*spanNode) bool {
-	seen := map[string]bool{}
-	for id != "" && !seen[id] {
-		if id == s.ID {
-			return true
+// cycles returns the spans that are above themselves: a file may say that spans
+// are each other's parents. It visits each span twice at most.
+func cycles(spans []*spanNode, byID map[string]*spanNode) map[*spanNode]bool {
+	inCycle := make(map[*spanNode]bool)
+	walk := make(map[*spanNode]int, len(spans)) // the first walk up that came by
+	for i, s := range spans {
+		for s != nil && walk[s] == 0 {
+			walk[s] = i + 1
+			s = byID[s.ParentID]
 		}
-		seen[id] = true
-		parent := byID[id]
-		if parent == nil {
-			return false
+		if s == nil || walk[s] != i+1 {
+			continue
 		}
-		id = parent.ParentID
+		for !inCycle[s] { // this walk met itself
+			inCycle[s] = true
+			s = byID[s.ParentID]
+		}
 	}
-	return false
+	return inCycle
 }
 
-// finish sums up and sorts what is below s.
+// finish sums up and sorts what is below s, where that is done already.
 func (s *spanNode) finish() {
 	s.Total = s.Own
 	// Each of the costs is rounded; their sum is, once.
 	cost := new(big.Float).SetPrec(exactPrecision).SetFloat64(s.Own.Cost)
-	for _, below := range s.Spans {
-		below.finish()
-		s.nodes = append(s.nodes, node{at: below.began(), span: below})
+	for _, below := range s.below {
+		if !below.continues {
+			s.Spans = append(s.Spans, below)
+			s.nodes = append(s.nodes, node{at: below.began(), span: below})
+		}
 		s.Total.Events += below.Total.Events
 		s.Total.Unpriced += below.Total.Unpriced
 		cost.Add(cost, new(big.Float).SetFloat64(below.Total.Cost))
@@ -186,39 +223,58 @@ func sortByTime(nodes []node, spans []*spanNode) {
 	slices.SortStableFunc(spans, func(a, b *spanNode) int { return a.began().Compare(b.began()) })
 }
 
-// text is the tree for people.
-func (t *traceTree) text(c *clock) string {
-	w := list.NewWriter()
-	w.SetStyle(list.StyleConnectedLight)
-	w.Style().CharItemSingle, w.Style().CharItemTop = "└─", "├─"
-	appendNodes(w, t.nodes, c)
-	text := "trace " + t.ID + ": " + amounts(t.Total) + "\n"
-	if w.Length() > 0 {
-		text += w.Render() + "\n"
+// write writes the tree for people.
+func (t *traceTree) write(ctx context.Context, w *output, c *clock) error {
+	if _, err := w.WriteString("trace " + t.ID + ": " + amounts(t.Total) + "\n"); err != nil {
+		return err
+	}
+	if err := writeNodes(ctx, w, t.nodes, "", c); err != nil {
+		return err
 	}
 	if twice := int64(t.entries) - t.Total.Events; twice > 0 {
-		text += fmt.Sprintf("events that tell of a call again, and do not count: %d\n", twice)
+		_, err := fmt.Fprintf(w, "events that tell of a call again, and do not count: %d\n", twice)
+		return err
 	}
-	return text
+	return nil
 }
 
-func appendNodes(w list.Writer, nodes []node, c *clock) {
-	for _, n := range nodes {
+// writeNodes writes the nodes below a span, of which each line begins with indent.
+// maxDepth bounds how deep it calls itself.
+func writeNodes(ctx context.Context, w *output, nodes []node, indent string, c *clock) error {
+	for i, n := range nodes {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		branch, below := "├─ ", "│  "
+		if i == len(nodes)-1 {
+			branch, below = "└─ ", "   "
+		}
+		var text string
+		if n.span != nil {
+			text = n.span.text()
+		} else {
+			text = eventText(n.event, n.message, c)
+		}
+		if _, err := w.WriteString(indent + branch + text + "\n"); err != nil {
+			return err
+		}
 		if n.span == nil {
-			w.AppendItem(eventText(n.event, n.message, c))
 			continue
 		}
-		w.AppendItem(n.span.text())
-		w.Indent()
-		appendNodes(w, n.span.nodes, c)
-		w.UnIndent()
+		if err := writeNodes(ctx, w, n.span.nodes, indent+below, c); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func (s *spanNode) text() string {
-	parts := []string{"span " + visible.Text(s.Name), visible.Text(s.ID)}
+	parts := []string{"span " + visible.Excerpt(s.Name), visible.Excerpt(s.ID)}
 	if s.Name == "" {
 		parts[0] = "span"
+	}
+	if s.continues {
+		parts = append(parts, "below "+visible.Excerpt(s.ParentID))
 	}
 	if s.Duration != nil {
 		parts = append(parts, milliseconds(*s.Duration))
@@ -226,7 +282,7 @@ func (s *spanNode) text() string {
 	if s.Status != "" && s.Status != "unset" {
 		status := s.Status
 		if s.Message != "" {
-			status += " (" + visible.Text(s.Message) + ")"
+			status += " (" + visible.Excerpt(s.Message) + ")"
 		}
 		parts = append(parts, status)
 	}
@@ -253,9 +309,9 @@ func eventText(e auditlog.Event, message string, c *clock) string {
 	if !e.Time.IsZero() {
 		parts = append(parts, c.shown(e.Time).Format("2006-01-02 15:04:05.000"))
 	}
-	parts = append(parts, cmp.Or(visible.Text(e.Name), "(no name)"))
+	parts = append(parts, cmp.Or(visible.Excerpt(e.Name), "(no name)"))
 	if e.Model != "" {
-		parts = append(parts, visible.Text(e.Model))
+		parts = append(parts, visible.Excerpt(e.Model))
 	}
 	if e.Cost != nil {
 		parts = append(parts, amount(*e.Cost, 6)+" USD")
@@ -267,7 +323,7 @@ func eventText(e auditlog.Event, message string, c *clock) string {
 		parts = append(parts, milliseconds(float64(*e.Duration)/float64(time.Millisecond)))
 	}
 	if e.Reason != "" {
-		parts = append(parts, "("+visible.Text(e.Reason)+")")
+		parts = append(parts, "("+visible.Excerpt(e.Reason)+")")
 	}
 	if message != "" && message != e.Name && message != e.Reason {
 		parts = append(parts, "“"+shorten([]byte(message))+"”") // it may be a whole prompt
