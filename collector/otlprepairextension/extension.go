@@ -3,11 +3,13 @@ package otlprepairextension
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/extensionmiddleware"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"github.com/otelaudit/otelaudit/collector/otlprepairextension/internal/metadata"
 )
@@ -26,7 +28,7 @@ func NewFactory() extension.Factory {
 		metadata.Type,
 		func() component.Config { return &Config{} },
 		func(_ context.Context, set extension.Settings, _ component.Config) (extension.Extension, error) {
-			return &repairer{logger: set.Logger}, nil
+			return &repairer{logger: set.Logger, repairing: make(chan struct{}, 1)}, nil
 		},
 		metadata.ExtensionStability,
 	)
@@ -37,17 +39,26 @@ type repairer struct {
 	component.StartFunc
 	component.ShutdownFunc
 
-	logger *zap.Logger
+	logger    *zap.Logger
+	inFlight  atomic.Int64  // bytes of the HTTP bodies that are being handled
+	repairing chan struct{} // holds one element while a request is being repaired
 }
 
 var (
 	_ extension.Extension            = (*repairer)(nil)
 	_ extensionmiddleware.HTTPServer = (*repairer)(nil)
+	_ extensionmiddleware.GRPCServer = (*repairer)(nil)
 )
 
 // GetHTTPHandler returns what a server wraps its handler with.
 func (r *repairer) GetHTTPHandler(context.Context) (extensionmiddleware.WrapHTTPHandlerFunc, error) {
 	return func(_ context.Context, next http.Handler) (http.Handler, error) {
-		return &handler{next: next, logger: r.logger}, nil
+		return &handler{repairer: r, next: next}, nil
 	}, nil
+}
+
+// GetGRPCServerOptions returns options that refuse what the decoder of the server
+// may not be given.
+func (r *repairer) GetGRPCServerOptions(context.Context) ([]grpc.ServerOption, error) {
+	return newGuard(r.logger).options(), nil
 }

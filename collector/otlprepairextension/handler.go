@@ -2,57 +2,234 @@ package otlprepairextension
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"mime"
 	"net/http"
+	"strings"
+	"sync/atomic"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 )
 
-// handler has next answer a request, and once more with a repaired body if the
-// answer is that it could not be read. What can be read costs a copy of its
-// answer, and is not looked at.
+const (
+	typeJSON  = "application/json"
+	typeProto = "application/x-protobuf"
+)
+
+// handler gives next the requests that its decoder can take: within the limits,
+// and one document of JSON. If next refuses a request in JSON, the handler repairs
+// it and has next answer it once more.
 type handler struct {
-	next   http.Handler
-	logger *zap.Logger
+	*repairer
+
+	next http.Handler
 }
 
 var _ http.Handler = (*handler)(nil)
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method != http.MethodPost || err != nil || kind != "application/json" {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Method != http.MethodPost || err != nil || kind != typeJSON && kind != typeProto {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
+	req := &request{handler: h, kind: kind, r: r, original: r.Body}
+	body := inFlight{used: &h.inFlight}
+	defer body.release()
+	var read bytes.Buffer
+	const usual = 1 << 20 // the length that a header announces is not to be trusted
+	read.Grow(int(min(max(r.ContentLength, 0), usual)) + bytes.MinRead)
+	body.from = r.Body
+	_, err = read.ReadFrom(&body)
+	tooLarge, isTooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case errors.Is(err, errBusy):
+		w.Header().Set("Retry-After", "1")
+		req.refuse(w, http.StatusServiceUnavailable, codes.Unavailable, err)
+	case isTooLarge:
+		req.refuse(w, http.StatusRequestEntityTooLarge, codes.ResourceExhausted,
+			fmt.Errorf("the body is larger than max_request_body_size, %d bytes; send fewer records in a request", tooLarge.Limit))
+	case err != nil:
 		// next answers it as it would have, with the same error.
-		r.Body = readCloser{io.MultiReader(bytes.NewReader(body), failing{err}), r.Body}
+		r.Body = readCloser{io.MultiReader(bytes.NewReader(read.Bytes()), failing{err}), req.original}
 		h.next.ServeHTTP(w, r)
-		return
+	case kind == typeProto:
+		req.proto(w, read.Bytes())
+	default:
+		req.json(w, read.Bytes(), params["charset"])
 	}
-	original := r.Body
-	first := h.try(w, r, readCloser{bytes.NewReader(body), original})
-	if first.status == http.StatusBadRequest {
-		fixed, repaired := repair(body)
-		if repaired.values+repaired.others > 0 {
-			h.logger.Warn("repaired a request that was not as OTLP/JSON has it", zap.String("path", r.URL.Path), zap.Int("values", repaired.values),
-				zap.Int("other_parts", repaired.others), zap.String("user_agent", r.UserAgent()))
-			r.Body = readCloser{bytes.NewReader(fixed), original}
-			h.next.ServeHTTP(w, r)
-			return
-		}
-	}
-	first.send(w)
 }
 
-func (h *handler) try(w http.ResponseWriter, r *http.Request, body io.ReadCloser) *answer {
-	r.Body = body
-	a := &answer{header: w.Header().Clone(), status: http.StatusOK}
-	h.next.ServeHTTP(a, r)
-	return a
+// request is one that is being handled.
+type request struct {
+	*handler
+
+	kind     string
+	r        *http.Request
+	original io.ReadCloser
 }
+
+func (q *request) serve(w http.ResponseWriter, body []byte) {
+	q.r.Body = readCloser{bytes.NewReader(body), q.original}
+	q.next.ServeHTTP(w, q.r)
+}
+
+func (q *request) proto(w http.ResponseWriter, body []byte) {
+	for i := range signals {
+		if s := &signals[i]; s.takes(q.r.URL.Path) {
+			if err := checkProto(body, s.request); err != nil {
+				q.refuse(w, http.StatusBadRequest, codes.InvalidArgument, err)
+				return
+			}
+		}
+	}
+	q.serve(w, body)
+}
+
+// takes reports whether requests of the signal may be sent to a path: to its own,
+// or to one that the receiver's configuration has made up.
+func (s *signal) takes(path string) bool {
+	for i := range signals {
+		if strings.HasSuffix(path, signals[i].path) {
+			return s.path == signals[i].path
+		}
+	}
+	return true
+}
+
+func (q *request) json(w http.ResponseWriter, body []byte, charset string) {
+	x := measure(body)
+	if err := x.check(); err != nil {
+		q.refuse(w, http.StatusBadRequest, codes.InvalidArgument, err)
+		return
+	}
+	if len(trimSpace(body[x.end:])) > 0 {
+		// The receiver's decoder would take the first document, and ignore the others.
+		document, count, err := oneDocument(body, charset)
+		if err == nil {
+			x = measure(document)
+			err = x.check()
+		}
+		if err != nil {
+			q.refuse(w, http.StatusBadRequest, codes.InvalidArgument, err)
+			return
+		}
+		q.logger.Debug("received several JSON documents in one body", zap.Int("documents", count))
+		body = document
+	}
+	first := &answer{header: w.Header().Clone(), status: http.StatusOK}
+	q.serve(first, body)
+	if first.status != http.StatusBadRequest && first.status != http.StatusInternalServerError {
+		first.send(w)
+		return
+	}
+	// One repair at a time: it takes several times the memory of its body.
+	select {
+	case q.repairing <- struct{}{}:
+	case <-q.r.Context().Done():
+		first.send(w)
+		return
+	}
+	fixed, count, err := repairBody(body, charset)
+	<-q.repairing
+	switch {
+	case fixed != nil:
+		q.logger.Warn("repaired a request that was not as OTLP/JSON has it", zap.String("path", clip(q.r.URL.Path)), zap.Int("values", count.values),
+			zap.Int("other_parts", count.others), zap.String("user_agent", clip(q.r.UserAgent())))
+		q.serve(w, fixed)
+	case first.status == http.StatusInternalServerError && err != nil:
+		// The receiver quotes the body in its message, and answers 500 if the quote
+		// is not UTF-8.
+		q.refuse(w, http.StatusBadRequest, codes.InvalidArgument, err)
+	default:
+		first.send(w)
+	}
+}
+
+var errUnreadable = errors.New("the body is not OTLP/JSON: its lists of resources, scopes and records are not where they have to be")
+
+// repairBody returns what the receiver can read of a body that it refused. If
+// there is nothing to repair, it returns nil, and if the receiver cannot read the
+// body, why.
+func repairBody(body []byte, charset string) ([]byte, repaired, error) {
+	document, _, err := oneDocument(body, charset)
+	if err != nil {
+		return nil, repaired{}, err
+	}
+	fixed, count := repairDocument(document, nil)
+	switch {
+	case fixed != nil:
+		return fixed, count, nil
+	case readable(body):
+		return nil, count, nil // refused for another reason
+	case readable(document):
+		return document, count, nil
+	}
+	return nil, count, errUnreadable
+}
+
+func readable(body []byte) bool {
+	for i := range signals {
+		if !signals[i].readable(body) {
+			return false
+		}
+	}
+	return true
+}
+
+// refuse answers as OTLP has it, and logs why.
+func (q *request) refuse(w http.ResponseWriter, httpStatus int, code codes.Code, reason error) {
+	q.logger.Warn("refused a request", zap.String("path", clip(q.r.URL.Path)), zap.Int("status", httpStatus), zap.Error(reason),
+		zap.String("user_agent", clip(q.r.UserAgent())))
+	message, marshal := status.New(code, reason.Error()).Proto(), proto.Marshal
+	if q.kind == typeJSON {
+		marshal = protojson.Marshal
+	}
+	text, err := marshal(message)
+	if err != nil {
+		q.logger.Error("encode an answer", zap.Error(err)) // the status says the most
+	}
+	w.Header().Set("Content-Type", q.kind)
+	w.WriteHeader(httpStatus)
+	// As for every handler: nobody is left who could be told.
+	_, _ = w.Write(text)
+}
+
+// clip bounds what a log message quotes of a request.
+func clip(text string) string {
+	const most = 200
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
+var errBusy = fmt.Errorf("the requests that are handled now have %d bytes in all, no more fit; send again", maxInFlight)
+
+// inFlight reads a body, and counts its bytes among those of all bodies.
+type inFlight struct {
+	from io.Reader
+	used *atomic.Int64
+	n    int64
+}
+
+func (f *inFlight) Read(b []byte) (int, error) {
+	n, err := f.from.Read(b)
+	f.n += int64(n)
+	if f.used.Add(int64(n)) > maxInFlight {
+		return n, errBusy
+	}
+	return n, err
+}
+
+func (f *inFlight) release() { f.used.Add(-f.n) }
 
 // answer keeps an answer, which are short in OTLP.
 type answer struct {

@@ -39,11 +39,16 @@ func TestEachPartThatCannotBeReadBecomesItsText(t *testing.T) {
 		{record, `"a record"`, `{"attributes":[` + text("otelaudit.unread.all", "a record") + `]}`, repaired{0, 1}},
 		{record, `[[]]`, `{"attributes":[` + text("otelaudit.unread.all", "[[]]") + `]}`, repaired{0, 1}},
 		{span, `{"name":"s","startTimeUnixNano":{},"events":[{"attributes":[{"key":"e","value":{"doubleValue":{}}}]}]}`,
-			`{"name":"s","attributes":[` + text("otelaudit.unread.events", `[{"attributes":[{"key":"e","value":{"doubleValue":{}}}]}]`) + `,` +
-				text("otelaudit.unread.startTimeUnixNano", "{}") + `]}`, repaired{0, 2}},
+			`{"name":"s","events":[{"attributes":[` + text("e", `{"doubleValue":{}}`) + `]}],"attributes":[` +
+				text("otelaudit.unread.startTimeUnixNano", "{}") + `]}`, repaired{1, 1}},
 		{`{"resourceLogs":[{"resource":%s,"scopeLogs":[{"logRecords":[{}]}]}]}`, `{"attributes":[{"key":"a","value":{"doubleValue":{}}}]}`,
 			`{"attributes":[` + text("a", `{"doubleValue":{}}`) + `]}`, repaired{1, 0}},
-		{`{"resourceLogs":[{"scopeLogs":[{"scope":%s,"logRecords":[{}]}]}]}`, `{"name":5}`, `{"attributes":[` + text("otelaudit.unread.name", "5") + `]}`, repaired{0, 1}},
+		{`{"resourceLogs":[{"scopeLogs":[{"scope":%s,"logRecords":[{}]}]}]}`, `{"name":5}`, `{"name":"5"}`, repaired{0, 1}},
+		{`{"resourceLogs":[{"resource":%s,"scopeLogs":[{"logRecords":[{}]}]}]}`, `5`, `{"attributes":[` + text("otelaudit.unread.resource", "5") + `]}`, repaired{0, 1}},
+		{span, `{"status":{"code":"BAD","message":7}}`, `{"status":{"message":"7"},"attributes":[` + text("otelaudit.unread.status.code", "BAD") + `]}`, repaired{0, 2}},
+		{record, `{"timeUnixNano":"1.5e18","flags":"1.0","severityNumber":9.0}`, `{"timeUnixNano":"1500000000000000000","flags":"1","severityNumber":9}`, repaired{0, 3}},
+		{`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","sum":{"dataPoints":[%s]}}]}]}]}`, `{"asInt":"1.5","timeUnixNano":1}`,
+			`{"timeUnixNano":1,"attributes":[` + text("otelaudit.unread.asInt", "1.5") + `]}`, repaired{0, 1}},
 		{`{"resourceLogs":[{"schemaUrl":%s,"scopeLogs":[{"logRecords":[{}]}]}]}`, `5`, `"5"`, repaired{0, 1}},
 		{`{"resource_logs":[{"scope_logs":[{"log_records":[%s]}]}]}`, `{"body":5}`, `{"body":{"intValue":"5"}}`, repaired{1, 0}},
 	} {
