@@ -22,9 +22,10 @@ import (
 // A reader believes it only if it fits the file: see readSummary.
 type archiveSummary struct {
 	events, damaged int64 // number of events, and of damaged lines
+	untimed         int64 // number of events without a readable ts
 	bytes           int64 // uncompressed
 	checksum        uint32
-	// timed tells whether any event has a valid ts; then oldest and newest are
+	// timed tells whether any event has a readable ts; then oldest and newest are
 	// the smallest and the largest.
 	timed          bool
 	oldest, newest time.Time
@@ -32,8 +33,8 @@ type archiveSummary struct {
 
 const (
 	summaryID1, summaryID2 = 'o', 'a'
-	summaryVersion         = 1
-	summarySize            = 60
+	summaryVersion         = 2 // 1 took fewer forms of ts for readable
+	summarySize            = 68
 	summaryTimed           = 1 // flag
 	// summaryOffset is where the field's data is in an archive that this
 	// package writes: behind the fixed header, the length of the extra field
@@ -59,6 +60,7 @@ func summarize(path string, plain io.ReaderAt, size int64) (archiveSummary, erro
 		sum.events++
 		t, ok := jsonline.ParseTime(s.fields[fieldTime])
 		if !ok {
+			sum.untimed++
 			return true
 		}
 		if !sum.timed || t.Before(sum.oldest) {
@@ -93,6 +95,7 @@ type encodedSummary struct {
 	OldestSeconds, NewestSeconds int64 // since 1970
 	OldestNanos, NewestNanos     int32
 	Checksum                     uint32
+	Untimed                      int64
 }
 
 // encode returns the data of the subfield.
@@ -100,7 +103,7 @@ func (s archiveSummary) encode() ([]byte, error) {
 	e := encodedSummary{
 		Version: summaryVersion,
 		Events:  s.events, Damaged: s.damaged, Bytes: s.bytes,
-		Checksum: s.checksum,
+		Checksum: s.checksum, Untimed: s.untimed,
 	}
 	if s.timed {
 		e.Flags = summaryTimed
@@ -124,7 +127,7 @@ func decodeSummary(b []byte) (s archiveSummary, ok bool) {
 	}
 	s = archiveSummary{
 		events: e.Events, damaged: e.Damaged, bytes: e.Bytes, checksum: e.Checksum,
-		timed:  e.Flags&summaryTimed != 0,
+		untimed: e.Untimed, timed: e.Flags&summaryTimed != 0,
 		oldest: time.Unix(e.OldestSeconds, int64(e.OldestNanos)).UTC(),
 		newest: time.Unix(e.NewestSeconds, int64(e.NewestNanos)).UTC(),
 	}

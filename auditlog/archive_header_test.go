@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,7 +64,7 @@ const summarized = `{"ts":"2026-02-13T14:00:00.5Z"}` + "\n" + `{"ts":"2300-01-01
 func TestArchiveSaysWhatItHolds(t *testing.T) {
 	archive := writeArchive(t, summarized)
 	got, ok := summaryOf(t, archive)
-	if !ok || got.events != 5 || got.damaged != 1 || got.bytes != int64(len(summarized)) || !got.timed ||
+	if !ok || got.events != 5 || got.untimed != 2 || got.damaged != 1 || got.bytes != int64(len(summarized)) || !got.timed ||
 		!got.oldest.Equal(time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC)) ||
 		!got.newest.Equal(time.Date(2299, 12, 31, 23, 0, 0, 1, time.UTC)) {
 		t.Errorf("got %+v, %v", got, ok)
@@ -270,5 +271,40 @@ func TestDamageIsToldOfWhateverTheBoundsOfTime(t *testing.T) {
 	}
 	if len(damage) != 1 || damage[0] != "audit_20260213_143022.jsonl.gz2 34" {
 		t.Errorf("got damage %v", damage)
+	}
+}
+
+// TestLinesWithoutATimeAreCountedOfArchivesThatAreSkipped asks with bounds of time.
+func TestLinesWithoutATimeAreCountedOfArchivesThatAreSkipped(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "audit_20260213_143022.jsonl.gz")
+	archive := writeArchive(t, `{"ts":1767225600,"session_id":"s"}`+"\n"+`{"session_id":"s"}`+"\n"+`{"ts":"x"}`+"\n")
+	if err := os.WriteFile(name, archive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		filter        Filter
+		found, warned int
+	}{
+		{Filter{Since: at}, 1, 2},
+		{Filter{Since: at.Add(1)}, 0, 2},
+		{Filter{Until: at}, 0, 2},
+		{Filter{Since: at.Add(1), Session: "s"}, 0, 1},
+		{Filter{Session: "s"}, 2, 0},
+	} {
+		var log bytes.Buffer
+		cfg := newReaderConfig([]ReaderOption{WithLogger(slog.New(slog.NewTextHandler(&log, nil)))})
+		found := 0
+		for _, err := range newReader(filepath.Join(dir, "audit.jsonl"), cfg).Query(t.Context(), test.filter) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			found++
+		}
+		want := fmt.Sprintf(`msg="auditlog: lines without a readable time were left out" lines=%d`, test.warned)
+		if found != test.found || strings.Contains(log.String(), want) != (test.warned > 0) {
+			t.Errorf("%+v: got %d events and %q, want %d and %s", test.filter, found, &log, test.found, want)
+		}
 	}
 }

@@ -24,10 +24,16 @@ import (
 // price of that is that the limit of an hour may be spent at its end and again at
 // the beginning of the next.
 //
-// What counts is what the log says, whoever wrote it, in this process or
-// another: the cost that events report whose ts is in the period, or later. A call of a model that
-// is told of twice counts once, as in [Reader.Spend]. So a call counts when its
-// event is written: calls that run at the same time can spend more than is left.
+// What counts is what the log says, whoever wrote it, in this process or another:
+// the cost that events report, in the hour and day of their ts. A negative cost counts
+// as 0. A ts that is not readable, or more than 5 minutes ahead of the clock, would
+// count in no hour or in a later one. So such an event counts now if it is written
+// after the first Check, and otherwise at the last usable ts before it in the log; if
+// there is none, it does not count. FORMAT.md section 7 says which ts are readable.
+//
+// A call of a model that is told of twice counts once, as in [Reader.Spend]. A call
+// counts when its event is written: calls that run at the same time can spend more
+// than is left. [Reader.SpentIn] sums other periods in the same way.
 //
 // A Budget remembers what it has summed up, as [Reader.HourlySpend] does, and
 // reads only what is new: Check takes a few microseconds when nothing is. The
@@ -59,7 +65,7 @@ type BudgetPeriod struct {
 	Start time.Time // in the budget's time zone
 	End   time.Time // when the next one begins
 	Limit float64   // USD
-	Spent Totals    // since Start
+	Spent Totals    // from Start on and before End
 }
 
 // BudgetError is returned by [Budget.Check] when nothing may be spent.
@@ -302,6 +308,19 @@ func (b *Budget) Periods(ctx context.Context) ([]BudgetPeriod, error) {
 	return slices.Clone(b.periods), nil
 }
 
+// Arrived reports whether an event of the budget's session was written since the
+// first Check, Periods or Arrived, whatever its time is; without a session, whether
+// anything was. It reports true as well after the log was read again, because files
+// of it were removed or replaced: then nobody knows.
+func (b *Budget) Arrived(ctx context.Context) (bool, error) {
+	if err := b.take(ctx); err != nil {
+		return false, err
+	}
+	defer b.release()
+	err := b.update(ctx, time.Now())
+	return b.spend.arrivals > 0, err
+}
+
 func (b *Budget) take(ctx context.Context) error {
 	select {
 	case b.turn <- struct{}{}:
@@ -324,10 +343,11 @@ func (b *Budget) update(ctx context.Context, t time.Time) error {
 	if b.cfg.perDay > 0 {
 		start = b.day.Start
 	}
-	err := b.spend.refresh(ctx, b.reader, now, bucketOf(start, secondsPerQuarter))
+	err := b.spend.refresh(ctx, b.reader, t, bucketOf(start, secondsPerQuarter))
 	if errors.Is(err, fs.ErrNotExist) {
-		err = b.missing(ctx, err)
+		err = b.reader.missing(ctx, err)
 		b.spend.forget(now) // of what was read, nothing is left
+		b.spend.watched = err == nil
 	}
 	if err != nil || b.spend.answered {
 		return err
@@ -336,7 +356,8 @@ func (b *Budget) update(ctx context.Context, t time.Time) error {
 	add := func(name string, limit float64, p calendar.Period) {
 		if limit > 0 {
 			b.periods = append(b.periods, BudgetPeriod{
-				Name: name, Limit: limit, Start: p.Start, End: p.End, Spent: b.spend.total(bucketOf(p.Start, secondsPerQuarter)),
+				Name: name, Limit: limit, Start: p.Start, End: p.End,
+				Spent: b.spend.total(bucketOf(p.Start, secondsPerQuarter), bucketOf(p.End, secondsPerQuarter)),
 			})
 		}
 	}
@@ -344,17 +365,4 @@ func (b *Budget) update(ctx context.Context, t time.Time) error {
 	add(BudgetDay, b.cfg.perDay, b.day)
 	b.spend.answered = true
 	return nil
-}
-
-// missing returns nil if there is no log, which is not the same as a file of
-// it that was removed while it was read: then it returns err.
-func (b *Budget) missing(ctx context.Context, err error) error {
-	snapshot, snapshotErr := b.reader.Snapshot(ctx)
-	switch {
-	case errors.Is(snapshotErr, fs.ErrNotExist):
-		return nil
-	case snapshotErr != nil:
-		return snapshotErr
-	}
-	return errors.Join(err, snapshot.Close())
 }

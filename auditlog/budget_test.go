@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -281,6 +282,128 @@ func TestBudgetOfManyCallersStopsAllOfThem(t *testing.T) {
 	for _, g := range spend.Groups {
 		if g.Key == auditlog.EventBudget && g.Events != 1 {
 			t.Errorf("got %d budget events, want 1", g.Events)
+		}
+	}
+}
+
+// TestTimesThatSayNothingDoNotTurnABudgetOff asks a Budget, HourlySpend and SpentIn,
+// which must agree, of one event each. It is there before the log is read, or
+// arrives afterwards.
+func TestTimesThatSayNothingDoNotTurnABudgetOff(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC()
+	for name, test := range map[string]struct {
+		ts             string // raw
+		there, arrived float64
+	}{
+		"now":               {now.Format(`"` + time.RFC3339 + `"`), 10, 10},
+		"without a zone":    {now.Format(`"2006-01-02T15:04:05.000000"`), 10, 10},
+		"a zone of 4":       {now.In(time.FixedZone("", 3600)).Format(`"2006-01-02T15:04:05-0700"`), 10, 10},
+		"a space":           {now.Format(`"2006-01-02 15:04:05"`), 10, 10},
+		"seconds":           {strconv.FormatInt(now.Unix(), 10), 10, 10},
+		"fraction":          {strconv.FormatFloat(float64(now.UnixMicro())/1e6, 'f', 6, 64), 10, 10},
+		"milliseconds":      {strconv.FormatInt(now.UnixMilli(), 10), 10, 10},
+		"nanoseconds":       {`"` + strconv.FormatInt(now.UnixNano(), 10) + `"`, 10, 10},
+		"30 years ahead":    {now.AddDate(30, 0, 0).Format(`"` + time.RFC3339 + `"`), 0, 10},
+		"10 minutes ahead":  {now.Add(10 * time.Minute).Format(`"` + time.RFC3339 + `"`), 0, 10},
+		"milliseconds 2054": {"2668375473000", 0, 10},
+		"a word":            {`"yesterday"`, 0, 10},
+		"null":              {"null", 0, 10},
+		"zero":              {"0", 0, 10},
+		"two days ago":      {now.AddDate(0, 0, -2).Format(`"` + time.RFC3339 + `"`), 0, 0},
+	} {
+		for _, before := range []float64{-1, 0, 7} { // the cost of an event with a time; -1: there is none
+			lines := ""
+			there := test.there
+			if before >= 0 {
+				lines = fmt.Sprintf(`{"ts":%q,"cost":%v}`+"\n", now.Format(time.RFC3339), before)
+				if name != "two days ago" {
+					there = 10
+				}
+				there += before
+			}
+			line := fmt.Sprintf(`{"cost":10,"ts":%s,"session_id":"s"}`+"\n"+`{"cost":-1000,"ts":%[1]s,"session_id":"s"}`+"\n", test.ts)
+			check := func(what string, r *auditlog.Reader, b *auditlog.Budget, want float64) {
+				t.Helper()
+				day := time.Now().UTC().Truncate(24 * time.Hour)
+				spent, err := r.SpentIn(t.Context(), time.Now(), nil, auditlog.Period{Start: day, End: day.AddDate(0, 0, 1)})
+				hourly, err2 := r.HourlySpend(t.Context(), 24)
+				periods, err3 := b.Periods(t.Context())
+				if err := errors.Join(err, err2, err3); err != nil {
+					t.Fatal(err)
+				}
+				if what == "there" && spent[0].Cost != want || hourly.Cost != want || periods[0].Spent.Cost != want {
+					t.Errorf("%s, %s, before %v: SpentIn %v, HourlySpend %v, Budget %v, want %v", name, what, before, spent[0].Cost, hourly.Cost, periods[0].Spent.Cost, want)
+				}
+			}
+			r := putLog(t, map[string]string{activeName: lines + line})
+			check("there", r, newBudget(t, r, auditlog.WithMaxPerDay(1e9)), there)
+
+			r = putLog(t, map[string]string{activeName: lines})
+			b := newBudget(t, r, auditlog.WithMaxPerDay(1e9))
+			check("empty", r, b, max(before, 0))
+			f, err := os.OpenFile(r.Path(), os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.WriteString(line)
+			if err := errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			check("arrived", r, b, max(before, 0)+test.arrived)
+			// Reading all of it again does not move what has arrived.
+			older := filepath.Join(filepath.Dir(r.Path()), "audit_20200101_000000.jsonl")
+			if err := os.WriteFile(older, []byte(`{"ts":"2020-01-01T00:00:00Z"}`+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f, err = os.OpenFile(r.Path(), os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.WriteString("{\"event\":\"x\"}\n")
+			if err := errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			check("read again", r, b, max(before, 0)+test.arrived)
+		}
+	}
+}
+
+// TestArrivedIsWhatWasWrittenWhateverItsTime is of a session, and of any.
+func TestArrivedIsWhatWasWrittenWhateverItsTime(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{`{"ts":"2020-01-01T00:00:00Z","session_id":"mine"}` + "\n", `{"session_id":"mine"}` + "\n", `{"session_id":"mine"}`} {
+		r := putLog(t, map[string]string{activeName: `{"session_id":"mine"}` + "\n"})
+		all, mine := newBudget(t, r, auditlog.WithMaxPerDay(1)), newBudget(t, r, auditlog.WithMaxPerDay(1), auditlog.WithBudgetSession("mine"))
+		arrived := func(b *auditlog.Budget) bool {
+			t.Helper()
+			is, err := b.Arrived(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return is
+		}
+		write := func(text string) {
+			t.Helper()
+			f, err := os.OpenFile(r.Path(), os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.WriteString(text)
+			if err := errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if arrived(all) || arrived(mine) {
+			t.Error("nothing was written")
+		}
+		write("{\"session_id\":\"another\"}\n")
+		if !arrived(all) || arrived(mine) {
+			t.Error("an event of another session was written")
+		}
+		write(line)
+		if !arrived(mine) {
+			t.Errorf("%q was written", line)
 		}
 	}
 }

@@ -420,7 +420,7 @@ func (d *deduper) end() {
 
 // callPart is a part of a scan for calls.
 type callPart struct {
-	*matcher
+	selection
 	key    groupKey // nil for no groups
 	calls  []*call
 	text   []byte
@@ -428,7 +428,7 @@ type callPart struct {
 }
 
 func (p *callPart) event(s *fileScan) {
-	if !p.matches(&s.fields) {
+	if matches, _ := p.matcher.matches(&s.fields); !matches { // the first scan counted the untimed
 		return
 	}
 	c := callOf(s.Raw, &s.fields, amountsOf(&s.fields), p.values[:])

@@ -152,7 +152,7 @@ func (f *follower) readBefore(ctx context.Context) error {
 func (f *follower) readAll(ctx context.Context, s *Snapshot) (lines int64, err error) {
 	if f.how.Last == 0 {
 		more := true
-		newPart := func() *matches { return &matches{matcher: f.matcher} }
+		newPart := func() *matches { return &matches{selection: selection{matcher: f.matcher}} }
 		lines, err := gatherLines(ctx, f.reader, s, f.matcher, newPart, func(p *matches, onDamage func(*DamageError), linesBefore int64) bool {
 			more = p.yield(f.yield, onDamage, linesBefore)
 			return more
@@ -221,7 +221,7 @@ func (f *follower) readFile(ctx context.Context, file *File, from Cursor) (_ Cur
 	s.lines.limit = s.limit
 	more := true
 	err = s.all(ctx, func(s *fileScan) bool {
-		if f.matcher.matches(&s.fields) {
+		if matches, _ := f.matcher.matches(&s.fields); matches {
 			more = f.yield(s.Entry, nil)
 		}
 		return more

@@ -5,16 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // HourlySpend sums what was spent since the start of the hour that was hours
-// hours ago, in UTC: at 14:30, one hour means since 13:00. hours is 1 or more.
+// hours ago, in UTC: at 14:30, one hour means since 13:00. hours is 1 or more. It
+// counts every event, at the time that a [Budget] counts it at.
 //
 // It is made to be asked before every call of a model. A [Reader], and so a
 // [Log], remembers by the hour what it has summed up, and reads only what was
@@ -39,8 +43,13 @@ func (r *Reader) HourlySpend(ctx context.Context, hours int) (Totals, error) {
 	case <-ctx.Done():
 		return Totals{}, fmt.Errorf("auditlog: sum the last %d hours: %w", hours, context.Cause(ctx))
 	}
-	now := hourOf(time.Now())
-	return r.hourly.since(ctx, r, now, now-int64(hours))
+	now := time.Now()
+	totals, err := r.hourly.since(ctx, r, now, hourOf(now)-int64(hours))
+	if errors.Is(err, fs.ErrNotExist) && r.missing(ctx, err) == nil {
+		r.hourly.forget(hourOf(now))
+		r.hourly.watched = true
+	}
+	return totals, err
 }
 
 // secondsPerHour is the length of HourlySpend's buckets, and secondsPerQuarter
@@ -69,9 +78,10 @@ func bucketOf(t time.Time, seconds int64) int64 {
 // Each step of reading changes it only when it is done, so that an error
 // leaves it as a log that was read less far.
 type hourlySpend struct {
-	seconds  int64      // of a bucket; 0 means an hour
-	session  string     // the only one to count; empty means all
-	calls    *callTally // counts calls that are told of twice once; nil counts events
+	seconds  int64              // of a bucket; 0 means an hour
+	session  string             // the only one to count; empty means all
+	calls    *callTally         // counts calls that are told of twice once; nil counts events
+	onDamage func(*DamageError) // nil: it is logged
 	bounds   hourBounds
 	widest   int64       // number of hours that somebody asked for
 	archives []archiveID // that were read, oldest first
@@ -79,11 +89,32 @@ type hourlySpend struct {
 	active   activeSpend
 	folder   folderState // before the archives were listed
 
+	// watched tells that all of the log was read: a line that is new arrives now.
+	// carry is the hour of the last usable time of a log that was not read to its
+	// end. misdated are the hours of lines whose time is not usable and which arrived
+	// while the log was watched, by the hash of the line: they keep them when the
+	// log is read again.
+	watched  bool
+	carry    int64
+	misdated map[uint64]int64
+	arrivals int64 // that Budget.Arrived knows of
+
 	// asked and answer are those of the last call, if nothing was read since.
 	answered bool
 	asked    int64
 	answer   Totals
 }
+
+// A time is usable for sums by the hour if it is readable and not further ahead of
+// the clock than maxAhead. An event without a usable time counts at another one: see
+// [Budget].
+const maxAhead = 5 * time.Minute
+
+// noHour is the hour of what counts in none.
+const noHour = math.MinInt64
+
+// maxMisdated bounds hourlySpend.misdated.
+const maxMisdated = 1 << 16
 
 // activeSpend is what hourlySpend remembers of the active file.
 type activeSpend struct {
@@ -94,40 +125,42 @@ type activeSpend struct {
 }
 
 // since returns the totals of the hours from first on.
-func (h *hourlySpend) since(ctx context.Context, r *Reader, now, first int64) (Totals, error) {
+func (h *hourlySpend) since(ctx context.Context, r *Reader, now time.Time, first int64) (Totals, error) {
 	if err := h.refresh(ctx, r, now, first); err != nil {
 		return Totals{}, err
 	}
 	if !h.answered || h.asked != first {
-		h.answered, h.asked, h.answer = true, first, h.total(first)
+		h.answered, h.asked, h.answer = true, first, h.total(first, math.MaxInt64)
 	}
 	return h.answer, nil
 }
 
 // refresh reads what is new, so that total knows the hours from first on.
-func (h *hourlySpend) refresh(ctx context.Context, r *Reader, now, first int64) error {
+func (h *hourlySpend) refresh(ctx context.Context, r *Reader, t time.Time, first int64) error {
+	now := bucketOf(t, h.bucketSeconds())
 	h.widest = max(h.widest, now-first)
-	if first < h.bounds.first || first > h.bounds.last && h.hasLater() || h.bounds == (hourBounds{}) {
+	h.bounds.now, h.bounds.latest = now, t.Add(maxAhead)
+	if first < h.bounds.first || h.bounds.seconds == 0 {
+		if h.watched {
+			if err := h.update(ctx, r, now); err != nil { // what arrived is known then
+				return err
+			}
+		}
 		h.forget(now)
 	}
-	if !h.hasLater() {
-		h.bounds.last = now + h.horizon()
-	}
 	if err := h.update(ctx, r, now); err != nil {
-		if h.calls != nil {
-			h.forget(now) // calls of what was not read to its end are counted
-		}
 		return err
 	}
+	h.watched = true
 	h.drop(now - h.widest)
 	return nil
 }
 
-// total sums the hours from first on.
-func (h *hourlySpend) total(first int64) Totals {
+// total sums the hours from first on and before end.
+func (h *hourlySpend) total(first, end int64) Totals {
 	var total sum
 	for _, b := range h.buckets() {
-		b.addTo(&total, first)
+		b.addTo(&total, first, end)
 	}
 	return total.totals()
 }
@@ -141,30 +174,25 @@ func (h *hourlySpend) buckets() [4]hourBuckets {
 	return all
 }
 
-// horizonHours is how far in the future an hour has a bucket of its own.
-// Events may be stamped with any time; all later ones share a bucket.
-const horizonHours = 48
-
 func (h *hourlySpend) bucketSeconds() int64 { return cmp.Or(h.seconds, secondsPerHour) }
-
-// horizon is the number of buckets of horizonHours.
-func (h *hourlySpend) horizon() int64 { return horizonHours * secondsPerHour / h.bucketSeconds() }
-
-// hasLater reports whether there are events behind the last hour that has a
-// bucket of its own.
-func (h *hourlySpend) hasLater() bool {
-	later := h.bounds.last + 1
-	return h.archived[later] != nil || h.active.buckets[later] != nil || h.active.tail[later] != nil
-}
 
 // forget makes the next update read everything.
 func (h *hourlySpend) forget(now int64) {
+	bounds := h.bounds
+	bounds.first, bounds.seconds = now-h.widest, h.bucketSeconds()
+	if h.watched && (h.active.info != nil || len(h.archives) > 0) {
+		h.arrivals++ // nobody knows any more that there were none
+	}
 	*h = hourlySpend{
-		session: h.session,
-		calls:   h.calls,
-		widest:  h.widest,
-		seconds: h.seconds,
-		bounds:  hourBounds{first: now - h.widest, last: now + h.horizon(), seconds: h.bucketSeconds()},
+		session:  h.session,
+		calls:    h.calls,
+		onDamage: h.onDamage,
+		widest:   h.widest,
+		seconds:  h.seconds,
+		bounds:   bounds,
+		carry:    noHour,
+		misdated: h.misdated,
+		arrivals: h.arrivals,
 	}
 	if h.calls != nil {
 		h.calls = newCallTally()
@@ -175,7 +203,12 @@ func (h *hourlySpend) forget(now int64) {
 var errChanged = errors.New("auditlog: the log was changed")
 
 // update reads what is new.
-func (h *hourlySpend) update(ctx context.Context, r *Reader, now int64) error {
+func (h *hourlySpend) update(ctx context.Context, r *Reader, now int64) (err error) {
+	defer func() {
+		if err != nil && h.calls != nil {
+			h.forget(now) // calls of what was not read to its end are counted
+		}
+	}()
 	done, err := h.updateActive(ctx, r)
 	if errors.Is(err, errChanged) {
 		h.forget(now)
@@ -262,6 +295,7 @@ func (h *hourlySpend) drop(first int64) {
 	for _, b := range h.buckets() {
 		b.dropBefore(h.bounds.first)
 	}
+	maps.DeleteFunc(h.misdated, func(_ uint64, hour int64) bool { return hour < first })
 }
 
 // readArchives reads those that are new. The first one of them is what was the
@@ -286,11 +320,13 @@ func (h *hourlySpend) readArchives(ctx context.Context, r *Reader, archives []*F
 	for _, f := range archives {
 		sections = append(sections, section{file: f, to: math.MaxInt64, skip: h.bounds.excludes})
 	}
-	buckets, _, err := h.read(ctx, r, sections, 0)
+	read, err := h.read(ctx, r, sections, 0)
 	if err != nil {
 		return err
 	}
-	h.archived = h.archived.merge(buckets)
+	h.archived = h.archived.merge(read.buckets)
+	h.carry = read.carry
+	h.arrived(1) // whatever they hold
 	for _, f := range archives {
 		h.archives = append(h.archives, f.id)
 	}
@@ -320,8 +356,9 @@ func (h *hourlySpend) readRotated(ctx context.Context, f *File) error {
 	if err = errors.Join(err, scan.Close()); err != nil {
 		return err
 	}
-	h.calls.add(rest.calls, h.bounds.first)
+	h.take(rest, &h.carry)
 	h.archived = h.archived.merge(h.active.buckets).merge(rest.buckets)
+	h.arrived(rest.events)
 	h.archives = append(h.archives, f.id)
 	h.active = activeSpend{}
 	return nil
@@ -352,13 +389,12 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 		return fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}
 	next := activeSpend{info: info, read: h.active.read}
-	var buckets hourBuckets
+	read := hoursRead{carry: h.carry}
 	if from := h.active.read.offset; from < end {
-		var lines int64
-		if buckets, lines, err = h.read(ctx, r, f.sections(from, end, r.sectionSize), h.active.read.lines); err != nil {
+		if read, err = h.read(ctx, r, f.sections(from, end, r.sectionSize), h.active.read.lines); err != nil {
 			return err
 		}
-		if err := next.read.advance(f.active, end, lines); err != nil {
+		if err := next.read.advance(f.active, end, read.lines); err != nil {
 			return fmt.Errorf("auditlog: read %s: %w", f.path, err)
 		}
 	}
@@ -370,19 +406,27 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 		}); err != nil {
 			return err
 		}
+		carry := read.carry
+		h.takeMisdated(tail, &carry)
 		next.tail = tail.buckets
+		read.events += tail.events
 	}
-	next.buckets = h.active.buckets.merge(buckets)
+	if h.session == "" && (h.active.info == nil || h.active.info.Size() != f.size) {
+		h.arrived(1) // if only part of a line
+	}
+	h.arrived(read.events)
+	h.carry = read.carry
+	next.buckets = h.active.buckets.merge(read.buckets)
 	h.active = next
 	return nil
 }
 
-// letGo lets go of an active file that is not what it was.
+// letGo refuses an active file that is not what it was: its times, and its calls,
+// cannot be told from those of other files.
 func (h *hourlySpend) letGo() error {
-	if h.calls != nil && h.active.info != nil {
-		return errChanged // its calls cannot be told from those of other files
+	if h.active.info != nil {
+		return errChanged
 	}
-	h.active = activeSpend{}
 	return nil
 }
 
@@ -436,10 +480,10 @@ func (b hourBuckets) merge(other hourBuckets) hourBuckets {
 	return b
 }
 
-// addTo adds the hours from first on to total.
-func (b hourBuckets) addTo(total *sum, first int64) {
+// addTo adds the hours from first on and before end to total.
+func (b hourBuckets) addTo(total *sum, first, end int64) {
 	for hour, s := range b {
-		if hour >= first {
+		if hour >= first && hour < end {
 			total.merge(s)
 		}
 	}
@@ -453,30 +497,108 @@ func (b hourBuckets) dropBefore(first int64) {
 	}
 }
 
-// hourBounds say which hours have buckets: those from first to last, and one
-// behind last for all later ones.
+// hourBounds say which hours have buckets.
 type hourBounds struct {
-	first, last int64
-	seconds     int64 // of a bucket
+	first   int64     // the first of them
+	now     int64     // the present one
+	latest  time.Time // later ones are ahead of the clock
+	seconds int64     // of a bucket
+	// edges are not nil where buckets have no equal length: bucket i ends with the
+	// instant before edges[i].
+	edges []time.Time
+}
+
+func (b hourBounds) bucket(t time.Time) int64 {
+	if b.edges == nil {
+		return bucketOf(t, b.seconds)
+	}
+	at := int64(0)
+	for _, edge := range b.edges {
+		if t.Before(edge) {
+			break
+		}
+		at++
+	}
+	return at
 }
 
 // excludes reports whether an archive holds nothing for the buckets.
 func (b hourBounds) excludes(archive archiveSummary) bool {
-	return archive.damaged == 0 && (!archive.timed || bucketOf(archive.newest, b.seconds) < b.first)
+	return archive.damaged == 0 && archive.untimed == 0 && archive.timed && b.bucket(archive.newest) < b.first
 }
 
-// read reads sections that belong to one file behind lines, or to several. It
-// returns the number of lines in the last file up to the end of its section.
-func (h *hourlySpend) read(ctx context.Context, r *Reader, sections []section, lines int64) (hourBuckets, int64, error) {
-	var all hourBuckets
-	report := damageLogger{r.cfg.logger}.report
-	lines, err := scanSections(ctx, sections, lines, h.newPart, func(p *hourPart, linesBefore int64) bool {
+// hoursRead is what was read of sections.
+type hoursRead struct {
+	buckets hourBuckets
+	lines   int64 // in the last file up to the end of its section
+	events  int64
+	carry   int64 // behind them
+}
+
+// read reads sections that belong to one file behind lines, or to several.
+func (h *hourlySpend) read(ctx context.Context, r *Reader, sections []section, lines int64) (hoursRead, error) {
+	read := hoursRead{carry: h.carry}
+	report := h.onDamage
+	if report == nil {
+		report = damageLogger{r.cfg.logger}.report
+	}
+	var err error
+	read.lines, err = scanSections(ctx, sections, lines, h.newPart, func(p *hourPart, linesBefore int64) bool {
 		p.report(report, linesBefore)
-		all = all.merge(p.buckets)
-		h.calls.add(p.calls, h.bounds.first)
+		h.take(p, &read.carry)
+		read.buckets = read.buckets.merge(p.buckets)
+		read.events += p.events
 		return true
 	})
-	return all, lines, err
+	return read, err
+}
+
+// take completes p, which is the next part of the log.
+func (h *hourlySpend) take(p *hourPart, carry *int64) {
+	h.takeMisdated(p, carry)
+	h.calls.add(p.calls, h.bounds.first)
+}
+
+// takeMisdated counts what has no usable time: now if the log is watched, else at
+// the usable time before it. carry is that before p, and then that behind it.
+func (h *hourlySpend) takeMisdated(p *hourPart, carry *int64) {
+	for _, m := range p.misdated {
+		hour, known := h.misdated[m.line]
+		switch {
+		case h.watched:
+			hour = h.bounds.now
+			if h.misdated == nil {
+				h.misdated = make(map[uint64]int64)
+			}
+			if len(h.misdated) < maxMisdated || known {
+				h.misdated[m.line] = hour
+			}
+		case known:
+		case m.timed:
+			hour = m.last
+		default:
+			hour = *carry
+		}
+		if hour >= p.bounds.first {
+			p.add(hour, m.amounts)
+		}
+		if m.call != nil {
+			m.call.hour = hour
+		}
+	}
+	if len(p.misdated) > 0 {
+		p.calls = slices.DeleteFunc(p.calls, func(c *call) bool { return c.hour < p.bounds.first })
+	}
+	if p.timed {
+		*carry = p.last
+	}
+}
+
+// arrived counts what came while the log was watched.
+func (h *hourlySpend) arrived(n int64) {
+	if h.watched {
+		h.arrivals += n
+	}
 }
 
 func (h *hourlySpend) newPart() *hourPart {
@@ -488,27 +610,60 @@ type hourPart struct {
 	damageList
 	bounds  hourBounds
 	session string // the only one to count; empty means all
+	events  int64  // of it
 	buckets hourBuckets
 	hour    int64 // of bucket: neighbours in a log are neighbours in time
 	bucket  *sum
+	last    int64 // the hour of the last usable time, if timed
+	timed   bool
 
+	misdated  []misdated
 	keepCalls bool
 	calls     []*call
 	values    [callKeyCount][]byte
 }
 
+// misdated is an event without a usable time.
+type misdated struct {
+	line uint64 // its hash
+	amounts
+	call  *call
+	last  int64 // that of the part before it
+	timed bool
+}
+
 func (p *hourPart) event(s *fileScan) {
+	t, usable := jsonline.ParseTime(s.fields[fieldTime])
+	hour := int64(noHour)
+	if usable = usable && !t.After(p.bounds.latest); usable {
+		hour = p.bounds.bucket(t)
+		p.last, p.timed = hour, true
+	}
 	if p.session != "" && !isString(s.fields[fieldSession], p.session) {
 		return
 	}
-	t, ok := jsonline.ParseTime(s.fields[fieldTime])
-	if !ok {
+	p.events++
+	if usable && hour < p.bounds.first {
 		return
 	}
-	hour := min(bucketOf(t, p.bounds.seconds), p.bounds.last+1)
-	if hour < p.bounds.first {
-		return
+	a := amountsOf(&s.fields)
+	a.cost = max(a.cost, 0) // what one event says does not give back what others spent
+	if usable {
+		p.add(hour, a)
 	}
+	var c *call
+	if p.keepCalls {
+		if c = callOf(s.Raw, &s.fields, a, p.values[:]); c != nil {
+			c.hour = hour
+			p.calls = append(p.calls, c)
+		}
+	}
+	if !usable {
+		p.misdated = append(p.misdated, misdated{maphash.Bytes(idSeed, s.Raw), a, c, p.last, p.timed})
+	}
+}
+
+func (p *hourPart) add(hour int64, a amounts) {
 	if p.bucket == nil || p.hour != hour {
 		if p.buckets == nil {
 			p.buckets = make(hourBuckets)
@@ -518,15 +673,25 @@ func (p *hourPart) event(s *fileScan) {
 		}
 		p.hour, p.bucket = hour, p.buckets[hour]
 	}
-	a := amountsOf(&s.fields)
 	p.bucket.add(a)
-	if !p.keepCalls {
-		return
-	}
-	if c := callOf(s.Raw, &s.fields, a, p.values[:]); c != nil {
-		c.hour = hour
-		p.calls = append(p.calls, c)
-	}
 }
 
-func (p *hourPart) full() bool { return p.damageList.full() || len(p.calls) >= maxMatches }
+// skipped stands for an archive that ends before the first hour.
+func (p *hourPart) skipped() { p.last, p.timed = noHour, true }
+
+func (p *hourPart) full() bool {
+	return p.damageList.full() || len(p.calls) >= maxMatches || len(p.misdated) >= maxMatches
+}
+
+// missing returns nil if there is no log, which is not the same as a file of
+// it that was removed while it was read: then it returns err.
+func (r *Reader) missing(ctx context.Context, err error) error {
+	snapshot, snapshotErr := r.Snapshot(ctx)
+	switch {
+	case errors.Is(snapshotErr, fs.ErrNotExist):
+		return nil
+	case snapshotErr != nil:
+		return snapshotErr
+	}
+	return errors.Join(err, snapshot.Close())
+}

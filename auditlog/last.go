@@ -87,7 +87,7 @@ func (f *File) appendLast(ctx context.Context, found []Entry, n int, m *matcher)
 func lastOfScan(ctx context.Context, scan *fileScan, found []Entry, n int, m *matcher) ([]Entry, error) {
 	last := ring{room: n - len(found)}
 	err := scan.all(ctx, func(s *fileScan) bool {
-		if m.matches(&s.fields) {
+		if matches, _ := m.matches(&s.fields); matches {
 			last.add(s.Entry)
 		}
 		return true

@@ -24,7 +24,7 @@ type Accuracy struct {
 func (r *Reader) AccuracyMetrics(ctx context.Context, since time.Time) (Accuracy, error) {
 	var count accuracyPart
 	m := newMatcher(Filter{Since: since})
-	newPart := func() *accuracyPart { return &accuracyPart{matcher: m} }
+	newPart := func() *accuracyPart { return &accuracyPart{selection: selection{matcher: m}} }
 	err := gather(ctx, r, m, newPart, func(p *accuracyPart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
 		count.navs += p.navs
@@ -43,7 +43,7 @@ func (r *Reader) AccuracyMetrics(ctx context.Context, since time.Time) (Accuracy
 
 type accuracyPart struct {
 	damageList
-	*matcher
+	selection
 	navs, fails int64
 }
 
@@ -98,7 +98,7 @@ func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (G
 	g := gateCounter{last: latest{room: max(lastN, 0)}}
 	m := newMatcher(Filter{Since: since})
 	newPart := func() *gatePart {
-		return &gatePart{matcher: m, gateCounter: gateCounter{last: latest{room: g.last.room}}}
+		return &gatePart{selection: selection{matcher: m}, gateCounter: gateCounter{last: latest{room: g.last.room}}}
 	}
 	err := gather(ctx, r, m, newPart, func(p *gatePart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
@@ -113,7 +113,7 @@ func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (G
 
 type gatePart struct {
 	damageList
-	*matcher
+	selection
 	gateCounter
 }
 

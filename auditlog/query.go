@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -14,7 +16,8 @@ import (
 type Filter struct {
 	// Since is the first instant, Until the first one that is too late; zero
 	// means no bound. Instants are compared, whatever zone they are said in.
-	// With a bound, events without a valid ts are left out.
+	// With a bound, events without a readable ts are left out, and their number is
+	// logged, as information.
 	Since, Until time.Time
 	// Event, Session, Model and TraceID are compared with the line's event,
 	// session_id, model and trace_id, the last one whatever its case. Empty
@@ -43,7 +46,7 @@ type Filter struct {
 func (r *Reader) Query(ctx context.Context, filter Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		m, more := newMatcher(filter), true
-		newPart := func() *matches { return &matches{matcher: m} }
+		newPart := func() *matches { return &matches{selection: selection{matcher: m}} }
 		err := gather(ctx, r, m, newPart, func(p *matches, onDamage func(*DamageError), linesBefore int64) bool {
 			more = p.yield(yield, onDamage, linesBefore)
 			return more
@@ -57,7 +60,7 @@ func (r *Reader) Query(ctx context.Context, filter Filter) iter.Seq2[Entry, erro
 // gather scans the log for parts that hold what matches m, and calls deliver
 // with each of them, in order, until it returns false. Parts tell onDamage of
 // damage, with linesBefore added to its line number.
-func gather[P partial](ctx context.Context, r *Reader, m *matcher, newPart func() P,
+func gather[P selective](ctx context.Context, r *Reader, m *matcher, newPart func() P,
 	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
 ) (err error) {
 	snapshot, err := r.Snapshot(ctx)
@@ -69,7 +72,7 @@ func gather[P partial](ctx context.Context, r *Reader, m *matcher, newPart func(
 }
 
 // gatherFrom is gather from a snapshot.
-func gatherFrom[P partial](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
+func gatherFrom[P selective](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
 	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
 ) error {
 	_, err := gatherLines(ctx, r, snapshot, m, newPart, deliver)
@@ -77,17 +80,34 @@ func gatherFrom[P partial](ctx context.Context, r *Reader, snapshot *Snapshot, m
 }
 
 // gatherLines is gatherFrom and returns the number of lines in the last file.
-func gatherLines[P partial](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
+func gatherLines[P selective](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
 	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
 ) (int64, error) {
 	onDamage := r.onDamage(m.Filter)
 	sections := snapshot.sections(r.sectionSize)
+	var inSkipped atomic.Int64
 	for i := range sections {
-		sections[i].skip = m.excludes
+		sections[i].skip = func(archive archiveSummary) bool {
+			skip := m.excludes(archive)
+			if skip {
+				inSkipped.Add(archive.untimed)
+			}
+			return skip
+		}
 	}
-	return scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
+	untimed := int64(0)
+	lines, err := scanSections(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
+		untimed += p.withoutTime()
 		return deliver(p, onDamage, linesBefore)
 	})
+	if untimed += inSkipped.Load(); untimed > 0 {
+		message := "auditlog: lines without a readable time"
+		if m.timed {
+			message += " were left out"
+		}
+		r.cfg.logger.Info(message, slog.Int64("lines", untimed))
+	}
+	return lines, err
 }
 
 // onDamage returns what to call for damage.
@@ -106,7 +126,7 @@ const (
 
 // matches is the part of a Query.
 type matches struct {
-	*matcher
+	selection
 	entries []Entry // without Raw
 	ends    []int   // of the entries' lines in raw
 	raw     []byte
@@ -191,24 +211,50 @@ func newMatcher(filter Filter) *matcher {
 	return m
 }
 
-func (m *matcher) matches(f *fields) bool {
+// matches reports whether f matches, and whether it does not because its ts is not
+// readable.
+func (m *matcher) matches(f *fields) (matches, untimed bool) {
 	if m.Event != "" && !isString(f[fieldEvent], m.Event) ||
 		m.Session != "" && !isString(f[fieldSession], m.Session) ||
 		m.Model != "" && !isString(f[fieldModel], m.Model) ||
 		m.TraceID != "" && !bytes.EqualFold(f[fieldTraceID], m.traceID) {
-		return false
+		return false, false
 	}
 	if !m.timed {
-		return true
+		return true, false
 	}
 	t, ok := jsonline.ParseTime(f[fieldTime])
-	return ok && (m.Since.IsZero() || !t.Before(m.Since)) && (m.Until.IsZero() || t.Before(m.Until))
+	return ok && (m.Since.IsZero() || !t.Before(m.Since)) && (m.Until.IsZero() || t.Before(m.Until)), !ok
 }
 
-// excludes reports whether no event of an archive matches, and no damage of it
-// is to be told of.
+// selection is a part's matcher.
+type selection struct {
+	*matcher
+	untimed int64 // number of events without a readable ts
+}
+
+func (s *selection) matches(f *fields) bool {
+	matches, untimed := s.matcher.matches(f)
+	if untimed {
+		s.untimed++
+	}
+	return matches
+}
+
+func (s *selection) withoutTime() int64 { return s.untimed }
+
+// selective is a part with a selection.
+type selective interface {
+	partial
+	withoutTime() int64
+}
+
+// excludes reports whether no event of an archive matches, and nothing of it has to be
+// reported that its header does not say: damage, or how many events without a readable
+// ts match otherwise.
 func (m *matcher) excludes(archive archiveSummary) bool {
 	return m.timed && archive.damaged == 0 &&
+		(archive.untimed == 0 || m.Event == "" && m.Session == "" && m.Model == "" && m.TraceID == "") &&
 		(!archive.timed || !m.Since.IsZero() && archive.newest.Before(m.Since) || !m.Until.IsZero() && !archive.oldest.Before(m.Until))
 }
 

@@ -24,7 +24,7 @@ type section struct {
 	file     *File
 	from, to int64
 	// skip, if not nil, reports whether nothing of a file that holds what its
-	// header says is asked for.
+	// header says is asked for. A part with a method skipped is told.
 	skip func(archiveSummary) bool
 }
 
@@ -107,6 +107,10 @@ func scanSection[P partial](ctx context.Context, s section, newPart func() P, fl
 	if s.skip != nil && scan.content.compressed() {
 		summary, ok, err := readSummary(scan.content.file)
 		if err != nil || ok && s.skip(summary) {
+			if p, ok := any(p).(interface{ skipped() }); ok && err == nil {
+				p.skipped()
+			}
+			flush(p)
 			return 0, errors.Join(err, scan.Close())
 		}
 	}

@@ -128,7 +128,8 @@ func straightforward(t *testing.T, r *Reader, m *matcher) (all []string) {
 	defer s.Close() //nolint:errcheck // read only
 	for _, f := range s.Files() {
 		err := f.scan(t.Context(), Cursor{}, func(d *DamageError) { all = append(all, fmt.Sprintf("%+v", *d)) }, func(s *fileScan) bool {
-			if e := s.Entry; m.matches(&s.fields) {
+			e := s.Entry
+			if matches, _ := m.matches(&s.fields); matches {
 				all = append(all, fmt.Sprintf("%s:%d:%d:%v %s", e.File, e.Line, e.Offset, e.Terminated, e.Raw))
 			}
 			return true

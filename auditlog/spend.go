@@ -38,6 +38,9 @@ type Group struct {
 // Spend is what [Reader.Spend] returns.
 type Spend struct {
 	Total Totals `json:"total"`
+	// Untimed is the number of events without a readable ts that match the filter
+	// otherwise. Total has them only where the filter has no bound of time.
+	Untimed int64 `json:"untimed,omitempty"`
 	// Groups are in order of time for hours, days, weeks and months, else the
 	// most expensive first; never nil.
 	Groups []Group `json:"groups"`
@@ -77,7 +80,7 @@ func (r *Reader) Spend(ctx context.Context, filter Filter, by ...GroupBy) (spend
 			return Spend{}, err
 		}
 	}
-	return Spend{Total: s.total.totals(), Groups: s.tree()}, nil
+	return Spend{Total: s.total.totals(), Untimed: s.untimed, Groups: s.tree()}, nil
 }
 
 // SpendOf sums entries, which are in the order of the log, as [Reader.Spend]
@@ -96,6 +99,9 @@ func SpendOf(entries []Entry, key func(Entry) string) (Spend, error) {
 		if err := f.scan(e.Raw); err != nil {
 			return Spend{}, fmt.Errorf("auditlog: sum %s line %d: %w", e.File, e.Line, err)
 		}
+		if _, ok := jsonline.ParseTime(f[fieldTime]); !ok {
+			s.untimed++
+		}
 		a, text := amountsOf(&f), ""
 		s.total.add(a)
 		if key != nil {
@@ -111,24 +117,27 @@ func SpendOf(entries []Entry, key func(Entry) string) (Spend, error) {
 		}
 	}
 	d.end()
-	return Spend{Total: s.total.totals(), Groups: s.tree()}, nil
+	return Spend{Total: s.total.totals(), Untimed: s.untimed, Groups: s.tree()}, nil
 }
 
 // spender adds up a Spend.
 type spender struct {
-	by     []GroupBy
-	zone   *time.Location
-	total  sum
-	groups map[string]*sum // by groupKey
+	by    []GroupBy
+	zone  *time.Location
+	total sum
+	// untimed is the number of events without a readable ts.
+	untimed int64
+	groups  map[string]*sum // by groupKey
 	// doubled tells that there are events which may tell of a call that
 	// another one tells of too. Most logs have none, and need no second scan.
 	doubled bool
 }
 
 func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
-	newPart := func() *spendPart { return &spendPart{matcher: m, key: newGroupKey(s.by, s.zone)} }
+	newPart := func() *spendPart { return &spendPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone)} }
 	return gatherFrom(ctx, r, snapshot, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
+		s.untimed += p.untimed
 		s.doubled = s.doubled || p.doubled
 		s.total.merge(&p.total)
 		for key, group := range p.groups {
@@ -145,7 +154,7 @@ func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *ma
 // dedup takes one of each two events that tell of one call out of the sums.
 func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
 	d := s.deduper()
-	newPart := func() *callPart { return &callPart{matcher: m, key: newGroupKey(s.by, s.zone)} }
+	newPart := func() *callPart { return &callPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone)} }
 	err := gatherFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
 		for _, c := range p.calls {
 			d.add(c)
@@ -180,7 +189,8 @@ func (s *spender) deduper() *deduper {
 // spendPart is the part of a Spend.
 type spendPart struct {
 	damageList
-	*matcher
+	selection
+	times   jsonline.TimeChecker
 	key     groupKey // nil for no groups
 	total   sum
 	groups  map[string]*sum
@@ -191,6 +201,9 @@ type spendPart struct {
 func (p *spendPart) event(s *fileScan) {
 	if !p.matches(&s.fields) {
 		return
+	}
+	if !p.times.IsTime(s.fields[fieldTime]) { // with a bound it does not match
+		p.untimed++
 	}
 	a := amountsOf(&s.fields)
 	p.total.add(a)

@@ -75,7 +75,7 @@ func TestSpendSumsCostsAndCountsUnpricedCalls(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(auditlog.Spend{Total: total, Groups: want}, got); diff != "" {
+		if diff := cmp.Diff(auditlog.Spend{Total: total, Untimed: 4, Groups: want}, got); diff != "" {
 			t.Errorf("by %d: -want +got:\n%s", by, diff)
 		}
 	}
@@ -219,7 +219,8 @@ func TestHourlySpendBeginsAtTheStartOfAnHour(t *testing.T) {
 {"ts":"2000-01-01T15:00:00.000Z","cost":32}
 {"cost":64}
 `})
-		for hours, want := range map[int]float64{1: 8 + 16 + 32, 2: 2 + 4 + 8 + 16 + 32, 3: 63} {
+		// The last two have no usable time, and count at 14:30.
+		for hours, want := range map[int]float64{1: 8 + 16 + 32 + 64, 2: 2 + 4 + 8 + 16 + 32 + 64, 3: 127} {
 			got, err := r.HourlySpend(t.Context(), hours)
 			if err != nil || got.Cost != want {
 				t.Errorf("%d hours: got %v, %v, want %v", hours, got.Cost, err, want)

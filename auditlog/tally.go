@@ -56,7 +56,7 @@ func (r *Reader) Tally(ctx context.Context, filter Filter, t Tally) (total Total
 		merged.tag = t.Join(kept.usage(), other.usage(), merged.amounts.usage())
 	})
 	pairs := lazyDeduper{deduper: d}
-	newPart := func() *tallyPart { return &tallyPart{matches: matches{matcher: m}} }
+	newPart := func() *tallyPart { return &tallyPart{matches: matches{selection: selection{matcher: m}}} }
 	err = gatherFrom(ctx, r, snapshot, m, newPart, func(p *tallyPart, onDamage func(*DamageError), linesBefore int64) bool {
 		i := 0
 		return p.yield(func(e Entry, _ error) bool {
@@ -116,7 +116,7 @@ type tallyPart struct {
 }
 
 func (p *tallyPart) event(s *fileScan) {
-	if !p.matcher.matches(&s.fields) {
+	if !p.selection.matches(&s.fields) {
 		return
 	}
 	a := amountsOf(&s.fields)

@@ -3,12 +3,16 @@ package auditlog
 import (
 	"context"
 	"errors"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // Verification is what [Reader.Verify] found.
 type Verification struct {
 	Files  int64 `json:"files"`  // number of files, the active one included
 	Events int64 `json:"events"` // number of events
+	// Untimed is the number of events without a readable ts (FORMAT.md section 7).
+	Untimed int64 `json:"untimed,omitempty"`
 	// Damaged are the damaged lines, in order; never nil.
 	Damaged []*DamageError `json:"damaged"`
 }
@@ -32,6 +36,7 @@ func (r *Reader) Verify(ctx context.Context, onDamage func(*DamageError)) (v Ver
 	_, err = scanSections(ctx, snapshot.sections(r.sectionSize), 0, newPart, func(p *verifyPart, linesBefore int64) bool {
 		p.report(report, linesBefore)
 		v.Events += p.events
+		v.Untimed += p.untimed
 		return true
 	})
 	if err != nil {
@@ -42,7 +47,13 @@ func (r *Reader) Verify(ctx context.Context, onDamage func(*DamageError)) (v Ver
 
 type verifyPart struct {
 	damageList
-	events int64
+	events, untimed int64
+	times           jsonline.TimeChecker
 }
 
-func (p *verifyPart) event(*fileScan) { p.events++ }
+func (p *verifyPart) event(s *fileScan) {
+	p.events++
+	if !p.times.IsTime(s.fields[fieldTime]) {
+		p.untimed++
+	}
+}

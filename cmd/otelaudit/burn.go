@@ -31,9 +31,11 @@ where they will end if it goes on as in the last 60 minutes:
     projection  what the hour, or the day, has cost until now
                 + burn rate × what is left of it
 
-The same goes for the tokens. Events later than now are not counted. The cost of unpriced
-events is missing from all of it, and a call that the log holds twice is counted once, as
-in spend. json and csv have the projected tokens too.
+The same goes for the tokens. The sums of the hour and the day are those that guard
+compares with its limits. An event whose time cannot be read, or is more than 5 minutes
+ahead of the clock, counts at the last usable time before it in the log. A negative cost
+counts as 0. The cost of unpriced events is missing from all of it, and a call that the
+log holds twice is counted once, as in spend. json and csv have the projected tokens too.
 
 With --live it goes on until it is interrupted, and shows all of it again every --interval:
 a table in its place on a terminal, json one line each time.`,
@@ -152,33 +154,22 @@ func measureBurn(ctx context.Context, r *auditlog.Reader, now time.Time, onDamag
 	window := calendar.Period{Start: now.Add(-burnWindow), End: now}
 	// Lines have milliseconds: an event of just now is before the next one.
 	until := now.Add(time.Millisecond)
-	// Damage is that of the files that a read looks into, so the one that goes
-	// back farthest comes first.
-	periods := []calendar.Period{day, hour, window}
-	if window.Start.Before(day.Start) {
-		periods = []calendar.Period{window, day, hour}
+	spent, err := r.SpentIn(ctx, now, onDamage, auditlog.Period{Start: window.Start, End: until}, auditlog.Period(hour), auditlog.Period(day))
+	if err != nil {
+		return burn{}, err
 	}
-	spent := make(map[calendar.Period]auditlog.Totals, len(periods))
-	for _, p := range periods {
-		spend, err := r.Spend(ctx, auditlog.Filter{Since: p.Start, Until: until, OnDamage: onDamage})
-		if err != nil {
-			return burn{}, err
-		}
-		spent[p], onDamage = spend.Total, silent // once is enough
-	}
-	b := burn{Now: now, Rate: burnRate{Start: window.Start, End: window.End, Totals: spent[window]}}
+	b := burn{Now: now, Rate: burnRate{Start: window.Start, End: window.End, Totals: spent[0]}}
 	b.Rate.CostPerHour = b.Rate.Cost / burnWindow.Hours()
 	b.Rate.TokensPerMinute = (float64(b.Rate.InputTokens) + float64(b.Rate.OutputTokens)) / burnWindow.Minutes()
-	project := func(p calendar.Period) burntPeriod {
+	project := func(p calendar.Period, so auditlog.Totals) burntPeriod {
 		left := p.End.Sub(now).Hours() / burnWindow.Hours() // windows until the end
-		so := spent[p]
 		return burntPeriod{Start: p.Start, End: p.End, Totals: so, Projected: projection{
 			Cost:         finite(so.Cost + b.Rate.Cost*left),
 			InputTokens:  projectTokens(so.InputTokens, b.Rate.InputTokens, left),
 			OutputTokens: projectTokens(so.OutputTokens, b.Rate.OutputTokens, left),
 		}}
 	}
-	b.Hour, b.Day = project(hour), project(day)
+	b.Hour, b.Day = project(hour, spent[1]), project(day, spent[2])
 	return b, nil
 }
 

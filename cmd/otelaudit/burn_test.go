@@ -45,20 +45,21 @@ func TestTheBurnRateReachesBackOverMidnight(t *testing.T) {
 {"ts":"2026-02-13T22:15:00.000Z","event":"e","cost":3,"input_t":50}
 {"ts":"2026-02-13T23:00:00.000Z","event":"e","cost":1,"output_t":10}
 {"ts":"2026-02-13T23:15:00.000Z","event":"e","cost":0.5}
-{"ts":"2026-02-13T23:15:00.001Z","event":"of the future","cost":100}
+{"ts":"2026-02-13T23:15:00.001Z","event":"a moment ahead","cost":100}
 `)
 	if got := b.Rate.Totals; got != (auditlog.Totals{Events: 3, Cost: 4.5, InputTokens: 50, OutputTokens: 10}) || b.Rate.TokensPerMinute != 1 {
 		t.Errorf("rate: got %+v", b.Rate)
 	}
-	today := auditlog.Totals{Events: 2, Cost: 1.5, OutputTokens: 10}
+	// A moment ahead is in the hour, as for a budget, but not in the last 60 minutes.
+	today := auditlog.Totals{Events: 3, Cost: 101.5, OutputTokens: 10}
 	if b.Hour.Totals != today || b.Day.Totals != today {
 		t.Errorf("got %+v in the hour and %+v in the day, want %+v in both", b.Hour.Totals, b.Day.Totals, today)
 	}
 	// 45 minutes, and 23 hours and 45 minutes, are left.
-	if diff := cmp.Diff(projection{Cost: 1.5 + 4.5*0.75, InputTokens: 38, OutputTokens: 18}, b.Hour.Projected); diff != "" {
+	if diff := cmp.Diff(projection{Cost: 101.5 + 4.5*0.75, InputTokens: 38, OutputTokens: 18}, b.Hour.Projected); diff != "" {
 		t.Errorf("projection of the hour (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(projection{Cost: 1.5 + 4.5*23.75, InputTokens: 1188, OutputTokens: 248}, b.Day.Projected); diff != "" {
+	if diff := cmp.Diff(projection{Cost: 101.5 + 4.5*23.75, InputTokens: 1188, OutputTokens: 248}, b.Day.Projected); diff != "" {
 		t.Errorf("projection of the day (-want +got):\n%s", diff)
 	}
 	if got := b.Day.Start.Format(time.RFC3339); got != "2026-02-14T00:00:00+01:00" {

@@ -146,7 +146,6 @@ type guard struct {
 	warn            bool   // of unpriced calls
 	interval, grace time.Duration
 
-	counted  auditlog.BudgetPeriod // the longest, when the command was started
 	child    *child
 	unpriced int64     // that were told of
 	failing  time.Time // since when checks fail; zero if they do not
@@ -194,9 +193,6 @@ func (g *guard) run(ctx context.Context, args []string) error {
 	}
 	if err != nil {
 		return plain(err) // it may get better, but nothing has begun
-	}
-	if g.counted, err = g.longest(ctx); err != nil {
-		return plain(err)
 	}
 
 	cmd := exec.CommandContext(ctx, program) //nolint:gosec // running what the user says is the purpose
@@ -368,16 +364,11 @@ func (g *guard) sayLast(ctx context.Context, command string) {
 	}
 }
 
-// sayUncounted says that nothing was counted while the command ran: it may have
+// sayUncounted says that nothing was written while the command ran: it may have
 // called no model, but it may as well write elsewhere, and spend without end.
 func (g *guard) sayUncounted(ctx context.Context, command string) error {
-	p, err := g.longest(ctx)
-	if err != nil {
+	if arrived, err := g.budget.Arrived(ctx); err != nil || arrived {
 		return err
-	}
-	// Where another hour or day has begun, nobody knows what was in it before.
-	if !p.Start.Equal(g.counted.Start) || p.Spent.Events != g.counted.Spent.Events {
-		return nil
 	}
 	if g.session != "" {
 		g.sayf("warning: no event of session %q was written to %s while %s ran: if it called a model, its events have another session or are elsewhere, and it was not guarded",

@@ -112,7 +112,7 @@ func (a *app) queryTable(ctx context.Context, r *auditlog.Reader, filter auditlo
 			cell := cells.of(c.name)
 			switch {
 			case c.name == "ts":
-				cell = a.timeCell(cell, timeLayout)
+				cell = a.timeCell(e, cell, timeLayout)
 			case c.number:
 				cell = numberCell(cell)
 			}
@@ -123,10 +123,10 @@ func (a *app) queryTable(ctx context.Context, r *auditlog.Reader, filter auditlo
 	return a.printSheet(s)
 }
 
-// timeCell is the time of a line on the user's clock. What is none stays as it is.
-func (a *app) timeCell(ts, layout string) string {
-	t, err := time.Parse(time.RFC3339, ts)
-	if err != nil {
+// timeCell is the time of an event on the user's clock. A ts that is none stays as it is.
+func (a *app) timeCell(e auditlog.Entry, ts, layout string) string {
+	t, ok := e.Time()
+	if !ok {
 		return ts
 	}
 	return a.shown(t).Format(layout)

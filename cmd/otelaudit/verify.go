@@ -20,6 +20,8 @@ number of the line, the offset of its first byte in the uncompressed file, and w
 wrong with it. The other lines are not affected by it; nothing is repaired. The exit
 code is 1 if there is damage.
 
+verify also says how many lines have no time that readers can read. That is no damage.
+
 A torn last line of the active file may be one that is being written at this moment.`,
 		Example: `  otelaudit verify
   otelaudit verify --format json | jq '.damaged[]'`,
@@ -53,7 +55,11 @@ func (a *app) printVerification(v auditlog.Verification, format string) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(a.out, "%s, %s, %s\n", plural(v.Files, "file"), plural(v.Events, "event"),
-		plural(int64(len(v.Damaged)), "damaged line"))
+	untimed := ""
+	if v.Untimed > 0 {
+		untimed = fmt.Sprintf(", %s without a readable time", plural(v.Untimed, "line"))
+	}
+	_, err := fmt.Fprintf(a.out, "%s, %s, %s%s\n", plural(v.Files, "file"), plural(v.Events, "event"),
+		plural(int64(len(v.Damaged)), "damaged line"), untimed)
 	return err
 }
