@@ -54,7 +54,7 @@ func TestMetadataSaysTheSame(t *testing.T) {
 	if said.Type != metadata.Type.String() || said.ScopeName != metadata.ScopeName || said.Status.Class != "exporter" {
 		t.Errorf("got type %s, scope %s, class %s", said.Type, said.ScopeName, said.Status.Class)
 	}
-	levels := map[string]component.StabilityLevel{"logs": metadata.LogsStability, "traces": metadata.TracesStability}
+	levels := map[string]component.StabilityLevel{"logs": metadata.LogsStability, "traces": metadata.TracesStability, "metrics": metadata.MetricsStability}
 	for level, signals := range said.Status.Stability {
 		for _, signal := range signals {
 			if got := levels[signal].String(); !regexp.MustCompile("(?i)^" + level + "$").MatchString(got) {

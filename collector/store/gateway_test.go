@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,5 +61,24 @@ func TestTheAnswerOfTheGatewayIsThatOfTheDatabase(t *testing.T) {
 	got := db.spendOf(t, "model", logsql(t, "spend by model, whatever the names"))
 	if diff := diffSpend(spend(t, files.path, "model"), got); diff != "" {
 		t.Errorf("spend (-file +database):\n%s", diff)
+	}
+}
+
+// TestTheGatewayTakesMetrics and drops them, whatever the database says.
+func TestTheGatewayTakesMetrics(t *testing.T) {
+	t.Parallel()
+	gateway := startGateway(t, &database{address: "127.0.0.1:1"})
+	const metrics = `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+gateway+"/v1/metrics", strings.NewReader(metrics))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("got %s, %v; want 200", resp.Status, err)
 	}
 }

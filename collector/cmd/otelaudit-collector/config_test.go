@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 )
 
@@ -26,7 +27,7 @@ func TestEachConfigurationWritesTheAuditLog(t *testing.T) {
 			c := start(t, filepath.Join(t.TempDir(), "audit.jsonl"), config)
 			mustPost(t, c.url+"/v1/logs", logsJSON("over.http"))
 			mustPost(t, c.url+"/v1/traces", aCall)
-			exportOverGRPC(t, c.grpc, "over.grpc")
+			exportOverGRPC(t, c, "over.grpc")
 			var got []string
 			for _, line := range linesOf(t, c.path) {
 				got = append(got, line["event"].(string))
@@ -39,18 +40,28 @@ func TestEachConfigurationWritesTheAuditLog(t *testing.T) {
 	}
 }
 
-func exportOverGRPC(t *testing.T, endpoint, event string) {
+func exportOverGRPC(t *testing.T, c *collector, event string) {
 	t.Helper()
-	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	ld := plog.NewLogs()
+	ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().SetEventName(event)
+	if _, err := plogotlp.NewGRPCClient(dial(t, c, c.keys)).Export(t.Context(), plogotlp.NewExportRequestFromLogs(ld)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dial connects to a collector with credentials, nil for none.
+func dial(t *testing.T, c *collector, with *gatewayKeys) *grpc.ClientConn {
+	t.Helper()
+	opts := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if with != nil {
+		opts = []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(with.tls(t))), grpc.WithPerRPCCredentials(with)}
+	}
+	conn, err := grpc.NewClient(c.grpc, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close() }()
-	ld := plog.NewLogs()
-	ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().SetEventName(event)
-	if _, err := plogotlp.NewGRPCClient(conn).Export(t.Context(), plogotlp.NewExportRequestFromLogs(ld)); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }
 
 // backend is an OTLP backend that refuses everything until it is told not to.

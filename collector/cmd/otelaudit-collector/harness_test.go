@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,6 +45,8 @@ type collector struct {
 	output *output
 	ended  chan struct{}
 	err    error // of its end, when ended is closed
+
+	keys *gatewayKeys // nil: it listens without TLS
 }
 
 // start starts a collector with configurations, files of collector/config or
@@ -82,6 +85,11 @@ func launch(t testing.TB, path string, env []string, configs ...string) *collect
 			config = filepath.Join("..", "..", "config", config)
 		}
 		args = append(args, "--config", config)
+	}
+	if slices.Contains(configs, "gateway.yaml") {
+		c.url, c.keys = "https://"+http, newGatewayKeys(t)
+		env = append(c.keys.env(), env...)
+		clients.Store(http, c.keys.client(t))
 	}
 	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), self, args...)
 	c.cmd.Env = append(append(os.Environ(), asCollector+"=1",
@@ -170,14 +178,25 @@ func freePort(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// clients holds the *http.Client for each host:port that needs one of its own.
+var clients sync.Map
+
 // post posts JSON and returns the answer.
 func post(ctx context.Context, url, body string) (status int, answer string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	client := http.DefaultClient
+	if own, ok := clients.Load(strings.Split(url, "/")[2]); ok {
+		client = own.(*http.Client)
+	}
+	return postAs(ctx, client, url, "application/json", []byte(body))
+}
+
+func postAs(ctx context.Context, client *http.Client, url, contentType string, body []byte) (status int, answer string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	req.Header.Set("Content-Type", contentType)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

@@ -1,7 +1,7 @@
 // Command otelaudit-collector is an OpenTelemetry Collector that writes audit
 // logs: the OTLP receiver, the exporters auditlog, otlp_grpc, otlp_http, debug
 // and nop, the processors batch and memory_limiter, and the extensions
-// otlp_repair, file_storage and health_check. Its configurations are in
+// otlp_repair, bearertokenauth, file_storage and health_check. Its configurations are in
 // collector/config; components beside these are got by building a collector of
 // one's own from collector/builder-config.yaml.
 //

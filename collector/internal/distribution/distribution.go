@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/bearertokenauthextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"go.opentelemetry.io/collector/component"
@@ -81,7 +82,7 @@ func factories(more []exporter.Factory) (otelcol.Factories, error) {
 	}
 	extensions, err := otelcol.MakeFactoryMap[extension.Factory](
 		otlprepairextension.NewFactory(),
-		filestorage.NewFactory(), healthcheckextension.NewFactory())
+		bearertokenauthextension.NewFactory(), filestorage.NewFactory(), healthcheckextension.NewFactory())
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list extensions: %w", err)
 	}

@@ -110,6 +110,23 @@ func TestWhatWasAcceptedIsInTheOutputAfterStop(t *testing.T) {
 	}
 }
 
+// TestMetricsAreCountedAndNotKept: emitters that cannot turn them off get 200.
+func TestMetricsAreCountedAndNotKept(t *testing.T) {
+	t.Parallel()
+	cfg := config(t)
+	c := start(t, cfg)
+	post(t, c.URL()+"/v1/metrics", `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"},{"asInt":"2"}]}}]}]}]}`)
+	if err := c.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := os.ReadFile(cfg.Output); err != nil || len(output) != 0 {
+		t.Errorf("got the output %q, %v; want none", output, err)
+	}
+	if log, err := os.ReadFile(cfg.Log); err != nil || !bytes.Contains(log, []byte(`"data points": 2`)) {
+		t.Errorf("the collector's log has no count, %v:\n%s", err, log)
+	}
+}
+
 func TestARestartKeepsTheOutput(t *testing.T) {
 	t.Parallel()
 	cfg := config(t)

@@ -19,9 +19,15 @@ type aCollector struct {
 
 func startCollector(t *testing.T) aCollector {
 	t.Helper()
+	return startCollectorWith(t, "")
+}
+
+// startCollectorWith starts a collector with a configuration file.
+func startCollectorWith(t *testing.T, file string) aCollector {
+	t.Helper()
 	dir := t.TempDir()
 	output := filepath.Join(dir, "received.jsonl")
-	c, err := collector.Start(t.Context(), collector.Config{Output: output, Log: filepath.Join(dir, "collector.log")})
+	c, err := collector.Start(t.Context(), collector.Config{File: file, Output: output, Log: filepath.Join(dir, "collector.log")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -136,11 +137,23 @@ func TestACollectorShortOfMemoryGetsEverythingLater(t *testing.T) {
 	}
 }
 
-// TestABodyOverTheCollectorsLimitCostsOneRecord: a collector takes 20 MiB of
-// uncompressed body, and answers 400 to more.
+// TestABodyOverTheCollectorsLimitCostsOneRecord: this collector takes 20 MiB of
+// uncompressed body, the receiver's default, and answers 400 to more.
 func TestABodyOverTheCollectorsLimitCostsOneRecord(t *testing.T) {
 	const events = 50
-	c := startCollector(t)
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", collector.ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = "max_request_body_size: 67108864"
+	if !bytes.Contains(text, []byte(limit)) {
+		t.Fatalf("%s has no %s", collector.ConfigFile, limit)
+	}
+	file := filepath.Join(t.TempDir(), "default-limit.yaml")
+	if err := os.WriteFile(file, bytes.Replace(text, []byte(limit), nil, 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := startCollectorWith(t, file)
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	log := audittest.Open(t, path, auditlog.WithMaxFileSize(64<<20))
 	writeEvents(t, log, "before", events)

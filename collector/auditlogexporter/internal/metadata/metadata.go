@@ -13,6 +13,7 @@ const ScopeName = "github.com/otelaudit/otelaudit/collector/auditlogexporter"
 
 // Stability of the component for each signal.
 const (
-	LogsStability   = component.StabilityLevelAlpha
-	TracesStability = component.StabilityLevelAlpha
+	LogsStability    = component.StabilityLevelAlpha
+	TracesStability  = component.StabilityLevelAlpha
+	MetricsStability = component.StabilityLevelAlpha
 )
