@@ -5,27 +5,29 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
-	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
 // readRecord makes to what r is, but for its attributes. Of its flags it takes the
 // lowest eight bits, those of the trace context: the others have no meaning yet.
-func readRecord(to *otelline.Record, r plog.LogRecord) {
+func (c *conversion) readRecord(to *otelline.Record, r plog.LogRecord) {
 	// One by one: a whole record would be put together elsewhere and copied.
 	to.Time = timeOf(r.Timestamp())
 	to.Observed = timeOf(r.ObservedTimestamp())
 	to.EventName = r.EventName()
 	to.Severity = log.Severity(r.SeverityNumber())
 	to.SeverityText = r.SeverityText()
-	to.Body = valueOf(r.Body(), 1)
+	to.Body = c.value(r.Body())
 	to.Dropped = int64(r.DroppedAttributesCount())
 	to.TraceID = trace.TraceID(r.TraceID())
 	to.SpanID = trace.SpanID(r.SpanID())
@@ -50,26 +52,26 @@ func spanOf(s ptrace.Span, attrs []attribute.KeyValue) otelline.Span {
 }
 
 // originOf returns where records or spans come from.
-func originOf(scope pcommon.InstrumentationScope, scopeURL string, resource pcommon.Resource, resourceURL string) otelline.Origin {
+func (c *conversion) originOf(scope pcommon.InstrumentationScope, scopeURL string, resource pcommon.Resource, resourceURL string) otelline.Origin {
 	return otelline.Origin{
 		ScopeName: scope.Name(), ScopeVersion: scope.Version(), ScopeSchemaURL: scopeURL,
-		ScopeAttributes:    sorted(scope.Attributes()),
-		ResourceAttributes: sorted(resource.Attributes()), ResourceSchemaURL: resourceURL,
+		ScopeAttributes:    c.sorted(scope.Attributes()),
+		ResourceAttributes: c.sorted(resource.Attributes()), ResourceSchemaURL: resourceURL,
 	}
 }
 
 // sorted returns attributes in the order in which the SDK has those of a scope
 // or a resource.
-func sorted(m pcommon.Map) []attribute.KeyValue {
+func (c *conversion) sorted(m pcommon.Map) []attribute.KeyValue {
 	if m.Len() == 0 {
 		return nil
 	}
-	attrs := appendMembers(make([]attribute.KeyValue, 0, m.Len()), m, 1)
+	attrs := c.appendAttributes(make([]attribute.KeyValue, 0, m.Len()), m)
 	slices.SortStableFunc(attrs, func(a, b attribute.KeyValue) int { return strings.Compare(string(a.Key), string(b.Key)) })
 	return attrs
 }
 
-func addAttributes(to *otelline.Attributes, m pcommon.Map) {
+func (c *conversion) addAttributes(to *otelline.Attributes, m pcommon.Map) {
 	for key, v := range m.All() {
 		switch v.Type() {
 		case pcommon.ValueTypeStr:
@@ -81,23 +83,48 @@ func addAttributes(to *otelline.Attributes, m pcommon.Map) {
 		case pcommon.ValueTypeBool:
 			to.Add(key, otelline.BoolValue(v.Bool()))
 		default:
-			to.AddAny(attribute.KeyValue{Key: attribute.Key(key), Value: valueOf(v, 1)})
+			to.AddAny(attribute.KeyValue{Key: attribute.Key(key), Value: c.value(v)})
 		}
 	}
 }
 
-func appendMembers(attrs []attribute.KeyValue, m pcommon.Map, depth int) []attribute.KeyValue {
-	m.Range(func(key string, v pcommon.Value) bool {
-		attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(key), Value: valueOf(v, depth)})
-		return true
-	})
+func (c *conversion) appendAttributes(attrs []attribute.KeyValue, m pcommon.Map) []attribute.KeyValue {
+	for key, v := range m.All() {
+		attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(key), Value: c.value(v)})
+	}
 	return attrs
 }
 
-// valueOf returns the value of an attribute or a body. depth is how many lists
-// and maps are around it; what is deeper than the line takes is not converted,
-// since the encoder replaces what it is in by a text that says so.
-func valueOf(v pcommon.Value, depth int) attribute.Value {
+// conversion converts the values of one request.
+type conversion struct {
+	// tooDeep is set by a value that nests deeper than a line of the log can hold.
+	// The encoder would put a text in its place.
+	tooDeep bool
+}
+
+// err returns why the request cannot be written, nil if it can.
+func (c *conversion) err() error {
+	if !c.tooDeep {
+		return nil
+	}
+	return consumererror.NewPermanent(status.Errorf(codes.InvalidArgument,
+		"auditlog exporter: a value has more than %d lists and maps in each other, which no line of an audit log can hold; send it as text", otelline.MaxNesting))
+}
+
+// value returns the value of an attribute or a body.
+func (c *conversion) value(v pcommon.Value) attribute.Value {
+	levels := 0
+	converted := valueOf(v, 1, &levels)
+	if levels > 0 && !otelline.Fits(converted, levels) {
+		c.tooDeep = true
+	}
+	return converted
+}
+
+// valueOf is value for a value in a list or map. level is 1 plus how many lists
+// and maps are around v. Deepest becomes the level of the deepest list or map.
+// What is deeper than a line takes is not converted: the request is refused.
+func valueOf(v pcommon.Value, level int, deepest *int) attribute.Value {
 	switch v.Type() {
 	case pcommon.ValueTypeStr:
 		return attribute.StringValue(v.Str())
@@ -110,19 +137,23 @@ func valueOf(v pcommon.Value, depth int) attribute.Value {
 	case pcommon.ValueTypeBytes:
 		return attribute.ByteSliceValue(v.Bytes().AsRaw())
 	case pcommon.ValueTypeSlice:
-		if depth > jsonline.MaxDepth {
+		if *deepest = max(*deepest, level); level > otelline.MaxNesting {
 			return attribute.SliceValue()
 		}
 		list := make([]attribute.Value, 0, v.Slice().Len())
 		for _, e := range v.Slice().All() {
-			list = append(list, valueOf(e, depth+1))
+			list = append(list, valueOf(e, level+1, deepest))
 		}
 		return attribute.SliceValue(list...)
 	case pcommon.ValueTypeMap:
-		if depth > jsonline.MaxDepth {
+		if *deepest = max(*deepest, level); level > otelline.MaxNesting {
 			return attribute.MapValue()
 		}
-		return attribute.MapValue(appendMembers(make([]attribute.KeyValue, 0, v.Map().Len()), v.Map(), depth+1)...)
+		members := make([]attribute.KeyValue, 0, v.Map().Len())
+		for key, e := range v.Map().All() {
+			members = append(members, attribute.KeyValue{Key: attribute.Key(key), Value: valueOf(e, level+1, deepest)})
+		}
+		return attribute.MapValue(members...)
 	}
 	return attribute.Value{} // empty
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
@@ -17,6 +18,8 @@ import (
 	collogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
@@ -78,22 +81,79 @@ func TestATimeBeyondInt64IsOnTheLine(t *testing.T) {
 	}
 }
 
-// TestAValueTooDeepCostsItselfOnly: who sends it must not end the collector.
-func TestAValueTooDeepCostsItselfOnly(t *testing.T) {
-	cfg := newConfig(t)
-	ld := events("deep")
-	r := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
-	v := r.Attributes().PutEmpty("deep")
-	for range 20_000 {
-		v = v.SetEmptySlice().AppendEmpty()
+// TestANestedValueIsWrittenWholeOrRefused, wherever it is: what a line cannot hold
+// is an error that is permanent, and 400 for the sender. The deepest value that is
+// written is also read back whole.
+func TestANestedValueIsWrittenWholeOrRefused(t *testing.T) {
+	lists := func(v pcommon.Value, levels int) {
+		for range levels {
+			v = v.SetEmptySlice().AppendEmpty()
+		}
 	}
-	r.Attributes().PutStr("other", "there")
-	if err := startLogs(t, cfg).ConsumeLogs(t.Context(), ld); err != nil {
-		t.Fatal(err)
+	maps := func(v pcommon.Value, levels int) {
+		for range levels {
+			v = v.SetEmptyMap().PutEmpty("k")
+		}
 	}
-	if line := rawLines(t, cfg.Path)[0]; !strings.Contains(line, "(left out: nested deeper than 10000 levels)") || !strings.Contains(line, `"other":"there"`) {
-		t.Errorf("got %.100s … %s", line, line[len(line)-200:])
+	wrapped := func(v pcommon.Value, levels int) {
+		for range levels {
+			v = v.SetEmptyMap().PutEmpty("intValue")
+		}
 	}
+	for name, place := range map[string]func(plog.Logs) pcommon.Value{
+		"body":      func(ld plog.Logs) pcommon.Value { return recordOf(ld).Body() },
+		"attribute": func(ld plog.Logs) pcommon.Value { return recordOf(ld).Attributes().PutEmpty("deep") },
+		"resource": func(ld plog.Logs) pcommon.Value {
+			return ld.ResourceLogs().At(0).Resource().Attributes().PutEmpty("deep")
+		},
+		"scope": func(ld plog.Logs) pcommon.Value {
+			return ld.ResourceLogs().At(0).ScopeLogs().At(0).Scope().Attributes().PutEmpty("deep")
+		},
+	} {
+		for _, test := range []struct {
+			nest   func(pcommon.Value, int)
+			levels int
+			taken  bool
+		}{
+			{lists, 3, true},
+			{lists, otelline.MaxNesting, true},
+			{lists, otelline.MaxNesting + 1, false},
+			{lists, 20_000, false},
+			{maps, otelline.MaxNesting, true},
+			{maps, otelline.MaxNesting + 1, false},
+			{wrapped, otelline.MaxNesting / 4, true},
+			{wrapped, otelline.MaxNesting/4 + 2, false},
+		} {
+			cfg := newConfig(t)
+			ld := events("deep")
+			test.nest(place(ld), test.levels)
+			err := startLogs(t, cfg).ConsumeLogs(t.Context(), ld)
+			if !test.taken {
+				if !consumererror.IsPermanent(err) || status.Code(err) != codes.InvalidArgument {
+					t.Errorf("%s, %d levels: got %v, want a permanent error", name, test.levels, err)
+				}
+				if lines := rawLines(t, cfg.Path); len(lines) > 0 {
+					t.Errorf("%s, %d levels: got %.100s, want no line", name, test.levels, lines[0])
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s, %d levels: %v", name, test.levels, err)
+				continue
+			}
+			line := rawLines(t, cfg.Path)[0]
+			if strings.Contains(line, "left out") {
+				t.Errorf("%s, %d levels: got a text in place of the value", name, test.levels)
+			}
+			if _, err := otelline.NewDecoder(otelline.DecoderConfig{}).Decode([]byte(line), 1); err != nil {
+				t.Errorf("%s, %d levels: read back: %v", name, test.levels, err)
+			}
+		}
+	}
+}
+
+func recordOf(ld plog.Logs) plog.LogRecord {
+	return ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
 }
 
 // received returns a request as protobuf has it, with each byte of invalid UTF-8

@@ -108,7 +108,7 @@ func (e *auditExporter) shutdown(ctx context.Context) error {
 
 func (e *auditExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
 	content := func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }
-	return e.push(ctx, glanceAtLogs(ld), content, func(b *exporter.Batch) { fillLogs(b, ld) })
+	return e.push(ctx, glanceAtLogs(ld), content, func(b *exporter.Batch) error { return fillLogs(b, ld) })
 }
 
 func glanceAtLogs(ld plog.Logs) glance {
@@ -124,24 +124,26 @@ func glanceAtLogs(ld plog.Logs) glance {
 	return g
 }
 
-func fillLogs(b *exporter.Batch, ld plog.Logs) {
+func fillLogs(b *exporter.Batch, ld plog.Logs) error {
+	var c conversion
 	b.Expect(ld.LogRecordCount())
 	for _, rl := range ld.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
-			origin := originOf(sl.Scope(), sl.SchemaUrl(), rl.Resource(), rl.SchemaUrl())
+			origin := c.originOf(sl.Scope(), sl.SchemaUrl(), rl.Resource(), rl.SchemaUrl())
 			b.SetOrigin(&origin)
 			for _, r := range sl.LogRecords().All() {
-				readRecord(b.Record(), r)
-				addAttributes(b.Attributes(), r.Attributes())
+				c.readRecord(b.Record(), r)
+				c.addAttributes(b.Attributes(), r.Attributes())
 				b.AddRecord()
 			}
 		}
 	}
+	return c.err()
 }
 
 func (e *auditExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
 	content := func() ([]byte, error) { return new(ptrace.ProtoMarshaler).MarshalTraces(td) }
-	return e.push(ctx, glanceAtTraces(td), content, func(b *exporter.Batch) { fillTraces(b, td) })
+	return e.push(ctx, glanceAtTraces(td), content, func(b *exporter.Batch) error { return fillTraces(b, td) })
 }
 
 func glanceAtTraces(td ptrace.Traces) glance {
@@ -157,27 +159,29 @@ func glanceAtTraces(td ptrace.Traces) glance {
 	return g
 }
 
-func fillTraces(b *exporter.Batch, td ptrace.Traces) {
+func fillTraces(b *exporter.Batch, td ptrace.Traces) error {
+	var c conversion
 	var attrs []attribute.KeyValue // of a span; the next one uses its memory
 	for _, rs := range td.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {
-			origin := originOf(ss.Scope(), ss.SchemaUrl(), rs.Resource(), rs.SchemaUrl())
+			origin := c.originOf(ss.Scope(), ss.SchemaUrl(), rs.Resource(), rs.SchemaUrl())
 			b.SetOrigin(&origin)
 			for _, s := range ss.Spans().All() {
-				attrs = appendMembers(attrs[:0], s.Attributes(), 1)
+				attrs = c.appendAttributes(attrs[:0], s.Attributes())
 				span := spanOf(s, attrs)
 				b.AddSpan(&span)
 			}
 		}
 	}
+	return c.err()
 }
 
-// push writes what fill adds. No error of it is permanent: nothing in a request
-// makes it unwritable, and what the disk refuses today it may take tomorrow. So
-// the sender is asked to send again (HTTP 503, gRPC Unavailable), and resends
+// push writes what fill adds. Only an error of fill is permanent: nothing else in
+// a request makes it unwritable, and what the disk refuses today it may take
+// tomorrow. So the sender is asked to send again (HTTP 503, gRPC Unavailable), and resends
 // keeps the lines that are in the file from being written again. Two requests
 // are equal if g and content are.
-func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]byte, error), fill func(*exporter.Batch)) (err error) {
+func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]byte, error), fill func(*exporter.Batch) error) (err error) {
 	a, err := e.resends.begin(ctx, g, content)
 	if err != nil {
 		return fmt.Errorf("auditlog exporter: %w", err)
@@ -189,7 +193,9 @@ func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]by
 	defer b.Release()
 	b.SetFilter(e.wants)
 	b.Skip(inFile.lines)
-	fill(b)
+	if err := fill(b); err != nil {
+		return err
+	}
 	n, err := b.Len(), e.write(ctx, b, inFile)
 	switch {
 	case err != nil:

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
 const (
@@ -16,7 +16,7 @@ const (
 	// as many as a line of the audit log takes. The receiver's decoder has no limit
 	// there; it recurses until the stack of the process overflows. In protobuf it
 	// takes maxRecursion messages of a value in each other, 33 maps for example.
-	maxNesting   = jsonline.MaxDepth - 1
+	maxNesting   = otelline.MaxNesting
 	maxRecursion = 100
 	// maxJSONNesting is the nesting in OTLP/JSON of maxNesting maps, each of which
 	// is {"kvlistValue":{"values":[{"key":…,"value":…}]}}, with room for the

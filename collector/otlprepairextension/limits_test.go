@@ -106,7 +106,7 @@ func TestNestingBeyondTheLimitIsRefused(t *testing.T) {
 				want = http.StatusBadRequest
 			}
 			got, answer := r.post(t, "/v1/logs", "application/json", nestedJSON(levels, maps))
-			if got != want || want != http.StatusOK && !strings.Contains(answer, "nested deeper than 9999 levels") {
+			if got != want || want != http.StatusOK && !strings.Contains(answer, "nested deeper than 9993 levels") {
 				t.Fatalf("%d levels in JSON: got %d %.200s, want %d", levels, got, answer, want)
 			}
 			r.holds(t, levels, want == http.StatusOK)

@@ -31,6 +31,47 @@ func isWrapper(key string) bool {
 // tooDeep stands for what is nested deeper than a reader would decode.
 const tooDeep = "(left out: nested deeper than 10000 levels)"
 
+const (
+	// placeDepth is 1 plus the nesting around a value at the deepest place of a line:
+	// in otel.scope.attributes, as a wrapper.
+	placeDepth = 3 + wrappedDepth
+	// MaxNesting is how many lists and maps in each other a value may have that is
+	// written whole, wherever it is on the line.
+	MaxNesting = jsonline.MaxDepth - placeDepth
+)
+
+// Fits reports whether a value is written whole, and not a text in place of a part
+// that nests too deep. nesting is how many lists and maps it has in each other.
+func Fits(v attribute.Value, nesting int) bool {
+	// A map in its wrapper nests as deep as wrappedDepth lists.
+	return nesting <= MaxNesting/wrappedDepth || nesting <= MaxNesting && fits(&v, placeDepth)
+}
+
+func fits(v *attribute.Value, depth int) bool {
+	switch v.Type() {
+	case attribute.SLICE:
+		for _, e := range v.AsSlice() {
+			if !fits(&e, depth+1) {
+				return false
+			}
+		}
+	case attribute.MAP:
+		members, inside := v.AsMap(), depth+1
+		if needsWrapper(members) {
+			inside = depth + wrappedDepth
+		}
+		for i := range members {
+			if !fits(&members[i].Value, inside) {
+				return false
+			}
+		}
+	case attribute.BOOLSLICE, attribute.INT64SLICE, attribute.FLOAT64SLICE, attribute.STRINGSLICE:
+	default:
+		return true
+	}
+	return depth < jsonline.MaxDepth
+}
+
 // appendValue appends the value of an attribute of a.
 func (a *Attributes) appendValue(dst []byte, v Value) []byte {
 	switch v.kind {

@@ -228,3 +228,24 @@ func TestACompressedRequestIsRepairedToo(t *testing.T) {
 		t.Errorf("got %s and %v", resp.Status, lines)
 	}
 }
+
+// TestADeepValueDoesNotEndTheCollector: it is refused, and the next request is
+// written. The receiver alone would decode it, whatever stack that takes.
+func TestADeepValueDoesNotEndTheCollector(t *testing.T) {
+	c := start(t, filepath.Join(t.TempDir(), "audit.jsonl"), "agent.yaml")
+	const request = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"deep","body":%s{}%s}]}]}]}`
+	for _, levels := range []int{10_000, 400_000} {
+		body := fmt.Sprintf(request, strings.Repeat(`{"arrayValue":{"values":[`, levels), strings.Repeat(`]}}`, levels))
+		status, answer, err := post(t.Context(), c.url+"/v1/logs", body)
+		if err != nil || status != http.StatusBadRequest || !strings.Contains(answer, "lists and maps") && !strings.Contains(answer, "nested deeper") {
+			t.Errorf("%d levels: got %d %.200s, %v; want 400", levels, status, answer, err)
+		}
+	}
+	mustPost(t, c.url+"/v1/logs", logsJSON("next"))
+	if lines := linesOf(t, c.path); len(lines) != 1 || lines[0]["event"] != "next" {
+		t.Errorf("got %v, want the next event only", lines)
+	}
+	if !strings.Contains(c.output.String(), "refused a request") {
+		t.Error("no line in the collector's log")
+	}
+}
