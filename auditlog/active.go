@@ -200,6 +200,7 @@ func (l *Log) removeIfThere(name string) error {
 func (l *Log) rename(f vfs.File, from, to string, replace bool) error {
 	err := l.fs.Rename(from, to, replace)
 	if err == nil {
+		f.Renamed(to)
 		return nil
 	}
 	info, statErr := f.Stat()
@@ -207,6 +208,7 @@ func (l *Log) rename(f vfs.File, from, to string, replace bool) error {
 		return errors.Join(err, statErr)
 	}
 	if at, statErr := l.fs.Stat(to); statErr == nil && at.Same(info) {
+		f.Renamed(to)
 		return nil
 	}
 	return err

@@ -143,13 +143,12 @@ type gzipTrailer struct {
 }
 
 // readTrailer returns none of a file without room for it.
-func readTrailer(f *os.File) (gzipTrailer, error) {
-	info, err := f.Stat()
-	if err != nil || info.Size() < gzipHeaderSize+gzipTrailerSize {
-		return gzipTrailer{}, err
+func readTrailer(f io.ReaderAt, size int64) (gzipTrailer, error) {
+	if size < gzipHeaderSize+gzipTrailerSize {
+		return gzipTrailer{}, nil
 	}
 	var b [gzipTrailerSize]byte
-	if _, err := f.ReadAt(b[:], info.Size()-gzipTrailerSize); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := f.ReadAt(b[:], size-gzipTrailerSize); err != nil && !errors.Is(err, io.EOF) {
 		return gzipTrailer{}, err
 	}
 	return gzipTrailer{binary.LittleEndian.Uint32(b[:]), binary.LittleEndian.Uint32(b[4:])}, nil
@@ -176,7 +175,11 @@ func readSummary(f *os.File) (archiveSummary, bool, error) {
 	if !ok {
 		return archiveSummary{}, false, nil
 	}
-	trailer, err := readTrailer(f)
+	info, err := f.Stat()
+	if err != nil {
+		return archiveSummary{}, false, err
+	}
+	trailer, err := readTrailer(f, info.Size())
 	fits := trailer.checksum == summary.checksum &&
 		trailer.size == uint32(summary.bytes) //nolint:gosec // modulo 2^32, as RFC 1952 says
 	return summary, err == nil && fits, err

@@ -25,7 +25,8 @@ import (
 //	lstat(plain)               it is the path's still, and once more below
 //	rename(temporary, gz)      not replacing anything
 //	fsync(folder)              the archive is durable under its name
-//	chmod(plain)               who has it open knows why it is gone, see follow
+//	chmod(plain)               who has it open knows why it is gone, see follow;
+//	                           not of a file with a second name
 //	unlink(plain), fsync(folder)
 //
 // Readers that see both forms read one. A crash leaves the plain archive until
@@ -71,8 +72,15 @@ func (c *compressor) compress(path string) (err error) {
 	if here, err := c.isAt(path, info); err != nil || !here {
 		return err
 	}
-	if err := plain.Chmod(compressedMode); err != nil {
+	// Of a file with another name (a hard link, in a backup for example) that would be
+	// the other one's mode: who has it open compares the content then.
+	if info, err = plain.Stat(); err != nil {
 		return err
+	}
+	if info.Links <= 1 {
+		if err := plain.Chmod(compressedMode); err != nil {
+			return err
+		}
 	}
 	if err := fsys.Remove(path); err != nil {
 		return err

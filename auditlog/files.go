@@ -9,15 +9,17 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // File is one file of a [Snapshot]: an archive or the active file.
 type File struct {
 	path   string
-	id     archiveID // of an archive
+	id     archiveID  // of an archive
+	beside vfs.Beside // opens it
 	logger damageLogger
 	// other is the path of an archive's other form, compressed or plain:
 	// while the snapshot is in use, one may take the place of the other.
@@ -89,12 +91,12 @@ func (f *File) Content() (io.ReadCloser, error) {
 // from a readable one whose compressed bytes make no sense, which is damage.
 type content struct {
 	path   string
-	file   *os.File // nil if somebody else closes it
+	file   *os.File // nil if somebody else closes it, or if it is refused
 	io     *ioReader
 	reader io.Reader // of the uncompressed bytes
 }
 
-// compressed tells whether an error of Read may be damage.
+// compressed reports whether an error of Read may be damage.
 func (c *content) compressed() bool { return c.reader != io.Reader(c.io) }
 
 func (c *content) Read(p []byte) (int, error) { return c.reader.Read(p) }
@@ -147,15 +149,21 @@ func contentAt(path string, file io.ReaderAt, offset int64) *content {
 	return &content{path: path, io: r, reader: r}
 }
 
-// openArchive opens an archive in the form it now has.
+// openArchive opens an archive in the form it now has. The content of a file that is
+// refused, because it is a link for example, is damage: reading goes on after it.
 func (f *File) openArchive() (*content, error) {
 	path, other := f.path, f.other
-	file, err := openRegular(path)
+	file, err := f.beside.Open(path)
+	var refused *vfs.RefusedError
 	// Compression makes the one form before it removes the other, so that one
-	// of two tries finds it; the third is for the way back.
-	for i := 0; i < 2 && errors.Is(err, fs.ErrNotExist); i++ {
+	// of two tries finds it; the third is for the way back. Where one form is
+	// refused, the other one is the archive.
+	for i := 0; i < 2 && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &refused)); i++ {
 		path, other = other, path
-		file, err = openRegular(path)
+		file, err = f.beside.Open(path)
+	}
+	if refused != nil && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &refused)) {
+		return &content{path: refused.Path, io: new(ioReader), reader: refusedReader{refused}}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -167,6 +175,11 @@ func (f *File) openArchive() (*content, error) {
 	}
 	return c, nil
 }
+
+// refusedReader is the content of a file that is not opened.
+type refusedReader struct{ err *vfs.RefusedError }
+
+func (r refusedReader) Read([]byte) (int, error) { return 0, r.err }
 
 // gzipReader reads a gzip file of any number of members. It exists to open the
 // first one within Read, where its defects belong.
@@ -187,25 +200,4 @@ func (r *gzipReader) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	return r.gz.Read(p)
-}
-
-// openRegular opens a regular file for reading. It does not wait for the
-// writer of a FIFO.
-func openRegular(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the path is the caller's
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case info.IsDir():
-		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("it is a folder and not a regular file; name the log's file in it")}
-	case !info.Mode().IsRegular():
-		err = &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("not a regular file but %v", info.Mode().Type())}
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

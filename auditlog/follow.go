@@ -37,7 +37,7 @@ func (l *Log) whereIs(info vfs.Info) (place, error) {
 	switch {
 	case info.Mode&0o200 == 0:
 		return archived, nil
-	case info.Links == 0:
+	case info.Links == 0 && info.Size == 0:
 		return removed, nil
 	}
 	names, err := l.fs.List(l.dir)
@@ -65,13 +65,45 @@ func (l *Log) whereIs(info vfs.Info) (place, error) {
 	if info, err = l.file.Stat(); err != nil {
 		return 0, err
 	}
-	switch {
-	case info.Mode&0o200 == 0:
+	if info.Mode&0o200 == 0 {
 		return archived, nil
-	case info.Links == 0:
+	}
+	if compressed, err := l.isCompressed(names, info.Size); err != nil || compressed {
+		return archived, err
+	}
+	if info.Links == 0 {
 		return removed, nil
 	}
 	return moved, nil
+}
+
+// isCompressed reports whether an archive of those names holds the content of the
+// active file, which has size bytes. Compression leaves the mode of a file alone that
+// has a second name.
+func (l *Log) isCompressed(names []string, size int64) (bool, error) {
+	for _, name := range names {
+		if _, compressed, ok := parseArchive(l.stem, name); !ok || !compressed {
+			continue
+		}
+		if is, err := l.isCompressedIn(filepath.Join(l.dir, name), size); err != nil || is {
+			return is, err
+		}
+	}
+	return false, nil
+}
+
+// isCompressedIn is isCompressed for one archive. What cannot be opened is not it.
+func (l *Log) isCompressedIn(name string, size int64) (_ bool, err error) {
+	f, err := l.fs.Open(name, vfs.Read)
+	if err != nil {
+		return false, nil //nolint:nilerr // the file is taken for moved or removed then, and its lines are kept
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	return compressedHolds(f, info.Size, l.file, size)
 }
 
 // follow lets go of an active file that is not at the path any more, so that
@@ -203,11 +235,10 @@ func (l *Log) lackingIn(name string, chunks []chunk) (lacking []chunk, err error
 //	fsync(folder)
 //	chmod(removed file)        other processes that have it open know then
 func (l *Log) restore(size int64) error {
-	f, info, err := l.rebuild(size, reasonRemoved, map[string]any{"restored_length": size})
+	f, temp, info, err := l.rebuild(size, reasonRemoved, map[string]any{"restored_length": size})
 	if err != nil {
 		return fmt.Errorf("bring back the removed file: %w", err)
 	}
-	temp := l.path + repairSuffix
 	asArchive := ""
 	err = l.rename(f, temp, l.path, false)
 	if errors.Is(err, fs.ErrExist) {

@@ -244,7 +244,7 @@ func (h *hourlySpend) updateActive(ctx context.Context, r *Reader) (done bool, e
 	if !known {
 		return false, nil
 	}
-	file, err := openRegular(r.path)
+	file, err := r.openActive()
 	if err != nil {
 		return false, ignoreNotExist(err)
 	}

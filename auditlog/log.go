@@ -140,15 +140,12 @@ func (l *Log) start() error {
 			return err
 		}
 	}
-	if err := l.removeIfThere(l.path + nextSuffix); err != nil {
-		return err
-	}
-	if err := l.removeLeftover(l.path + repairSuffix); err != nil && !errors.Is(err, ErrLocked) {
-		return err
-	}
-	if err := l.finishRotations(); err != nil {
+	names, err := l.fs.List(l.dir)
+	if err != nil {
 		return fmt.Errorf("finish interrupted rotations: %w", err)
 	}
+	l.removeLeftovers(names)
+	l.finishRotations(names)
 	l.leave()
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // Reader reads the files of a log: its archives, oldest first, then the active
@@ -18,6 +19,7 @@ import (
 // lines are skipped, counted and told of; they end nothing.
 type Reader struct {
 	path, dir, stem string
+	beside          vfs.Beside // opens the files
 	cfg             readerConfig
 	sectionSize     int64 // bytes that a goroutine reads at a time
 	hourly          hourlySpend
@@ -40,7 +42,7 @@ func NewReader(path string, opts ...ReaderOption) (*Reader, error) {
 func newReader(path string, cfg readerConfig) *Reader {
 	dir, base := filepath.Split(path)
 	return &Reader{
-		path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg,
+		path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg, beside: vfs.NewBeside(path),
 		sectionSize: sectionSize,
 		hourlyTurn:  make(chan struct{}, 1),
 	}

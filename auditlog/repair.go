@@ -109,11 +109,10 @@ func (l *Log) rewrite(size int64, cause error) error {
 	if suspect != "" {
 		what["suspect"] = filepath.Base(suspect)
 	}
-	f, info, err := l.rebuild(size, cause.Error(), what)
+	f, temp, info, err := l.rebuild(size, cause.Error(), what)
 	if err != nil {
 		return err
 	}
-	temp := l.path + repairSuffix
 	if suspect != "" {
 		err = l.fs.Link(l.path, suspect)
 		if errors.Is(err, errors.ErrUnsupported) {
@@ -154,12 +153,11 @@ const rebuildBlock = 4096
 // rebuild makes a temporary file of the active file's first size bytes: what
 // an fsync covered read back, and what this Log wrote since from memory. What
 // others wrote since is read back as far as that is possible. An event that
-// tells what happened stands at its end. It is synced and locked; info tells of it.
-func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.File, info vfs.Info, err error) {
-	temp := l.path + repairSuffix
-	f, err := l.makeTemporary(temp)
+// tells what happened stands at its end. It is synced and locked, and temp is its path.
+func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.File, temp string, info vfs.Info, err error) {
+	f, temp, err := l.makeTemporary(repairSuffix)
 	if err != nil {
-		return nil, info, err
+		return nil, "", info, err
 	}
 	defer func() {
 		if err != nil {
@@ -169,29 +167,29 @@ func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.Fil
 	from := l.unsynced.from(size)
 	synced := io.NewSectionReader(l.file, 0, from)
 	if _, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{synced}, make([]byte, 256<<10)); err != nil {
-		return nil, info, fmt.Errorf("copy the synced part: %w", err)
+		return nil, temp, info, fmt.Errorf("copy the synced part: %w", err)
 	}
 	tail := l.unsyncedTail(from, size)
 	if len(tail) > 0 && tail[len(tail)-1] != '\n' {
 		tail = append(tail, '\n')
 	} else if len(tail) == 0 && from > 0 {
 		if start, err := lastLineStart(l.file, from); err != nil {
-			return nil, info, err
+			return nil, temp, info, err
 		} else if start != from {
 			tail = append(tail, '\n')
 		}
 	}
 	if tail, err = l.recoveredEvent(tail, reason, what); err != nil {
-		return nil, info, err
+		return nil, temp, info, err
 	}
 	if _, err := f.Write(tail); err != nil {
-		return nil, info, err
+		return nil, temp, info, err
 	}
 	if err := f.Sync(); err != nil {
-		return nil, info, err
+		return nil, temp, info, err
 	}
 	info, err = f.Stat()
-	return f, info, err
+	return f, temp, info, err
 }
 
 // unsyncedTail returns the bytes of the active file from from to size.

@@ -86,16 +86,16 @@ func (l *Log) rotate() error {
 			return err
 		}
 	}
-	next, nextInfo, err := l.makeNext()
+	next, nextName, nextInfo, err := l.makeNext()
 	if err != nil {
 		return err
 	}
 	archive, err := l.archiveActive()
 	if err != nil {
-		return errors.Join(err, next.Close(), l.removeIfThere(l.path+nextSuffix))
+		return errors.Join(err, next.Close(), l.removeIfThere(nextName))
 	}
 	old := l.file
-	err = l.rename(next, l.path+nextSuffix, l.path, false)
+	err = l.rename(next, nextName, l.path, false)
 	if err == nil {
 		err = l.isAtPath(nextInfo)
 	}
@@ -108,10 +108,10 @@ func (l *Log) rotate() error {
 		// filled it too, taken our next one for a dead process's, and put its
 		// own in that place, which is what was renamed then.
 		l.file, l.locked = nil, false
-		err = errors.Join(next.Close(), l.removeIfThere(l.path+nextSuffix))
+		err = errors.Join(next.Close(), l.removeIfThere(nextName))
 	default:
 		l.file, l.locked = nil, false
-		err = errors.Join(err, next.Close(), l.removeIfThere(l.path+nextSuffix))
+		err = errors.Join(err, next.Close(), l.removeIfThere(nextName))
 	}
 	// Only now: who waited for this lock finds the new file at the path.
 	if closeErr := old.Close(); closeErr != nil {
@@ -133,23 +133,24 @@ func (l *Log) isAtPath(info vfs.Info) error {
 	return err
 }
 
-// makeNext makes the file that is to follow the active one, locked.
-func (l *Log) makeNext() (_ vfs.File, info vfs.Info, err error) {
-	name := l.path + nextSuffix
+// makeNext makes the file that is to follow the active one, locked, and returns its
+// path.
+func (l *Log) makeNext() (_ vfs.File, name string, info vfs.Info, err error) {
+	name = l.path + nextSuffix
 	if err := l.removeIfThere(name); err != nil {
-		return nil, info, err
+		name = l.otherName(name, err)
 	}
 	f, err := l.fs.Open(name, vfs.Create)
 	if err != nil {
-		return nil, info, err
+		return nil, "", info, err
 	}
 	free, err := f.Lock(false)
 	if err == nil && free {
 		if info, err = f.Stat(); err == nil {
-			return f, info, nil
+			return f, name, info, nil
 		}
 	}
-	return nil, info, errors.Join(err, errBusy(free), f.Close(), l.removeIfThere(name))
+	return nil, "", info, errors.Join(err, errBusy(free), f.Close(), l.removeIfThere(name))
 }
 
 // archiveActive gives the active file its archive's name, durably, or leaves
@@ -201,16 +202,11 @@ func (l *Log) allNames() ([]string, error) {
 }
 
 // finishRotations takes up the archives that an interrupted rotation left
-// uncompressed.
-func (l *Log) finishRotations() error {
-	names, err := l.fs.List(l.dir)
-	if err != nil {
-		return err
-	}
+// uncompressed; names are those in the folder.
+func (l *Log) finishRotations(names []string) {
 	for _, name := range names {
 		if _, compressed, ok := parseArchive(l.stem, name); ok && !compressed {
 			l.compressor.start(filepath.Join(l.dir, name))
 		}
 	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // Cursor is a place between two lines of a file. The zero value is the
@@ -75,7 +76,7 @@ func (f *File) openScan(from Cursor, onDamage func(*DamageError)) (*fileScan, er
 		onDamage = f.logger.report
 	}
 	s := newFileScan(c, from, onDamage)
-	if c.file == nil {
+	if c.file == nil && !c.compressed() {
 		s.limit = f.size
 	}
 	return s, nil
@@ -167,6 +168,9 @@ func (s *fileScan) finish(last line) error {
 	}
 	// The bytes are readable, but they are not what compression makes.
 	d := &DamageError{File: s.File, Line: s.number + 1, Offset: s.lines.offset, Reason: "damaged gzip archive: " + explainGzip(err)}
+	if refused, ok := errors.AsType[*vfs.RefusedError](err); ok {
+		d.Reason = "the file is not read: " + refused.Reason
+	}
 	if last.length > 0 {
 		d.Line, d.Offset, d.Length = s.number, last.offset, 0
 	}

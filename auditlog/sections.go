@@ -104,7 +104,7 @@ func scanSection[P partial](ctx context.Context, s section, newPart func() P, fl
 	if err != nil {
 		return 0, err
 	}
-	if s.skip != nil && scan.content.compressed() {
+	if s.skip != nil && scan.content.compressed() && scan.content.file != nil {
 		summary, ok, err := readSummary(scan.content.file)
 		if err != nil || ok && s.skip(summary) {
 			if p, ok := any(p).(interface{ skipped() }); ok && err == nil {

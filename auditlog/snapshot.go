@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // Snapshot is the list of a log's files at one moment. Writers and rotations
@@ -66,7 +68,7 @@ func (r *Reader) snapshot(ctx context.Context) (_ *Snapshot, err error) {
 	var archives []archive
 	var active *os.File
 	if r.cfg.activeOnly {
-		active, err = openRegular(r.path)
+		active, err = r.openActive()
 	} else {
 		archives, active, err = settle(ctx, r)
 	}
@@ -207,7 +209,7 @@ func (r *Reader) newSnapshot(archives []archive, active *os.File) (*Snapshot, er
 // archiveFile returns the File of a.
 func (r *Reader) archiveFile(a archive) *File {
 	plain := filepath.Join(r.dir, a.id.plainName(r.stem))
-	f := &File{path: plain, other: plain + ".gz", id: a.id, logger: damageLogger{r.cfg.logger}}
+	f := &File{path: plain, other: plain + ".gz", beside: r.beside, id: a.id, logger: damageLogger{r.cfg.logger}}
 	if !a.plain {
 		f.path, f.other = f.other, f.path
 	}
@@ -255,24 +257,13 @@ func (r *Reader) listArchives() ([]archive, error) {
 	}
 	var list []archive
 	for _, e := range entries {
-		id, compressed, ok := parseArchive(r.stem, e.Name())
-		if !ok || !e.Type().IsRegular() && !r.isLinkToFile(e) {
-			continue
+		// A link or a FIFO of such a name shows as damage when it is read.
+		if id, compressed, ok := parseArchive(r.stem, e.Name()); ok && !e.IsDir() {
+			list = append(list, archive{id, !compressed})
 		}
-		list = append(list, archive{id, !compressed})
 	}
 	slices.SortFunc(list, archive.compare)
 	return slices.CompactFunc(list, func(a, b archive) bool { return a.id == b.id }), nil
-}
-
-// isLinkToFile reports whether e is a link that may lead to an archive. One that
-// leads nowhere does: an archive is missing then, which is no reason to be silent.
-func (r *Reader) isLinkToFile(e fs.DirEntry) bool {
-	if e.Type()&fs.ModeSymlink == 0 {
-		return false
-	}
-	info, err := os.Stat(filepath.Join(r.dir, e.Name()))
-	return err != nil || info.Mode().IsRegular()
 }
 
 // sameArchives ignores the forms: compression does not move events.
@@ -290,7 +281,7 @@ func union(a, b []archive) []archive {
 	return slices.CompactFunc(both, func(a, b archive) bool { return a.id == b.id })
 }
 
-func (r *Reader) openActive() (*os.File, error) { return openRegular(r.path) }
+func (r *Reader) openActive() (*os.File, error) { return r.beside.Open(r.path) }
 
 func (r *Reader) isActive(f *os.File) (bool, error) {
 	at, err := os.Stat(r.path)
@@ -310,14 +301,14 @@ func (r *Reader) isArchive(a archive, f *os.File, deep bool) (bool, error) {
 		return false, err
 	}
 	plain := filepath.Join(r.dir, a.id.plainName(r.stem))
-	at, err := os.Stat(plain)
-	if err == nil {
+	at, err := os.Lstat(plain)
+	if err == nil && at.Mode().IsRegular() {
 		return os.SameFile(at, info), nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) || !deep {
+	if !errors.Is(err, fs.ErrNotExist) && err != nil || !deep {
 		return false, ignoreNotExist(err)
 	}
-	return isCompressed(plain+".gz", f, info.Size())
+	return r.isCompressed(plain+".gz", f, info.Size())
 }
 
 func ignoreNotExist(err error) error {
@@ -329,18 +320,31 @@ func ignoreNotExist(err error) error {
 
 // isCompressed reports whether the gzip file at path holds the content of f, by
 // size and checksum.
-func isCompressed(path string, f *os.File, size int64) (_ bool, err error) {
-	z, err := openRegular(path)
+func (r *Reader) isCompressed(path string, f *os.File, size int64) (_ bool, err error) {
+	z, err := r.beside.Open(path)
+	if _, refused := errors.AsType[*vfs.RefusedError](err); refused {
+		return false, nil
+	}
 	if err != nil {
 		return false, ignoreNotExist(err)
 	}
 	defer func() { err = errors.Join(err, z.Close()) }()
-	trailer, err := readTrailer(z)
+	info, err := z.Stat()
+	if err != nil {
+		return false, err
+	}
+	return compressedHolds(z, info.Size(), f, size)
+}
+
+// compressedHolds reports whether a gzip file of zSize bytes holds the size bytes of
+// plain, by size and checksum.
+func compressedHolds(z io.ReaderAt, zSize int64, plain io.ReaderAt, size int64) (bool, error) {
+	trailer, err := readTrailer(z, zSize)
 	if err != nil || trailer.size != uint32(size) { //nolint:gosec // modulo 2^32, as RFC 1952 says
 		return false, err
 	}
 	sum := crc32.NewIEEE()
-	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, size)); err != nil {
+	if _, err := io.Copy(sum, io.NewSectionReader(plain, 0, size)); err != nil {
 		return false, err
 	}
 	return sum.Sum32() == trailer.checksum, nil

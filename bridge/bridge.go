@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/gofrs/flock"
-
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // Bridge replays one audit log to one endpoint. It is safe for concurrent use,
@@ -20,6 +19,7 @@ type Bridge struct {
 	log        *auditlog.Reader
 	sender     *sender
 	path       string
+	beside     vfs.Beside // opens the log's file and all files beside it
 	checkpoint string
 	rejectFile string
 }
@@ -49,6 +49,7 @@ func New(path string, opts ...Option) (*Bridge, error) {
 		log:        reader,
 		sender:     s,
 		path:       path,
+		beside:     vfs.NewBeside(path),
 		checkpoint: cfg.checkpoint,
 		rejectFile: cfg.rejectFile,
 	}
@@ -163,7 +164,7 @@ type Progress struct {
 // Errors to branch on: [ErrLocked]; [*StopError]; ctx.Err(); fs.ErrNotExist if
 // there is no log at all and it is not followed. Stats is valid with every error.
 func (b *Bridge) Run(ctx context.Context) (stats Stats, err error) {
-	r := &run{Bridge: b, rejects: rejectFile{path: b.rejectFile}}
+	r := &run{Bridge: b, rejects: rejectFile{path: b.rejectFile, beside: b.beside}}
 	err = r.run(ctx)
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) && !errors.Is(err, ctx.Err()) {
 		err = fmt.Errorf("%w: %w", ctx.Err(), err) // what reads the log returns the cause
@@ -176,15 +177,19 @@ func (b *Bridge) Run(ctx context.Context) (stats Stats, err error) {
 
 // lock keeps a second bridge out. The file stays when it is released: to remove
 // it would let two bridges hold a lock on two files of one name.
-func (b *Bridge) lock() (*flock.Flock, error) {
-	l := flock.New(b.checkpoint+".lock", flock.SetPermissions(0o600))
-	ok, err := l.TryLock()
+func (b *Bridge) lock() (*os.File, error) {
+	name := b.checkpoint + ".lock"
+	f, err := b.beside.Append(name)
 	if err != nil {
 		return nil, fmt.Errorf("lock checkpoint in %s: %w; write access to it is needed, or a checkpoint elsewhere (WithCheckpoint, or --checkpoint of otelaudit replay)",
 			filepath.Dir(b.checkpoint), err)
 	}
-	if !ok {
-		return nil, fmt.Errorf("lock %s: %w; wait for it to end, or use another checkpoint", l.Path(), ErrLocked)
+	ok, err := vfs.TryLock(f)
+	if err == nil && !ok {
+		err = fmt.Errorf("lock %s: %w; wait for it to end, or use another checkpoint", name, ErrLocked)
 	}
-	return l, nil
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,8 +12,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 const checkpointVersion = 1
@@ -65,15 +67,36 @@ func spanOf(offset int64, content []byte) span {
 	return span{Offset: offset, Length: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
 }
 
-// loadCheckpoint reads a checkpoint of the given endpoint; nil if there is
-// none.
-func loadCheckpoint(path, endpoint string) (*checkpoint, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
+// maxCheckpoint is more than a checkpoint has, in bytes: its parts of any length are
+// the endpoint and two file names.
+const maxCheckpoint = 1 << 20
+
+// readCheckpoint returns the content of the file at path; nil if there is none.
+func readCheckpoint(beside vfs.Beside, path string) (data []byte, err error) {
+	f, err := beside.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data, err = io.ReadAll(io.LimitReader(f, maxCheckpoint+1))
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	if len(data) > maxCheckpoint {
+		return nil, fmt.Errorf("read checkpoint %s: it has more than %d bytes, so the bridge did not write it; remove it, or use another checkpoint", path, maxCheckpoint)
+	}
+	return data, nil
+}
+
+// loadCheckpoint reads a checkpoint of the given endpoint; nil if there is
+// none.
+func loadCheckpoint(beside vfs.Beside, path, endpoint string) (*checkpoint, error) {
+	data, err := readCheckpoint(beside, path)
+	if err != nil || data == nil {
+		return nil, err
 	}
 	cp := new(checkpoint)
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -103,33 +126,40 @@ func (cp *checkpoint) consistent() bool {
 // saveCheckpoint makes cp durable under path. In this order, so that a crash
 // at any moment leaves the old checkpoint or the new one:
 //
-//	open path.tmp, truncated; write; fsync; close
+//	unlink path.tmp, make it; write; fsync; close
 //	rename path.tmp to path
 //	fsync the folder
 //
 // The lock of the bridge makes the name path.tmp its own.
-func saveCheckpoint(path string, cp *checkpoint) (err error) {
+func saveCheckpoint(beside vfs.Beside, path string, cp *checkpoint) (err error) {
 	data, err := json.Marshal(cp)
 	if err != nil {
 		return fmt.Errorf("encode checkpoint: %w", err)
 	}
-	tmp := path + ".tmp"
-	if err := writeSynced(tmp, append(data, '\n')); err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := replaceCheckpoint(beside, path, append(data, '\n')); err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	return nil
 }
 
-// writeSynced replaces the content of a file and makes it durable. What it leaves
-// of it after an error it removes: perhaps the disk is full.
-func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names the file
+// tempSuffix is added to the path of a checkpoint while it is written.
+const tempSuffix = ".tmp"
+
+func replaceCheckpoint(beside vfs.Beside, path string, data []byte) error {
+	tmp := path + tempSuffix
+	if err := writeSynced(beside, tmp, data); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	return vfs.OS{}.SyncDir(filepath.Dir(path))
+}
+
+// writeSynced makes a new file at path and makes it durable. After an error no file is
+// left: perhaps the disk is full.
+func writeSynced(beside vfs.Beside, path string, data []byte) error {
+	f, err := beside.Replace(path)
 	if err != nil {
 		return err
 	}
@@ -143,16 +173,24 @@ func writeSynced(path string, data []byte) error {
 	return nil
 }
 
-// checkpointRoom is more than a checkpoint takes, in bytes.
+// checkpointRoom is more than a checkpoint usually takes, in bytes.
 const checkpointRoom = 4096
 
 // trySave reports why a checkpoint could not be saved under path. What is sent
-// then is sent again by the next run, and by each that a supervisor starts.
-func trySave(path string) error {
-	tmp := path + ".tmp"
-	err := writeSynced(tmp, make([]byte, checkpointRoom))
+// then is sent again by the next run, and by each that a supervisor starts. An
+// existing checkpoint is replaced by itself: an immutable one, or another user's in a
+// folder with the sticky bit, fails that only.
+func trySave(beside vfs.Beside, path string) error {
+	tmp := path + tempSuffix
+	err := writeSynced(beside, tmp, make([]byte, checkpointRoom))
 	if err == nil {
 		err = os.Remove(tmp)
+	}
+	if err == nil {
+		var data []byte
+		if data, err = readCheckpoint(beside, path); err == nil && data != nil {
+			err = replaceCheckpoint(beside, path, data)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("nothing is sent, because no checkpoint can be saved: %w; the bridge needs to write there, or a checkpoint elsewhere", err)
@@ -160,23 +198,33 @@ func trySave(path string) error {
 	return nil
 }
 
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a folder cannot be synced there; NTFS journals the rename
-	}
-	d, err := os.Open(dir) //nolint:gosec // the folder of a file that the user names
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder %s: %w", dir, err)
-	}
-	return nil
-}
-
 // content is a file of the log, as far as the checkpoint looks at it.
 type content interface {
 	Content() (io.ReadCloser, error)
+}
+
+// interruptible is a content whose reading ends with its context: up to the place of
+// a checkpoint there may be any number of bytes.
+type interruptible struct {
+	content
+	ctx context.Context
+}
+
+func (c interruptible) Content() (io.ReadCloser, error) {
+	r, err := c.content.Content()
+	return interruptibleReader{r, c.ctx}, err
+}
+
+type interruptibleReader struct {
+	io.ReadCloser
+	ctx context.Context
+}
+
+func (r interruptibleReader) Read(p []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
+	}
+	return r.ReadCloser.Read(p)
 }
 
 // matches reports whether the content of f up to the position of cp is what

@@ -42,7 +42,7 @@ func (r *run) checkEcho(b *batch, p part) error {
 	if b.origin.path == r.path {
 		from = max(from, b.behind.Offset)
 	}
-	added, err := readBehind(r.path, from)
+	added, err := r.readBehind(from)
 	if err != nil {
 		return fmt.Errorf("look for what was sent at the end of %s: %w", r.path, err)
 	}
@@ -65,10 +65,10 @@ func (r *run) checkEcho(b *batch, p part) error {
 	}
 }
 
-// readBehind returns what a file has from an offset on, up to maxWindowBytes,
-// and nothing if there is no such file or it ends before.
-func readBehind(path string, offset int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the active file
+// readBehind returns what the active file has from an offset on, up to
+// maxWindowBytes, and nothing if there is no such file or it ends before.
+func (b *Bridge) readBehind(offset int64) ([]byte, error) {
+	f, err := b.beside.Open(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

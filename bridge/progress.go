@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"encoding/binary"
-	"os"
 	"strings"
 
 	"github.com/otelaudit/otelaudit/auditlog"
@@ -14,7 +13,7 @@ func (r *run) startProgress(files []*auditlog.File) {
 		return
 	}
 	for _, f := range files {
-		n, ok := contentSize(f.Path())
+		n, ok := r.contentSize(f.Path())
 		if !ok {
 			r.progress.TotalBytes = 0
 			break
@@ -40,8 +39,8 @@ func (r *run) report() {
 // contentSize returns the size of a file's uncompressed content. Of a gzip file
 // it is what the trailer of the last member says (RFC 1952: ISIZE, modulo 2^32),
 // right for the archives of auditlog, which have one member.
-func contentSize(path string) (int64, bool) {
-	f, err := os.Open(path) //nolint:gosec // a file of the log
+func (b *Bridge) contentSize(path string) (int64, bool) {
+	f, err := b.beside.Open(path)
 	if err != nil {
 		return 0, false
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // rejectFile is where records go that the collector refuses: one JSON object
@@ -39,24 +40,26 @@ import (
 // A run that is killed between an entry and the checkpoint writes the entry
 // again.
 type rejectFile struct {
-	path string
-	f    *os.File // nil until the first entry
+	path   string
+	beside vfs.Beside
+	f      *os.File // nil until the first entry
 	// unsynced says that there are entries which a power cut may take.
 	unsynced bool
 }
 
-// check reports why no entry could be written, as far as that shows without
-// making the file. The folder of the log comes with the log.
+// check reports why no entry could be written. A file that does not exist is made and
+// removed. The folder of the log comes with the log.
 func (r *rejectFile) check(log string) error {
-	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_APPEND, 0) //nolint:gosec // the user names the file
-	switch {
-	case err == nil:
-		err = f.Close()
-	case !errors.Is(err, fs.ErrNotExist):
-	case filepath.Dir(r.path) == filepath.Dir(log):
-		err = nil
-	default:
-		_, err = os.Stat(filepath.Dir(r.path))
+	f, err := r.beside.Create(r.path)
+	if errors.Is(err, fs.ErrExist) {
+		if f, err = r.beside.Append(r.path); err == nil {
+			err = f.Close()
+		}
+	} else if err == nil {
+		err = errors.Join(f.Close(), os.Remove(r.path))
+	}
+	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(r.path) == filepath.Dir(log) {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("nothing is sent, because no record can be set aside in the reject file: %w; the bridge needs to write there, or a reject file elsewhere", err)
@@ -185,12 +188,12 @@ func (r *rejectFile) sync() error {
 }
 
 func (r *rejectFile) open() (torn bool, err error) {
-	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the user names the file
+	f, err := r.beside.Append(r.path)
 	if err != nil {
 		return false, err
 	}
 	if torn, err = endsTorn(f); err == nil {
-		err = syncDir(filepath.Dir(r.path))
+		err = vfs.OS{}.SyncDir(filepath.Dir(r.path))
 	}
 	if err != nil {
 		return false, errors.Join(err, f.Close())

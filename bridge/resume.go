@@ -120,12 +120,12 @@ func (r *reader) findAfter(ctx context.Context, before int, cp *checkpoint) (int
 
 // agrees compares a file with the checkpoint.
 func (r *reader) agrees(ctx context.Context, i int, matches func(content) (bool, error)) (bool, error) {
-	if err := ctx.Err(); err != nil {
-		return false, fmt.Errorf("look for the place of the checkpoint: %w", err)
-	}
-	ok, err := matches(r.files[i])
+	ok, err := matches(interruptible{r.files[i], ctx})
 	if err == nil {
 		return ok, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("look for the place of the checkpoint: %w", err)
 	}
 	// A damaged archive matches nothing. A file that cannot be read may be the
 	// one, and to start elsewhere would send a lot again.

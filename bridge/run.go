@@ -51,13 +51,13 @@ func (r *run) run(ctx context.Context) (err error) {
 		if lockErr != nil {
 			return lockErr
 		}
-		defer func() { err = errors.Join(err, lock.Unlock()) }()
+		defer func() { err = errors.Join(err, lock.Close()) }()
 		defer func() { err = errors.Join(err, r.rejects.close()) }()
 		defer r.sender.close()
 	}
 	var cp *checkpoint
 	if !r.cfg.fromStart {
-		if cp, err = loadCheckpoint(r.checkpoint, r.sender.url); err != nil {
+		if cp, err = loadCheckpoint(r.beside, r.checkpoint, r.sender.url); err != nil {
 			return err
 		}
 		if cp == nil {
@@ -67,7 +67,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		}
 	}
 	if !r.cfg.dryRun {
-		if err := errors.Join(trySave(r.checkpoint), r.rejects.check(r.path)); err != nil {
+		if err := errors.Join(trySave(r.beside, r.checkpoint), r.rejects.check(r.path)); err != nil {
 			return err
 		}
 	}
@@ -332,7 +332,7 @@ func (r *run) save() error {
 	if err := r.rejects.sync(); err != nil {
 		return err
 	}
-	if err := saveCheckpoint(r.checkpoint, r.place.checkpoint(r.sender.url)); err != nil {
+	if err := saveCheckpoint(r.beside, r.checkpoint, r.place.checkpoint(r.sender.url)); err != nil {
 		return err
 	}
 	r.saved = r.place

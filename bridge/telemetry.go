@@ -162,7 +162,8 @@ func (b *Bridge) lag(ctx context.Context, p place) (l lag, err error) {
 	if id := (&fileID{Head: spanOf(0, p.origin.head)}); len(p.origin.head) > 0 {
 		for i, f := range slices.Backward(files) {
 			is, err := id.matches(f)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			// A damaged archive is not the one.
+			if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && !errors.Is(err, fs.ErrNotExist) {
 				return lag{}, err
 			}
 			if is {
@@ -172,7 +173,7 @@ func (b *Bridge) lag(ctx context.Context, p place) (l lag, err error) {
 		}
 	}
 	for _, f := range files[first:] {
-		if size, ok := contentSize(f.Path()); ok {
+		if size, ok := b.contentSize(f.Path()); ok {
 			l.bytes += size
 		}
 	}

@@ -4,10 +4,10 @@ package vfs
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,53 +21,27 @@ var _ FS = OS{}
 type osFile struct {
 	*os.File
 	local bool // what locks it or looks at it waits for nobody
+	// renamed is its path since Renamed; nil before.
+	renamed atomic.Pointer[string]
 }
 
 var _ File = (*osFile)(nil)
 
-// Open implements FS. O_NOFOLLOW: a symlink as last element could lead the log
-// anywhere. O_NONBLOCK: opening a FIFO must not hang. Both are then reported.
+// Open implements FS.
 func (OS) Open(name string, how How) (File, error) {
-	flags := os.O_RDWR | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	flags := os.O_RDWR | os.O_APPEND
 	switch how {
 	case Read:
-		flags = os.O_RDONLY | unix.O_NONBLOCK
+		flags = os.O_RDONLY
 	case Create:
 		flags |= os.O_CREATE | os.O_EXCL
 	case Append:
 	}
-	f, err := os.OpenFile(name, flags, 0o600)
-	if errors.Is(err, unix.ELOOP) {
-		target, linkErr := os.Readlink(name)
-		if linkErr == nil {
-			return nil, fmt.Errorf("open %s: it is a symbolic link to %s; name that file itself", name, target)
-		}
-	}
+	f, err := guarded(name, flags, onlyOwn)
 	if err != nil {
-		return nil, err // an *os.PathError names the operation and the path
+		return nil, err
 	}
-	if how == Append {
-		if err := check(name, f); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-	}
-	return &osFile{f, how != Read && isLocal(f)}, nil
-}
-
-// check refuses what is not a regular file of this user: somebody who can
-// plant a file in a shared folder must not get the log's content.
-func check(path string, f *os.File) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return &os.PathError{Op: "stat", Path: path, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return fmt.Errorf("open %s: it is not a regular file; remove it or choose another path", path)
-	}
-	if uid := os.Geteuid(); int(st.Uid) != uid {
-		return fmt.Errorf("open %s: it belongs to user %d, not to user %d who runs this; choose another path", path, st.Uid, uid)
-	}
-	return nil
+	return &osFile{File: f, local: how != Read && isLocal(f)}, nil
 }
 
 // Stat implements FS. It does not allocate.
@@ -127,6 +101,43 @@ func (OS) SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// Renamed implements File.
+func (f *osFile) Renamed(to string) { f.renamed.Store(&to) }
+
+// path returns the path that errors name.
+func (f *osFile) path() string {
+	if to := f.renamed.Load(); to != nil {
+		return *to
+	}
+	return f.Name()
+}
+
+// named makes an error of os.File, which knows the path at opening, name the path.
+func (f *osFile) named(err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: at.Op, Path: f.path(), Err: at.Err}
+	}
+	return err
+}
+
+// Sync implements File.
+func (f *osFile) Sync() error { return f.named(f.File.Sync()) }
+
+// Truncate implements File.
+func (f *osFile) Truncate(size int64) error { return f.named(f.File.Truncate(size)) }
+
+// Chmod implements File.
+func (f *osFile) Chmod(mode fs.FileMode) error { return f.named(f.File.Chmod(mode)) }
+
+// ReadAt implements File.
+func (f *osFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	if err == nil || err == io.EOF { //nolint:errorlint // ReadAt returns it as it is
+		return n, err
+	}
+	return n, f.named(err)
+}
+
 // Write implements File. That of os.File guards against a Close meanwhile, which
 // File rules out, at a twentieth of the cost of a short write.
 func (f *osFile) Write(p []byte) (n int, err error) {
@@ -139,9 +150,9 @@ func (f *osFile) Write(p []byte) (n int, err error) {
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
-			return n, &os.PathError{Op: "write", Path: f.Name(), Err: err}
+			return n, &os.PathError{Op: "write", Path: f.path(), Err: err}
 		case m == 0:
-			return n, &os.PathError{Op: "write", Path: f.Name(), Err: io.ErrUnexpectedEOF}
+			return n, &os.PathError{Op: "write", Path: f.path(), Err: io.ErrUnexpectedEOF}
 		}
 	}
 	return n, nil
@@ -151,7 +162,7 @@ func (f *osFile) Write(p []byte) (n int, err error) {
 func (f *osFile) Stat() (Info, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return Info{}, &os.PathError{Op: "stat", Path: f.Name(), Err: err}
+		return Info{}, &os.PathError{Op: "stat", Path: f.path(), Err: err}
 	}
 	return infoOf(&st), nil
 }
@@ -179,7 +190,7 @@ func (f *osFile) lock(how int) error {
 		case err == nil:
 			return nil
 		case !errors.Is(err, unix.EINTR):
-			return &os.PathError{Op: "flock", Path: f.Name(), Err: err}
+			return &os.PathError{Op: "flock", Path: f.path(), Err: err}
 		}
 	}
 }

@@ -2,7 +2,6 @@ package vfs
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -42,15 +41,9 @@ func (OS) Open(name string, how How) (File, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
-	f := os.NewFile(uintptr(h), name)
-	if how == Append {
-		info, err := f.Stat()
-		if err == nil && !info.Mode().IsRegular() {
-			err = fmt.Errorf("open %s: it is not a regular file; remove it or choose another path", name)
-		}
-		if err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
+	f, err := checked(os.NewFile(uintptr(h), name))
+	if err != nil {
+		return nil, err
 	}
 	return osFile{f}, nil
 }
@@ -97,6 +90,9 @@ func (f osFile) Write(p []byte) (int, error) {
 // Chmod does nothing: the mode only tells other processes of this package that
 // an archive was compressed, and 0400 would keep it from being removed here.
 func (f osFile) Chmod(fs.FileMode) error { return nil }
+
+// Renamed does nothing: errors name the path at opening.
+func (f osFile) Renamed(string) {}
 
 // Stat implements File.
 func (f osFile) Stat() (Info, error) {

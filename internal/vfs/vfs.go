@@ -38,13 +38,13 @@ type FS interface {
 type How int
 
 const (
-	// Append opens a file that is there for reading and appending. It refuses
-	// symbolic links, what is not a regular file, and files of other users.
+	// Append opens an existing file for reading and appending. Symbolic links, other
+	// files than regular ones and files of other users are a [*RefusedError].
 	Append How = iota
 	// Create makes the file (mode 0600), which must not be there, and opens it
 	// like Append.
 	Create
-	// Read opens a file that is there for reading.
+	// Read opens an existing file for reading, and refuses what Append refuses.
 	Read
 )
 
@@ -60,6 +60,9 @@ type File interface {
 	Truncate(size int64) error
 	Chmod(mode fs.FileMode) error
 	Stat() (Info, error)
+	// Renamed sets the path that errors of the file name from now on. It is safe
+	// beside all methods.
+	Renamed(to string)
 	// Lock takes the exclusive lock that the file has among all who opened it,
 	// in this process and others; the death of its holder releases it. If wait
 	// is false and another holds it, Lock returns false. It is advisory.

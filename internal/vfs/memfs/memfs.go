@@ -492,6 +492,9 @@ func (f *file) Stat() (info vfs.Info, err error) {
 	return info, err
 }
 
+// Renamed implements vfs.File. Faults go by the name at opening.
+func (f *file) Renamed(string) {}
+
 // Lock implements vfs.File.
 func (f *file) Lock(wait bool) (free bool, err error) {
 	err = f.fs.do(f, "flock", f.name, func() error {
