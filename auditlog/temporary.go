@@ -55,7 +55,7 @@ const otherSuffix = "-"
 // that cannot be removed because of err. The name is random: nobody can take it too.
 func (l *Log) otherName(name string, err error) string {
 	other := name + otherSuffix + rand.Text()
-	l.log.Warn("auditlog: a temporary file gets another name, because its own is taken",
+	l.log.Info("auditlog: a temporary file gets another name, because its own is taken",
 		slog.String("taken", name), slog.String("name", other), slog.Any("error", err))
 	return other
 }
@@ -78,7 +78,7 @@ func (l *Log) removeLeftovers(names []string) {
 			err = l.removeLeftover(path)
 		}
 		if err != nil && !errors.Is(err, ErrLocked) {
-			l.log.Warn("auditlog: a temporary file cannot be removed; going on without its name",
+			l.log.Info("auditlog: a temporary file cannot be removed; going on without its name",
 				slog.String("path", path), slog.Any("error", err))
 		}
 	}

@@ -50,7 +50,9 @@ func TestWhatOthersPutBesideTheLogIsNeitherFollowedNorWaitedFor(t *testing.T) {
 		kinds["stranger"] = struct {
 			put  func(name, victim string) error
 			want string
-		}{func(name, _ string) error { return errors.Join(os.WriteFile(name, nil, 0o600), os.Chown(name, 12345, -1)) }, "belongs to user 12345"}
+		}{func(name, _ string) error {
+			return errors.Join(os.WriteFile(name, nil, 0o600), os.Chown(name, 12345, -1))
+		}, "belongs to user 12345"}
 	}
 	for kind, tt := range kinds {
 		for _, which := range []string{theCheckpoint, theTemporary, theLock, theRejectFile} {

@@ -103,12 +103,18 @@ func writeReport(ctx context.Context, file, path string, r *auditlog.Reader, o r
 		return fmt.Errorf("write %s: make a file in its folder: %w", file, err)
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
+		if err == nil {
+			return
 		}
+		if at, ok := errors.AsType[*fs.PathError](err); ok && at.Path == f.Name() {
+			err = &fs.PathError{Op: at.Op, Path: file, Err: at.Err} // not of a file that is gone
+		}
+		err = errors.Join(err, os.Remove(f.Name()))
 	}()
 	w := bufio.NewWriter(f)
-	err = errors.Join(report.Write(ctx, w, r, o), w.Flush())
+	if err = report.Write(ctx, w, r, o); err == nil { // an error of w is returned again by Flush
+		err = w.Flush()
+	}
 	if err == nil && info != nil {
 		err = f.Chmod(info.Mode().Perm())
 	}
