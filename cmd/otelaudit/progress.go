@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/otelaudit/otelaudit/bridge"
@@ -17,67 +19,105 @@ import (
 type progress struct {
 	mu       sync.Mutex
 	w        io.Writer
-	terminal bool
-	bar      *progressbar.ProgressBar // nil while there is none to show
-	total    int64                    // of bar
+	terminal *os.File // nil if w is no terminal
+	columns  int      // of the bar on the terminal; 0 while there is none
+	started  time.Time
+	drawn    time.Time
 }
 
 func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
-	return &progress{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))} //nolint:gosec // a descriptor is a small number
+	p := &progress{w: w}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is a small number
+		p.terminal = f
+	}
+	return p
 }
 
 // Write writes above the bar.
 func (p *progress) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar != nil {
-		if err := p.bar.Clear(); err != nil {
-			return 0, err
-		}
-	}
+	p.remove()
 	return p.w.Write(text)
 }
+
+// barInterval is how often the bar is drawn at most.
+const barInterval = 100 * time.Millisecond
 
 // update shows how far a replay is.
 func (p *progress) update(now bridge.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	total := now.TotalBytes
-	if !p.terminal || total > 0 && now.Bytes >= total && p.bar == nil {
+	if p.terminal == nil || p.started.IsZero() && now.TotalBytes > 0 && now.Bytes >= now.TotalBytes {
 		return // there is nothing to wait for
 	}
-	if total <= 0 {
-		total = -1 // not known
+	t := time.Now()
+	if p.started.IsZero() {
+		p.started = t
+	} else if t.Sub(p.drawn) < barInterval {
+		return
 	}
-	if p.bar == nil {
-		p.total = total
-		p.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(p.w),
-			progressbar.OptionSetDescription("replaying"),
-			progressbar.OptionSetWidth(20),
-			progressbar.OptionShowBytes(true),
-			progressbar.OptionUseIECUnits(true),
-			progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine of its own
-			progressbar.OptionSetRenderBlankState(true),
-		)
+	p.drawn = t
+	width, _, err := term.GetSize(int(p.terminal.Fd())) //nolint:gosec // a descriptor is a small number
+	if err != nil || width <= 0 {
+		width = 80
 	}
-	if p.total != total {
-		p.total = total
-		p.bar.ChangeMax64(total)
-	}
+	line := progressLine(now, t.Sub(p.started), width)
+	columns := utf8.RuneCountInString(line)
 	// A bar that cannot be shown does not matter to the replay.
-	_ = p.bar.Set64(now.Bytes)
+	_, _ = io.WriteString(p.w, "\r"+line+strings.Repeat(" ", max(0, p.columns-columns)))
+	p.columns = max(p.columns, columns)
 }
 
 // end removes the bar.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar == nil {
-		return
+	p.remove()
+	p.started = time.Time{}
+}
+
+func (p *progress) remove() {
+	if p.columns > 0 {
+		_, _ = io.WriteString(p.w, "\r"+strings.Repeat(" ", p.columns)+"\r") // as in update
+		p.columns = 0
 	}
-	_ = p.bar.Clear() // as in update
-	p.bar = nil
+}
+
+// progressLine returns the bar for a terminal of that many columns, of which it
+// leaves the last one free: some terminals begin a new line behind it.
+func progressLine(now bridge.Progress, elapsed time.Duration, width int) string {
+	const barColumns = 20
+	rate := 0.0 // bytes per second
+	if elapsed > 0 {
+		rate = float64(now.Bytes) / elapsed.Seconds()
+	}
+	line := fmt.Sprintf("replaying %s, %s/s", inBytes(float64(now.Bytes)), inBytes(rate))
+	if now.TotalBytes > 0 {
+		done := min(float64(now.Bytes)/float64(now.TotalBytes), 1) // the total is an estimate
+		full := int(done * barColumns)
+		line = fmt.Sprintf("replaying %3d%% |%s%s| %s of %s, %s/s", int(done*100), strings.Repeat("█", full), strings.Repeat(" ", barColumns-full),
+			inBytes(float64(now.Bytes)), inBytes(float64(now.TotalBytes)), inBytes(rate))
+		if left := float64(now.TotalBytes - now.Bytes); left > 0 && rate > 0 && left/rate < (100*time.Hour).Seconds() {
+			line += ", " + time.Duration(left/rate*float64(time.Second)).Round(time.Second).String() + " left"
+		}
+	}
+	if columns := max(0, width-1); utf8.RuneCountInString(line) > columns {
+		line = string([]rune(line)[:columns])
+	}
+	return line
+}
+
+// inBytes returns a number of bytes in a unit in which it is short: 1.5 MiB.
+func inBytes(n float64) string {
+	units := [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	unit := 0
+	for n >= 1024 && unit < len(units)-1 {
+		n /= 1024
+		unit++
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%.0f B", n)
+	}
+	return fmt.Sprintf("%.1f %s", n, units[unit])
 }
