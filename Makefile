@@ -62,6 +62,10 @@ test: require-cc ## all tests of all modules with the race detector
 			-- -race -timeout 25m $(TESTFLAGS) ./... || failed=1; \
 	done; exit $$failed
 
+.PHONY: vulnerabilities
+vulnerabilities: ## govulncheck for what users run; needs the internet
+	@set -e; for module in . autoexport collector; do cd "$(CURDIR)/$$module"; $(TOOL) govulncheck ./...; done
+
 .PHONY: torture
 torture: ## all the runs of torture/, as root: kills, power cuts, full disks, failing system calls
 	cd torture && go test -count 1 -timeout 60m -full
@@ -89,7 +93,8 @@ bench: ## benchmarks that match BENCH, summed up over BENCHCOUNT runs by benchst
 		{ cat "$(BUILD)/bench.txt"; exit 1; }
 	@$(TOOL) benchstat "$(BUILD)/bench.txt"
 
-# Each platform's archive holds the command, the licence and the documents. Paths,
+# Each platform's archive holds the command, its licence and those of all that is
+# linked into it, and the documents. Paths,
 # users, times and the order of files are fixed, so that the same commit gives the
 # same bytes everywhere. The version is the tag, which the go command writes into
 # the program.
@@ -105,6 +110,7 @@ dist: ## release archives of all platforms in build/dist, byte for byte reproduc
 		os=$${platform%/*} arch=$${platform#*/} name=otelaudit_$(VERSION)_$${platform%/*}_$${platform#*/}; \
 		folder="$(BUILD)/stage/$$name"; rm -rf "$$folder"; mkdir -p "$$folder"; \
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags="-s -w -buildid=" -o "$$folder/" ./cmd/otelaudit; \
+		go run -C tools ./licenses "$$folder/otelaudit$$(GOOS=$$os go env GOEXE)" ../internal/report/assets/chartjs/LICENSE.md > "$$folder/THIRD_PARTY_LICENSES.txt"; \
 		cp -R LICENSE README.md FORMAT.md CHANGELOG.md packaging/systemd "$$folder/"; \
 		tar --sort=name --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r-w --mtime=@$(COMMITTED) \
 			-C "$(BUILD)/stage" -cf - "$$name" | gzip -9n > "$(DIST)/$$name.tar.gz"; \
