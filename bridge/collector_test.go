@@ -221,12 +221,13 @@ func archive(t testing.TB, path, stamp string) {
 }
 
 // newBridge returns a bridge with waits that do not hold up a test, and one
-// request in flight, so that the script of a collector meets requests in order.
+// request in flight, so that the script of a collector meets requests in order. Its
+// first request has a whole batch.
 func newBridge(t testing.TB, path, url string, opts ...bridge.Option) *bridge.Bridge {
 	t.Helper()
 	opts = append([]bridge.Option{
 		bridge.WithEndpoint(url),
-		bridge.WithInFlight(1),
+		bridge.WithInFlight(1), bridge.WithProbe(false),
 		bridge.WithBackoff(time.Millisecond, 2*time.Millisecond),
 	}, opts...)
 	b, err := bridge.New(path, opts...)

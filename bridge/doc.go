@@ -27,9 +27,10 @@
 // Every answer of the collector ends in one of five ways (the table with all
 // rows is in DESIGN.md):
 //
-//   - accepted: 200 with an empty body or an OTLP answer. Rejected records = 0
-//     with a message is logged as a warning, and so are fewer than none.
-//   - partial: 200 with an OTLP answer that says how many records were rejected.
+//   - accepted: 2xx with an empty body or an OTLP answer. Rejected records = 0
+//     with a message is logged as a warning, and so are fewer than none, and, once a
+//     run, a status other than the 200 of OTLP.
+//   - partial: 2xx with an OTLP answer that says how many records were rejected.
 //     The answer does not say which, and the batch is never sent again, as most
 //     of it was accepted; only the range goes to the reject file, as one entry.
 //   - retry: 408, 425, 429, 5xx but 501, 505 and 511, a connection that is
@@ -39,8 +40,9 @@
 //   - bisect: 400, 413, 422, and a body over the limit of otlploghttp. The
 //     batch is halved down to the single records that are refused; these go to
 //     the reject file, all others arrive.
-//   - stop: 401, 403, 404, 405, every other 3xx and 4xx, 501, 505, 511, a 2xx
-//     but 200, a 200 whose body is no OTLP answer, and, before the endpoint answered for the
+//   - stop: 401, 403, 404, 405, every other 3xx and 4xx, 501, 505, 511, a final 1xx,
+//     a 2xx whose body is no OTLP answer, an answer of gRPC, HTTP/2 without being
+//     asked for it, and, before the endpoint answered for the
 //     first time in a run, a host name that cannot be resolved and a TLS
 //     handshake that fails. Run ends with a [*StopError]; nothing is skipped.
 //
@@ -52,5 +54,11 @@
 // is an error of [New] and not a silent return to the default. Options win over
 // variables. Unlike otlploghttp, whose defaults are https and no compression, the
 // endpoint without any configuration is http://localhost:4318, as the
-// OpenTelemetry specification asks, and requests are compressed with gzip.
+// OpenTelemetry specification asks, and requests are compressed with gzip. The files of
+// the certificates are read again, at most once a second, when requests are sent: renewed
+// ones are in use from the next connection on. Files that cannot be used, because they
+// are half written or do not match, leave the old ones in use, with a warning.
+//
+// Each request has a header Otelaudit-Log with a hash that names the log on this
+// machine. A collector of otelaudit refuses the replay of a log that it writes by it.
 package bridge

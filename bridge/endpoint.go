@@ -2,13 +2,9 @@ package bridge
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -176,64 +172,4 @@ func notToken(r rune) bool {
 		return false
 	}
 	return !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-}
-
-// envTLS returns the TLS settings of the variables, nil if there are none.
-// otlploghttp would go on without them if a file cannot be read.
-func envTLS() (*tls.Config, error) {
-	var pool *x509.CertPool
-	if name, file := otlpEnv("CERTIFICATE"); name != "" {
-		pem, err := os.ReadFile(file) //nolint:gosec // the user names the file
-		if err != nil {
-			return nil, fmt.Errorf("read certificate of the variable %s: %w", name, err)
-		}
-		pool = x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read certificate of the variable %s: %s holds no PEM certificate", name, file)
-		}
-	}
-	var certs []tls.Certificate
-	for _, prefix := range []string{"OTEL_EXPORTER_OTLP_LOGS_CLIENT_", "OTEL_EXPORTER_OTLP_CLIENT_"} {
-		cert, key := os.Getenv(prefix+"CERTIFICATE"), os.Getenv(prefix+"KEY")
-		if cert == "" && key == "" {
-			continue
-		}
-		if cert == "" || key == "" {
-			return nil, fmt.Errorf("variables %[1]sCERTIFICATE and %[1]sKEY: one is set without the other", prefix)
-		}
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return nil, fmt.Errorf("read client certificate of the variables %[1]sCERTIFICATE and %[1]sKEY: %[2]w", prefix, err)
-		}
-		certs = append(certs, pair)
-		break
-	}
-	if pool == nil && certs == nil {
-		return nil, nil
-	}
-	return &tls.Config{RootCAs: pool, Certificates: certs, MinVersion: tls.VersionTLS12}, nil
-}
-
-// defaultTransport equals the transport of otlploghttp, which WithHTTPClient
-// replaces together with its TLS settings. It is no clone of
-// [http.DefaultTransport], which a program may have replaced.
-func defaultTransport(c config) (*http.Transport, error) {
-	cfg := c.tls.Clone() // the transport adds to it; nil stays nil
-	if cfg == nil {
-		var err error
-		if cfg, err = envTLS(); err != nil {
-			return nil, err
-		}
-	}
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		TLSClientConfig:       cfg,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   c.inFlight, // the default of 2 would close the others after each request
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}, nil
 }

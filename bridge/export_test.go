@@ -8,3 +8,12 @@ func WithPolling() Option {
 		return c
 	})
 }
+
+// WithProbe sends the first event alone, as is the default, or the first batch whole,
+// so that the script of a collector meets batches.
+func WithProbe(on bool) Option {
+	return optionFunc(func(c config) config {
+		c.noProbe = !on
+		return c
+	})
+}

@@ -21,7 +21,7 @@ func TestKillLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Each process but the last is killed within its third request, which the
+	// Each process but the last is killed within its third batch, whose request the
 	// collector has taken but not answered.
 	const kills = 4
 	for i := range kills + 1 {
@@ -30,7 +30,7 @@ func TestKillLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) {
 		cmd.Stderr = os.Stderr
 		started := make(chan struct{})
 		if i < kills {
-			c.push(nil, nil, func(_ http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+			c.push(nil, nil, nil, func(_ http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
 				c.keep(req)
 				<-started
 				if err := cmd.Process.Kill(); err != nil {
@@ -57,7 +57,7 @@ func TestKillLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) {
 	var want []string
 	for i := 0; i < events; i += batch {
 		want = append(want, names[i:i+batch]...)
-		// The third request of each killed process comes again as the first of the next one.
+		// The third batch of each killed process comes again as the first of the next one.
 		if n := i / batch; n >= 2 && n%2 == 0 && n/2 <= kills {
 			want = append(want, names[i:i+batch]...)
 		}

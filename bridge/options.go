@@ -56,6 +56,7 @@ type config struct {
 	inFlight       int
 	dryRun         bool
 	follow         bool
+	noProbe        bool // tests: the first event is not sent alone
 	poll           bool // tests: no notifications, whose waits testing/synctest cannot see
 	linger         time.Duration
 	serviceName    string
@@ -330,8 +331,8 @@ func WithTLSConfig(cfg *tls.Config) Option {
 //
 // Default: an [http.Transport] with the certificates of
 // OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and
-// OTEL_EXPORTER_OTLP_CLIENT_KEY (each also with LOGS_) and the proxy of
-// HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+// OTEL_EXPORTER_OTLP_CLIENT_KEY (each also with LOGS_), read again when they change,
+// and the proxy of HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 func WithTransport(rt http.RoundTripper) Option {
 	return optionFunc(func(c config) config {
 		c.transport = rt

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -20,11 +21,11 @@ type run struct {
 	progress Progress
 	rejects  rejectFile
 	refusal  verdict
-	refusals int // records in a row that met refusal, until one is accepted
+	refusals int  // records in a row that met refusal, until one is accepted
+	unusual  bool // a 2xx but 200 was reported
 
 	telemetry *telemetry
 
-	end   int64 // of the active file, when the run began
 	place place // what is settled
 	saved place // what the checkpoint on disk says
 }
@@ -71,7 +72,8 @@ func (r *run) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if r.end, err = r.activeEnd(); err != nil {
+	echo, err := r.newEcho()
+	if err != nil {
 		return err
 	}
 	batches, free := make(chan *batch), make(chan *batch, r.cfg.inFlight+1)
@@ -110,12 +112,12 @@ func (r *run) run(ctx context.Context) (err error) {
 	wait.Go(func() { readErr = source.read(reading) })
 	for range r.cfg.inFlight {
 		w := &worker{
-			Bridge: r.Bridge, gate: gate, telemetry: r.telemetry, sending: sending,
+			Bridge: r.Bridge, gate: gate, echo: echo, telemetry: r.telemetry, sending: sending,
 			encoder: otlpwire.NewEncoder(otelline.DecoderConfig{ServiceName: r.cfg.serviceName, Derived: r.cfg.derivedFields}),
 		}
 		wait.Go(func() { w.work(reading, work) })
 	}
-	err = r.settleAll(ctx, batches, work, free)
+	err = r.settleAll(ctx, echo, batches, work, free)
 	stopDraining()
 	stop(err)
 	cut()
@@ -142,12 +144,12 @@ func (r *run) unlessEnded(ctx context.Context, err error) error {
 //
 // To save is two fsyncs, so half a window shares one, unless there is nothing to
 // wait for.
-func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- *batch, free chan<- *batch) error {
+func (r *run) settleAll(ctx context.Context, echo *echo, batches <-chan *batch, work chan<- *batch, free chan<- *batch) error {
 	var (
 		window  []*batch
 		settled int // of window: those at its beginning
 		bytes   int
-		limit   = 1 // until the first one shows that somebody takes them
+		limit   = 1 // until an event shows that somebody else takes them
 		due     = time.NewTimer(saveDelay)
 	)
 	defer due.Stop()
@@ -199,7 +201,9 @@ func (r *run) settleAll(ctx context.Context, batches <-chan *batch, work chan<- 
 			}
 		}
 		window, settled = append(window[:0], window[settled:]...), 0
-		limit = r.cfg.inFlight
+		if r.cfg.dryRun || echo.excluded() {
+			limit = r.cfg.inFlight
+		}
 	}
 	return nil
 }
@@ -213,7 +217,6 @@ func (r *run) settle(b *batch) error {
 	r.stats.Restarted = r.stats.Restarted || b.restarted
 	damage, passed := b.damage, b.start
 	for _, p := range b.parts {
-		none := r.stats.Sent == 0
 		if err := r.settlePart(b, p); err != nil {
 			return err
 		}
@@ -225,11 +228,6 @@ func (r *run) settle(b *batch) error {
 		r.place = place{b.origin, last.behind, spanOf(last.offset, b.raw(last))}
 		r.pass(int64(p.to-p.from), last.behind.Offset-passed.Offset)
 		passed = last.behind
-		if none && r.stats.Sent > 0 {
-			if err := r.checkEcho(b, p); err != nil {
-				return err
-			}
-		}
 	}
 	if b.err != nil {
 		return b.err
@@ -264,6 +262,10 @@ func (r *run) settlePart(b *batch, p part) error {
 	n := int64(p.to - p.from)
 	switch v.action {
 	case actAccept:
+		if v.status != http.StatusOK && !r.unusual {
+			r.unusual = true
+			r.cfg.logger.Warn("collector accepts with a status that is not the 200 of OTLP; that is taken for acceptance", attrs...)
+		}
 		if v.reason != "" {
 			r.cfg.logger.Warn("collector accepted a batch with a remark", attrs...)
 		}

@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+
+	"github.com/otelaudit/otelaudit/internal/logid"
 )
 
 // maxAnswer bounds what is read of an answer, as the OTLP specification asks
@@ -33,8 +35,8 @@ type sender struct {
 	url      string
 	timeout  time.Duration // of one request, 0: none
 	base     http.RoundTripper
-	own      *http.Transport // closed by close; nil if the caller brought one
-	fitting  atomic.Int64    // a body of that size is known to be within the exporter's limit
+	own      *transport   // closed by close; nil if the caller brought one
+	fitting  atomic.Int64 // a body of that size is known to be within the exporter's limit
 }
 
 // newSender resolves and checks all settings. It sends nothing.
@@ -51,7 +53,7 @@ func newSender(c config) (*sender, error) {
 		return nil, err
 	}
 	if s.base = c.transport; s.base == nil {
-		if s.own, err = defaultTransport(c); err != nil {
+		if s.own, err = newTransport(c); err != nil {
 			return nil, err
 		}
 		s.base = s.own
@@ -149,16 +151,17 @@ func (s *sender) fits(size int) error {
 
 // exchange is what one request came to.
 type exchange struct {
-	refused error // it was not made
-	status  int   // 0: no answer
-	header  http.Header
+	url     string
+	refused error       // it was not made
+	status  int         // 0: no answer
+	header  http.Header // trailers included
 	body    []byte
 	err     error // of the round trip, or of reading the body
 }
 
-// send makes one request, whose body is compressed if s.gzip says so. It
-// does not keep the body.
-func (s *sender) send(ctx context.Context, body []byte) *exchange {
+// send makes one request, whose body is compressed if s.gzip says so, with the id of
+// the log unless that is "". It does not keep the body.
+func (s *sender) send(ctx context.Context, body []byte, logID string) *exchange {
 	if s.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %s: %w", s.timeout, context.DeadlineExceeded))
@@ -167,10 +170,13 @@ func (s *sender) send(ctx context.Context, body []byte) *exchange {
 	lent := &loan{data: body}
 	defer lent.end()
 	req := s.template.Clone(ctx)
+	if logID != "" {
+		req.Header.Set(logid.Header, logID)
+	}
 	req.ContentLength = int64(len(body))
 	req.Body = &lentBody{loan: lent}
 	req.GetBody = func() (io.ReadCloser, error) { return &lentBody{loan: lent}, nil }
-	x := new(exchange)
+	x := &exchange{url: s.url}
 	resp, err := s.base.RoundTrip(req)
 	if err != nil {
 		x.err = err
@@ -180,9 +186,14 @@ func (s *sender) send(ctx context.Context, body []byte) *exchange {
 		return x
 	}
 	x.status, x.header = resp.StatusCode, resp.Header
-	x.body, x.err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if x.status/100 != 1 { // behind a 101 is the bare connection, and ctx does not end a read from it
+		x.body, x.err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	}
 	if err := resp.Body.Close(); err != nil && x.err == nil {
 		x.err = err
+	}
+	for name, values := range resp.Trailer {
+		x.header[name] = append(x.header[name], values...)
 	}
 	return x
 }
@@ -190,7 +201,7 @@ func (s *sender) send(ctx context.Context, body []byte) *exchange {
 // close lets go of idle connections.
 func (s *sender) close() {
 	if s.own != nil {
-		s.own.CloseIdleConnections()
+		s.own.close()
 	}
 }
 

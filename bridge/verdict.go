@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/otelaudit/otelaudit/internal/logid"
 )
 
 // action is what the bridge does about an answer.
@@ -55,7 +58,10 @@ func judge(x *exchange, answered bool) verdict {
 	case x.refused != nil:
 		return verdict{action: actBisect, reason: oneLine(x.refused.Error()), err: x.refused}
 	case x.status == 0:
-		return judgeFailure(x.err, answered)
+		return judgeFailure(x, answered)
+	case isGRPC(x):
+		reason := cmp.Or(oneLine(x.header.Get("Grpc-Message")), "the answer is one of gRPC")
+		return verdict{action: actStop, status: x.status, reason: reason, hint: grpcHint(x.url)}
 	}
 	v := verdict{status: x.status, action: actionOf(x.status)}
 	switch v.action {
@@ -71,6 +77,25 @@ func judge(x *exchange, answered bool) verdict {
 	v.reason = words(x)
 	v.hint = hintOf(v.status, x.header)
 	return v
+}
+
+// isGRPC recognises how servers of gRPC answer a request that is none: the status is
+// 415 or 200, with the verdict in a header or trailer, or Kestrel's 400.
+func isGRPC(x *exchange) bool {
+	media := mediaType(x.header)
+	return strings.HasPrefix(media, "application/grpc") ||
+		x.header.Get("Grpc-Status") != "" && media != typeProtobuf && media != typeJSON ||
+		x.status == http.StatusBadRequest && bytes.Contains(x.body, []byte("An HTTP/1.x request was sent to an HTTP/2 only endpoint"))
+}
+
+// grpcHint says where OTLP over HTTP is, beside a port for gRPC.
+func grpcHint(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Port() != "4317" {
+		return "the endpoint takes gRPC, and this is OTLP over HTTP: use the port for that, 4318 unless configured otherwise"
+	}
+	u.Host = net.JoinHostPort(u.Hostname(), "4318")
+	return "4317 is the port of OTLP for gRPC, and this is OTLP over HTTP: use " + strings.TrimSuffix(u.String(), logsPath)
 }
 
 // actionOf is the table's column for HTTP statuses.
@@ -89,14 +114,14 @@ func actionOf(status int) action {
 		http.StatusNetworkAuthenticationRequired:
 		return actStop
 	}
-	switch {
-	case status == http.StatusOK:
+	switch status / 100 {
+	case 2:
 		return actAccept // if the body agrees
-	case status/100 == 5:
+	case 5:
 		return actRetry
 	}
-	// 3xx is not followed: a POST would lose its body or reach another host. A
-	// 2xx but 200 is no answer of OTLP, and may mean that nobody took anything.
+	// 3xx is not followed: a POST would lose its body or reach another host. Behind a
+	// 1xx that is no answer there is another protocol.
 	return actStop
 }
 
@@ -110,13 +135,17 @@ func hintOf(status int, header http.Header) string {
 		return "the proxy asks for credentials: put them into its URL"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "nothing takes logs at this path; the path of an OTLP receiver is /v1/logs unless configured otherwise"
+	case http.StatusConflict:
+		if header.Get(logid.Header) != "" {
+			return ownLogHint
+		}
 	case http.StatusUnsupportedMediaType:
 		return "the endpoint does not take OTLP as protobuf, or not compressed: OTEL_EXPORTER_OTLP_COMPRESSION=none sends it as it is"
 	}
-	if status/100 == 2 {
-		return "an OTLP receiver says 200 when it took something; the endpoint is none, or something in front of it answered"
-	}
-	if status/100 == 3 {
+	switch status / 100 {
+	case 1:
+		return notReceiver
+	case 3:
 		if to := header.Get("Location"); to != "" {
 			return "redirects are not followed; it points to " + oneLine(to) + ": if that is the collector, use it as the endpoint"
 		}
@@ -125,8 +154,12 @@ func hintOf(status int, header http.Header) string {
 	return "check the endpoint and what stands in front of it"
 }
 
-// judgeSuccess judges a 200 by its body: delivered is only what a collector
-// says it took, and a captive portal or a login page says 200 as well.
+// notReceiver is a hint.
+const notReceiver = "the endpoint is no OTLP receiver, or something in front of it answered"
+
+// judgeSuccess judges a 2xx by its body: delivered is only what a collector
+// says it took, and a captive portal or a login page says 200 as well. OTLP asks for
+// 200; there are receivers that say 202 or 204, and all clients of OTLP take any 2xx.
 func judgeSuccess(x *exchange) verdict {
 	v := verdict{status: x.status}
 	if x.err != nil {
@@ -138,14 +171,14 @@ func judgeSuccess(x *exchange) verdict {
 		v.action = actAccept
 		return v
 	}
-	answer, err := decodeAnswer(x.header.Get("Content-Type"), x.body)
+	answer, err := decodeAnswer(mediaType(x.header), x.body)
 	if len(x.body) > maxAnswer { // what was read of it may make sense
 		err = fmt.Errorf("it is longer than %d MiB", maxAnswer>>20)
 	}
 	if err != nil {
 		v.action = actStop
 		v.reason = fmt.Sprintf("the body is no OTLP answer: %s: %s", oneLine(err.Error()), quoted(x.body))
-		v.hint = "the endpoint is no OTLP receiver, or something in front of it answered"
+		v.hint = notReceiver
 		return v
 	}
 	v.action = actAccept
@@ -161,25 +194,21 @@ func judgeSuccess(x *exchange) verdict {
 	return v
 }
 
-// decodeAnswer decodes the body of a 200. Unknown fields are skipped, as the
+// decodeAnswer decodes the body of a 2xx. Unknown fields are skipped, as the
 // OTLP specification asks, but a body of unknown fields alone is not an
 // answer: {"error":"not logged in"} is valid JSON, and a google.rpc.Status is
 // valid protobuf.
-func decodeAnswer(contentType string, body []byte) (*collogspb.ExportLogsServiceResponse, error) {
-	media, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return nil, fmt.Errorf("content type %q: %w", contentType, err)
-	}
+func decodeAnswer(media string, body []byte) (*collogspb.ExportLogsServiceResponse, error) {
 	answer := new(collogspb.ExportLogsServiceResponse)
 	switch media {
-	case "application/x-protobuf":
+	case typeProtobuf:
 		if err := proto.Unmarshal(body, answer); err != nil {
 			return nil, fmt.Errorf("decode protobuf: %w", err)
 		}
 		if answer.PartialSuccess == nil {
 			return nil, errors.New("it has no field of an OTLP answer")
 		}
-	case "application/json":
+	case typeJSON:
 		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, answer); err != nil {
 			return nil, fmt.Errorf("decode JSON: %w", err)
 		}
@@ -198,14 +227,39 @@ func decodeAnswer(contentType string, body []byte) (*collogspb.ExportLogsService
 	return answer, nil
 }
 
+// The media types of OTLP answers.
+const (
+	typeProtobuf = "application/x-protobuf"
+	typeJSON     = "application/json"
+)
+
+// mediaType returns the media type of an answer, in lower case, "" if it has none
+// that can be read. Parameters that cannot be read do not matter: OTLP has none. The
+// other names of protobuf are typeProtobuf too.
+func mediaType(header http.Header) string {
+	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
+		return ""
+	}
+	if media == "application/protobuf" || media == "application/vnd.google.protobuf" {
+		return typeProtobuf
+	}
+	return media
+}
+
 // judgeFailure judges a request that got no answer. A collector that is away
 // comes back; a name or a certificate that is wrong at the start is a mistake
 // in the configuration, and later a hiccup of somebody else's.
-func judgeFailure(err error, answered bool) verdict {
+func judgeFailure(x *exchange, answered bool) verdict {
+	err := x.err
 	if err == nil {
 		err = errors.New("no answer")
 	}
 	v := verdict{action: actRetry, reason: oneLine(err.Error()), err: err}
+	if errors.Is(err, errHTTP2) {
+		v.action, v.hint = actStop, grpcHint(x.url)
+		return v
+	}
 	if answered {
 		return v
 	}
@@ -273,13 +327,12 @@ func retryAfter(value string) time.Duration {
 // words returns what the collector said: the message of a google.rpc.Status, in
 // protobuf or JSON, else the text of the body.
 func words(x *exchange) string {
-	media, _, _ := mime.ParseMediaType(x.header.Get("Content-Type")) // "" is text
-	switch media {
-	case "application/x-protobuf":
+	switch mediaType(x.header) { // "" is text
+	case typeProtobuf:
 		if msg, ok := statusMessage(x.body); ok {
 			return oneLine(msg)
 		}
-	case "application/json":
+	case typeJSON:
 		var status struct {
 			Message string `json:"message"`
 		}

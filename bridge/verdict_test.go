@@ -35,6 +35,7 @@ import (
 const (
 	typeProto = "application/x-protobuf"
 	typeJSON  = "application/json"
+	typeGRPC  = "application/grpc"
 	typeHTML  = "text/html; charset=utf-8"
 	typeText  = "text/plain"
 )
@@ -67,8 +68,8 @@ func hijack(raw string, reset bool) answer {
 
 // The rows of the table in DESIGN.md.
 const (
-	rowAccepted = "200, empty or with an OTLP answer that rejects nothing"
-	rowPartial  = "200 with an OTLP answer that rejects some records"
+	rowAccepted = "2xx, empty or with an OTLP answer that rejects nothing"
+	rowPartial  = "2xx with an OTLP answer that rejects some records"
 	rowLater    = "408, 425, 429, and 5xx but 501, 505 and 511"
 	rowBroken   = "connection refused, reset or closed; no HTTP; an answer that is cut off"
 	rowTimeout  = "no answer within the time-out"
@@ -78,8 +79,9 @@ const (
 	rowPlain    = "400 of a TLS port to plain HTTP"
 	rowClient   = "3xx; 4xx but the above"
 	rowServer   = "501, 505, 511"
-	rowOther2xx = "2xx but 200"
-	rowForeign  = "200 with anything that is no OTLP answer"
+	rowSwitched = "1xx that is no final answer"
+	rowGRPC     = "an answer of gRPC, or HTTP/2 without being asked for it"
+	rowForeign  = "2xx with anything that is no OTLP answer"
 	rowWrong    = "name not resolved or TLS failed, before the endpoint answered"
 )
 
@@ -112,6 +114,17 @@ func designTable(t *testing.T) map[string]*verdictRow {
 		table[cells[0]] = &verdictRow{verdict: cells[1], exit: cells[3]}
 	}
 	return table
+}
+
+// grpcStatus answers as a server of gRPC that does not implement the method.
+func grpcStatus(trailer bool) answer {
+	return func(w http.ResponseWriter, _ *http.Request, _ *collogspb.ExportLogsServiceRequest) {
+		if trailer {
+			w.Header().Set("Trailer", "Grpc-Status")
+			w.WriteHeader(http.StatusOK)
+		}
+		w.Header().Set("Grpc-Status", "12")
+	}
 }
 
 // TestEveryAnswerEndsInOneVerdict is the table in DESIGN.md, row by row: a log
@@ -177,14 +190,40 @@ func TestEveryAnswerEndsInOneVerdict(t *testing.T) {
 		{design: rowForeign, name: "200 protobuf, garbage", answer: reply(200, typeProto, "<html>"), status: 200},
 		{design: rowForeign, name: "200 protobuf, a google.rpc.Status", answer: reply(200, typeProto, "\x08\x05\x12\x02no"), status: 200},
 		{design: rowForeign, name: "200 HTML of 5 MiB", answer: reply(200, typeHTML, strings.Repeat("x", 5<<20)), status: 200},
+		{design: rowPartial, name: "200 application/protobuf, rejected 3", answer: reply(200, "application/protobuf", partialBody(t, 3, "too old"))},
+		{design: rowPartial, name: "200 protobuf in capitals, with a broken parameter", answer: reply(200, "Application/X-Protobuf; charset", partialBody(t, 3, "too old"))},
+		{design: rowForeign, name: "200 octets", answer: reply(200, "application/octet-stream", partialBody(t, 3, "too old")), status: 200},
+		{design: rowForeign, name: "200 with a type that is none", answer: reply(200, "/;", "{}"), status: 200},
+		{design: rowSwitched, name: "101", answer: hijack("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", false), status: 101},
+		{design: rowGRPC, name: "gRPC with protobuf's type", answer: reply(200, "application/grpc+proto", ""), status: 200},
+		{design: rowGRPC, name: "gRPC-Web", answer: reply(200, "application/grpc-web+proto", ""), status: 200},
+		{design: rowGRPC, name: "grpc-status without a type", answer: grpcStatus(false), status: 200},
+		{design: rowGRPC, name: "grpc-status in a trailer", answer: grpcStatus(true), status: 200},
+		{design: rowGRPC, name: "400 of Kestrel", answer: reply(400, "", "An HTTP/1.x request was sent to an HTTP/2 only endpoint."), status: 400},
 		{design: rowPlain, name: "400 from a TLS port", answer: reply(400, typeText, "Client sent an HTTP request to an HTTPS server.\n"), status: 400},
 		{design: rowWrong, name: "name not resolved", failures: []error{noSuchHost}},
 		{design: rowWrong, name: "TLS failed", failures: []error{unknownAuthority}},
 	}
-	for _, status := range []int{201, 202, 203, 204, 206, 299} {
-		rows = append(rows, row{design: rowOther2xx, name: strconv.Itoa(status) + " empty", answer: reply(status, "", ""), status: status})
+	for _, status := range []int{201, 202, 203, 204, 205, 206, 226, 299} {
+		rows = append(rows, row{design: rowAccepted, name: strconv.Itoa(status) + " empty", answer: reply(status, "", "")})
+		if status == 204 {
+			continue // has no body
+		}
+		rows = append(rows,
+			row{design: rowAccepted, name: strconv.Itoa(status) + " with an OTLP answer", answer: reply(status, typeJSON, "{}")},
+			row{design: rowPartial, name: strconv.Itoa(status) + ", rejected 3", answer: reply(status, typeProto, partialBody(t, 3, "too old"))},
+			row{design: rowForeign, name: strconv.Itoa(status) + " HTML", answer: reply(status, typeHTML, "<html>"), status: status},
+			row{design: rowForeign, name: strconv.Itoa(status) + " text", answer: reply(status, typeText, "ok"), status: status})
 	}
-	rows = append(rows, row{design: rowOther2xx, name: "202 with an OTLP answer", answer: reply(202, typeJSON, "{}"), status: 202})
+	for name, raw := range map[string]string{
+		"HTTP/2 SETTINGS": "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64",
+		"HTTP/2 GOAWAY":   "\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01",
+	} {
+		rows = append(rows, row{design: rowGRPC, name: name, answer: hijack(raw, false)})
+	}
+	for status, body := range map[int]string{200: "", 415: "", 404: "", 503: "", 400: "x"} {
+		rows = append(rows, row{design: rowGRPC, name: "gRPC " + strconv.Itoa(status), answer: reply(status, typeGRPC, body), status: status})
+	}
 	for _, status := range []int{408, 425, 429, 500, 502, 503, 504, 507, 599} {
 		rows = append(rows, row{design: rowLater, name: strconv.Itoa(status), answer: reply(status, typeText, "later")})
 	}

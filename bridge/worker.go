@@ -19,6 +19,7 @@ import (
 type worker struct {
 	*Bridge
 	gate      *gate
+	echo      *echo
 	telemetry *telemetry
 	sending   context.Context // of requests: it outlives that of the run by a moment
 
@@ -64,12 +65,25 @@ func (w *worker) encode(b *batch) {
 	}
 }
 
-// deliver sends b. An error is that of ctx; b.parts says how far it got.
+// deliver sends b, each event alone until one was accepted that did not come back
+// to the log. An error is that of ctx or of the echo; b.parts says how far it got.
 func (w *worker) deliver(ctx context.Context, b *batch) error {
-	if len(b.items) == 0 {
+	from := 0
+	for ; from < len(b.items) && !w.echo.excluded(); from++ {
+		if goOn, err := w.deliverRange(ctx, b, from, from+1); err != nil || !goOn {
+			return err
+		}
+		if v := b.parts[len(b.parts)-1].verdict; v.action != actAccept && (v.action != actPartial || v.rejected > 0) {
+			continue
+		}
+		if err := w.echo.check(b, b.items[from]); err != nil {
+			return err
+		}
+	}
+	if from == len(b.items) {
 		return nil
 	}
-	_, err := w.deliverRange(ctx, b, 0, len(b.items))
+	_, err := w.deliverRange(ctx, b, from, len(b.items))
 	return err
 }
 
@@ -102,6 +116,10 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 		MaxInterval:         w.cfg.maximum,
 	}
 	wait.Reset()
+	id, err := w.echo.logID()
+	if err != nil {
+		return v, err
+	}
 	body, refused := w.request(from, to)
 	if refused != nil {
 		return judge(&exchange{refused: refused}, false), nil
@@ -136,7 +154,7 @@ func (w *worker) send(ctx context.Context, b *batch, from, to int) (v verdict, e
 			b.retried++
 			w.telemetry.again()
 		}
-		v = judge(w.sender.send(w.sending, body), w.gate.hasAnswered())
+		v = judge(w.sender.send(w.sending, body, id), w.gate.hasAnswered())
 		if v.status == 0 && w.sending.Err() != nil {
 			return v, fmt.Errorf("send %d records to %s: %w", to-from, w.sender.url, cmp.Or(ctx.Err(), w.sending.Err()))
 		}
