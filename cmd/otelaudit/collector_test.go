@@ -24,7 +24,7 @@ type collector struct {
 	arrived  *sync.Cond // a request came
 	script   []int      // statuses of the next requests
 	refused  string     // name of events whose requests get a 400
-	partial  int64      // how many records it says are rejected
+	partial  int64      // how many records of several it says are rejected
 	requests int
 	header   http.Header // of the last request
 	accepted []string    // names of events
@@ -68,7 +68,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.accepted = append(c.accepted, names...)
 	answer := &collogspb.ExportLogsServiceResponse{}
-	if c.partial > 0 {
+	if c.partial > 0 && len(names) > 1 {
 		answer.PartialSuccess = &collogspb.ExportLogsPartialSuccess{RejectedLogRecords: c.partial, ErrorMessage: "too old"}
 	}
 	body, err := proto.Marshal(answer)
@@ -117,7 +117,7 @@ const collectorUsage = `usage: collector answer status... | forget | refuse even
 //	collector answer STATUS…    the next requests get these; the others are accepted
 //	collector forget            the answers that are left, and the requests until now
 //	collector refuse EVENT      a request with such an event gets a 400
-//	collector partial N         it says that N records of each request are rejected
+//	collector partial N         it says that N records of each request are rejected, if it has more than one
 //	collector await N           waits until it has got N requests
 //	collector accepted FILE     writes the names of what it accepted, one per line
 //	collector header NAME FILE  writes a header of the last request

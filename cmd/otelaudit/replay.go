@@ -40,8 +40,8 @@ and whatever else happens to the files, until it is interrupted or terminated; i
 lets the requests under way come to their end and exits with 0, or with 1 if anything was
 rejected or damaged. There need not be a log yet.
 
-The OTEL_EXPORTER_OTLP_* variables work as everywhere; flags win over them. While the
-collector is away, replay waits and tries again until it is interrupted; the next run
+The OTEL_EXPORTER_OTLP_* variables work as everywhere; flags win over them. The files of
+certificates that they name are read again when they change. While the collector is away, replay waits and tries again until it is interrupted; the next run
 goes on where this one ended. A run that was killed may send up to --in-flight batches
 again: log.record.uid tells what came twice.
 

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/collector/internal/openlogs"
 )
 
 // logs are the open logs of the process: exporters to one path share one, so
@@ -51,6 +52,7 @@ func (l *openLogs) open(path string, cfg logConfig, logger *zap.Logger) (*auditl
 		return nil, err
 	}
 	l.byPath[key] = &openLog{log: log, cfg: cfg, uses: 1}
+	openlogs.Add(key)
 	return log, nil
 }
 
@@ -67,6 +69,7 @@ func (l *openLogs) close(log *auditlog.Log) error {
 			return nil
 		}
 		delete(l.byPath, key)
+		openlogs.Remove(key)
 		return log.Close()
 	}
 	return nil

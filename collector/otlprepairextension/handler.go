@@ -16,6 +16,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/otelaudit/otelaudit/collector/internal/openlogs"
+	"github.com/otelaudit/otelaudit/internal/logid"
 )
 
 const (
@@ -24,7 +27,7 @@ const (
 )
 
 // handler gives next the requests that its decoder can take: within the limits,
-// and one document of JSON. If next refuses a request in JSON, the handler repairs
+// one document of JSON, and no replay of a log that the collector writes. If next refuses a request in JSON, the handler repairs
 // it and has next answer it once more.
 type handler struct {
 	*repairer
@@ -60,11 +63,29 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// next answers it as it would have, with the same error.
 		r.Body = readCloser{io.MultiReader(bytes.NewReader(read.Bytes()), failing{err}), req.original}
 		h.next.ServeHTTP(w, r)
+	case h.writes(r):
+		w.Header().Set(logid.Header, r.Header.Get(logid.Header))
+		req.refuse(w, http.StatusConflict, codes.FailedPrecondition, errOwnLog)
 	case kind == typeProto:
 		req.proto(w, read.Bytes())
 	default:
 		req.json(w, read.Bytes(), params["charset"])
 	}
+}
+
+var errOwnLog = errors.New("this collector writes the audit log that is replayed; nothing of it was received. Send it to another collector, or have this one pass on what it gets")
+
+// writes reports whether a request replays a log that this process writes.
+func (h *handler) writes(r *http.Request) bool {
+	id := r.Header.Get(logid.Header)
+	if id == "" {
+		return false
+	}
+	is, err := openlogs.Has(id)
+	if err != nil { // the bridge finds such a collector out itself
+		h.logger.Debug("cannot tell whether a request replays a log that is written here", zap.Error(err))
+	}
+	return is
 }
 
 // request is one that is being handled.
