@@ -39,6 +39,9 @@ func TestACollectorRefusesTheReplayOfTheLogThatItWrites(t *testing.T) {
 				"path": path, "linked folder": filepath.Join(link, "audit.jsonl"), "linked file": other, "detour": dir + "/logs/../link/./audit.jsonl",
 			} {
 				for _, opts := range [][]bridge.Option{nil, {bridge.WithFollow()}} {
+					if c.keys != nil {
+						opts = append(opts, bridge.WithTLSConfig(c.keys.tls(t)), bridge.WithHeaders(map[string]string{"Authorization": "Bearer " + c.keys.token}))
+					}
 					b, err := bridge.New(to, append(opts, bridge.WithEndpoint(c.url))...)
 					if err != nil {
 						t.Fatal(err)
