@@ -145,8 +145,9 @@ func (r *otlpReceiver) invoke(ctx context.Context, body []byte) error {
 // the gRPC message is ResourceExhausted, each with a line in the log. What is just
 // below is received.
 func TestABodyBeyondTheLimitIs413(t *testing.T) {
-	r := startReceiver(t, true)
-	const limit = 64 << 20
+	const limitMiB = 4 // 64 take minutes with the race detector
+	r := startReceiverWith(t, true, limitMiB)
+	const limit = limitMiB << 20
 	request := func(size int) plogotlp.ExportRequest {
 		ld := plog.NewLogs()
 		ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().Body().SetStr(strings.Repeat("x", size))

@@ -51,8 +51,14 @@ type host map[component.ID]component.Component
 
 func (h host) GetExtensions() map[component.ID]component.Component { return h }
 
-// startReceiver starts a receiver on sockets of its own.
+// startReceiver starts a receiver on sockets of its own, with the limit of the
+// distribution's configurations.
 func startReceiver(t testing.TB, repaired bool) *otlpReceiver {
+	t.Helper()
+	return startReceiverWith(t, repaired, 64)
+}
+
+func startReceiverWith(t testing.TB, repaired bool, limitMiB int) *otlpReceiver {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "otlp") // short: the path of a socket has at most 104 bytes
 	if err != nil {
@@ -76,8 +82,8 @@ func startReceiver(t testing.TB, repaired bool) *otlpReceiver {
 	factory := otlpreceiver.NewFactory()
 	cfg := factory.CreateDefaultConfig()
 	if err := confmap.NewFromStringMap(map[string]any{"protocols": map[string]any{
-		"http": map[string]any{"endpoint": httpSocket, "transport": "unix", "max_request_body_size": 64 << 20, "middlewares": middlewares},
-		"grpc": map[string]any{"endpoint": grpcSocket, "transport": "unix", "max_recv_msg_size_mib": 64, "middlewares": middlewares},
+		"http": map[string]any{"endpoint": httpSocket, "transport": "unix", "max_request_body_size": limitMiB << 20, "middlewares": middlewares},
+		"grpc": map[string]any{"endpoint": grpcSocket, "transport": "unix", "max_recv_msg_size_mib": limitMiB, "middlewares": middlewares},
 	}}).Unmarshal(cfg); err != nil {
 		t.Fatal(err)
 	}
