@@ -22,6 +22,7 @@ type app struct {
 	streams
 	clock
 	out     *output      // buffered; run flushes it
+	err     io.Writer    // for messages: shadows that of streams, which has no escapes
 	path    string       // --path
 	started bool         // flags and arguments are parsed and a verb has begun
 	logger  *slog.Logger // of verbs that read
@@ -34,7 +35,7 @@ func run(ctx context.Context, args []string, std streams) int {
 
 // runAt is run at a time.
 func runAt(ctx context.Context, now time.Time, args []string, std streams) int {
-	a := &app{streams: std, out: newOutput(std.out), clock: clock{now, zone{time.Local, "local"}}}
+	a := &app{streams: std, out: newOutput(std.out), err: newMessages(std.err, args), clock: clock{now, zone{time.Local, "local"}}}
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -112,6 +113,9 @@ func (a *app) root() *cobra.Command {
 		runE := verb.RunE
 		verb.RunE = func(cmd *cobra.Command, args []string) error {
 			a.started = true
+			if tz, unknown := unknownTZ(); unknown && a.zone.loc == time.Local {
+				a.sayf("warning: $TZ is %q, which is no time zone: local times are those of UTC; set it to a name such as Europe/Berlin, or say --timezone", tz)
+			}
 			return runE(cmd, args)
 		}
 	}

@@ -162,12 +162,11 @@ func (l *lineAppender) refuse(o origin, reason string) {
 	l.refusals = append(l.refusals, refusal{o, reason})
 }
 
-// sayRefusals says why lines are not appended, with all of each: nobody may
-// have it any more.
+// sayRefusals says why lines are not appended, with the beginning of each.
 func (l *lineAppender) sayRefusals() {
 	slices.SortFunc(l.refusals, func(a, b refusal) int { return cmp.Compare(a.line, b.line) })
 	for _, r := range l.refusals {
-		l.sayf("line %d of standard input is not appended: %s: %s", r.line, r.reason, visible.Text(string(r.text)))
+		l.sayf("line %d of standard input is not appended: %s: %s", r.line, r.reason, visible.Excerpt(string(r.text)))
 	}
 	clear(l.refusals)
 	l.refusals = l.refusals[:0]

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/calendar"
@@ -81,17 +78,17 @@ func (a *app) burnOnce(ctx context.Context, r *auditlog.Reader, format string, o
 func (a *app) burnLive(ctx context.Context, r *auditlog.Reader, format string, interval time.Duration) error {
 	const home, clearBelow = "\x1b[H", "\x1b[J"
 	between := "\n"
-	if f, ok := a.streams.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is a small number
-		between = home + clearBelow
-	}
-	if format == "json" {
+	if format == "json" || a.out.terminal() {
 		between = ""
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var onDamage func(*auditlog.DamageError) // the first time, it is told of
 	for first := true; ; first = false {
-		if !first || between == home+clearBelow {
+		if format != "json" {
+			a.out.control(home + clearBelow)
+		}
+		if !first {
 			if _, err := a.out.WriteString(between); err != nil {
 				return err
 			}
@@ -220,5 +217,5 @@ func (a *app) burnCSV(b burn) error {
 		row(p.name, p.Start, p.End, p.Totals, csvNumber(p.Projected.Cost),
 			strconv.FormatInt(p.Projected.InputTokens, 10), strconv.FormatInt(p.Projected.OutputTokens, 10))
 	}
-	return csv.NewWriter(a.out).WriteAll(rows)
+	return a.out.csv().WriteAll(rows)
 }

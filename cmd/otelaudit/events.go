@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/csv"
 	"fmt"
 	"slices"
 
@@ -34,13 +33,13 @@ func (p linePrinter) flush() error { return nil }
 
 // csvPrinter prints a column for each field and one for all other attributes.
 type csvPrinter struct {
-	w     *csv.Writer
+	w     csvWriter
 	cells row
 }
 
 // newCSVPrinter prints the header.
 func newCSVPrinter(out *output) (*csvPrinter, error) {
-	p := &csvPrinter{csv.NewWriter(out), newRow()}
+	p := &csvPrinter{out.csv(), newRow()}
 	return p, p.w.Write(append(slices.Clone(columnKeys), attributesColumn))
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // eventFlags are the flags of append that describe one event. The event is
@@ -197,7 +198,7 @@ func parseAttribute(text string) (attribute, error) {
 		return attribute{}, err
 	}
 	if event.Attributes["value"] == nil {
-		return attribute{}, fmt.Errorf("null is not written; leave %s out, or quote the text: '%s=\"null\"'", key, key)
+		return attribute{}, fmt.Errorf("null is not written; leave %s out, or quote the text: '%s=\"null\"'", visible.Excerpt(key), visible.Excerpt(key))
 	}
 	return attribute{key, event.Attributes["value"]}, nil
 }

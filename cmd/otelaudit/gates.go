@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 func (a *app) gates() *cobra.Command {
@@ -53,7 +54,7 @@ func (a *app) printGates(gates auditlog.Gates) error {
 	for _, q := range gates.Last {
 		reason := ""
 		if q.Reason != nil {
-			reason = *q.Reason
+			reason = visible.Excerpt(*q.Reason)
 		}
 		t.AppendRow(table.Row{q.Outcome, reason})
 	}

@@ -198,7 +198,7 @@ func (g *guard) run(ctx context.Context, args []string) error {
 	cmd := exec.CommandContext(ctx, program) //nolint:gosec // running what the user says is the purpose
 	cmd.Args = args
 	cmd.Env = append(os.Environ(), pathVariable+"="+g.reader.Path(), sessionVariable+"="+childSession)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = g.in, g.streams.out, g.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = g.in, g.streams.out, g.streams.err
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, guardedSignals()...)
 	defer signal.Stop(signals)

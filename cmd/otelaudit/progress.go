@@ -18,17 +18,18 @@ import (
 // terminal.
 type progress struct {
 	mu       sync.Mutex
-	w        io.Writer
-	terminal *os.File // nil if w is no terminal
-	columns  int      // of the bar on the terminal; 0 while there is none
+	messages io.Writer // stderr, for messages
+	terminal *os.File  // nil if w is no terminal
+	columns  int       // of the bar on the terminal; 0 while there is none
 	started  time.Time
 	drawn    time.Time
 }
 
-func newProgress(w io.Writer) *progress {
-	p := &progress{w: w}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is a small number
-		p.terminal = f
+// newProgress returns one for a bar on w, and for messages above it.
+func newProgress(w, messages io.Writer) *progress {
+	p := &progress{messages: messages}
+	if isTerminal(w) {
+		p.terminal, _ = w.(*os.File)
 	}
 	return p
 }
@@ -38,7 +39,7 @@ func (p *progress) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.remove()
-	return p.w.Write(text)
+	return p.messages.Write(text)
 }
 
 // barInterval is how often the bar is drawn at most.
@@ -65,7 +66,7 @@ func (p *progress) update(now bridge.Progress) {
 	line := progressLine(now, t.Sub(p.started), width)
 	columns := utf8.RuneCountInString(line)
 	// A bar that cannot be shown does not matter to the replay.
-	_, _ = io.WriteString(p.w, "\r"+line+strings.Repeat(" ", max(0, p.columns-columns)))
+	_, _ = io.WriteString(p.terminal, "\r"+line+strings.Repeat(" ", max(0, p.columns-columns)))
 	p.columns = max(p.columns, columns)
 }
 
@@ -79,7 +80,7 @@ func (p *progress) end() {
 
 func (p *progress) remove() {
 	if p.columns > 0 {
-		_, _ = io.WriteString(p.w, "\r"+strings.Repeat(" ", p.columns)+"\r") // as in update
+		_, _ = io.WriteString(p.terminal, "\r"+strings.Repeat(" ", p.columns)+"\r") // as in update
 		p.columns = 0
 	}
 }

@@ -116,7 +116,7 @@ func (a *app) queryTable(ctx context.Context, r *auditlog.Reader, filter auditlo
 			case c.number:
 				cell = numberCell(cell)
 			}
-			line[i] = visible.Text(cell)
+			line[i] = visible.Excerpt(cell)
 		}
 		s.rows = append(s.rows, line)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/bridge"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // replayFlags are those of replay.
@@ -120,7 +121,7 @@ func (a *app) runReplay(ctx context.Context, path string, f replayFlags, changed
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
-	bar := newProgress(a.err)
+	bar := newProgress(a.streams.err, a.err)
 	a.err = bar // whatever is said goes above the bar
 	warned := newWarnings(bar)
 	opts := append(f.options(changed), bridge.WithLogger(slog.New(inFlags{warned})))
@@ -214,7 +215,7 @@ func (h *headers) Set(text string) error {
 		return errors.New(`want NAME=VALUE such as "authorization=Bearer TOKEN"`)
 	}
 	if _, ok := h.values[name]; ok {
-		return fmt.Errorf("%s is there twice; say it once", name)
+		return fmt.Errorf("%s is there twice; say it once", visible.Excerpt(name))
 	}
 	if h.values == nil {
 		h.values = make(map[string]string)

@@ -129,7 +129,7 @@ func writeToDevice(ctx context.Context, file string, r *auditlog.Reader, o repor
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriter(f)
+	w := newOutput(f) // it may be a terminal
 	return errors.Join(report.Write(ctx, w, r, o), w.Flush(), f.Close())
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -74,7 +73,7 @@ that Gemini CLI emits for a response. --no-dedup counts every event.
 			}
 			filter.Since = hourStart(a.now, hours.value)
 			if !to.IsZero() && !filter.Since.Before(to) {
-				return usagef("--hours %d does not begin before --until %s: no event can match; want more hours, or leave one out", hours.value, until.text)
+				return usagef("--hours %d does not begin before --until %s: no event can match; want more hours, or leave one out", hours.value, visible.Excerpt(until.text))
 			}
 		}
 		levels := []auditlog.GroupBy{groupings[by.value]}
@@ -132,7 +131,7 @@ func groupName(g auditlog.Group, by string) string {
 	case by == "hour" && !g.Start.IsZero():
 		return g.Start.Format("2006-01-02 15:04 MST")
 	}
-	return visible.Text(g.Key)
+	return visible.Excerpt(g.Key)
 }
 
 // totalsFormat says how a table shows totals.
@@ -191,7 +190,7 @@ func csvNumber(f float64) string {
 }
 
 func (a *app) spendCSV(spend auditlog.Spend, by string, breakdown bool) error {
-	w := csv.NewWriter(a.out)
+	w := a.out.csv()
 	isPeriod := by == "hour" || by == "day" || by == "week" || by == "month"
 	var header []string
 	if by != "" {

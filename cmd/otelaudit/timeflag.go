@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/internal/calendar"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // timeHelp stands in the help of verbs that take times.
@@ -17,7 +18,8 @@ const timeHelp = `Times are RFC 3339 (2026-02-13T14:30:00Z), a date with or with
 (2026-02-13, "2026-02-13 14:30", 14:30), a day (today, yesterday, monday, "monday
 9:00"), now, or a duration back from now (90m, 24h, 7d, 2w, 1d12h). What has no zone
 is meant in that of --timezone; a day alone is its beginning; monday is the last one,
-today included. An event without a valid ts has no time: it is left out when one is
+today included. Of a time that comes twice, where clocks go back, --until means the last
+and all others the first; one that they skip is when they are turned. An event without a valid ts has no time: it is left out when one is
 asked for.`
 
 var errTime = errors.New(`want RFC 3339 such as 2026-02-13T14:30:00Z, a date such as 2026-02-13 or "2026-02-13 14:30", a time of today such as 14:30, ` +
@@ -28,13 +30,14 @@ var errTime = errors.New(`want RFC 3339 such as 2026-02-13T14:30:00Z, a date suc
 type timeFlag struct {
 	text  string
 	clock *clock
+	last  bool // of an hour that comes twice the last is meant
 }
 
 func (f *timeFlag) String() string { return f.text }
 func (f *timeFlag) Type() string   { return "TIME" }
 
 func (f *timeFlag) Set(text string) error {
-	if _, err := parseTime(text, f.clock.now); err != nil {
+	if _, err := parseTime(text, f.clock.now, f.last); err != nil {
 		return err
 	}
 	f.text = text
@@ -46,7 +49,7 @@ func (f *timeFlag) time() time.Time {
 	if f.text == "" {
 		return time.Time{}
 	}
-	t, err := parseTime(f.text, f.clock.shown(f.clock.now))
+	t, err := parseTime(f.text, f.clock.shown(f.clock.now), f.last)
 	if err != nil {
 		return time.Time{} // not after Set; a zone makes no text wrong
 	}
@@ -66,20 +69,23 @@ func (a *app) sinceFlag(cmd *cobra.Command) *timeFlag {
 }
 
 func (a *app) untilFlag(cmd *cobra.Command) *timeFlag {
-	return a.timeFlag(cmd, "until", "only events before this time")
+	f := a.timeFlag(cmd, "until", "only events before this time")
+	f.last = true
+	return f
 }
 
 // period returns the instants of --since and --until.
 func period(since, until *timeFlag) (from, to time.Time, err error) {
 	from, to = since.time(), until.time()
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		return from, to, usagef("--since %s is not before --until %s: no event can match; exchange them or leave one out", since.text, until.text)
+		return from, to, usagef("--since %s is not before --until %s: no event can match; exchange them or leave one out", visible.Excerpt(since.text), visible.Excerpt(until.text))
 	}
 	return from, to, nil
 }
 
-// parseTime reads what timeHelp says. Its zone is that of now.
-func parseTime(text string, now time.Time) (time.Time, error) {
+// parseTime reads what timeHelp says. Its zone is that of now. Of a time of day that
+// comes twice, where clocks go back, it returns the first, or the last.
+func parseTime(text string, now time.Time, last bool) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
 	}
@@ -109,7 +115,11 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	if !ok {
 		return time.Time{}, errTime
 	}
-	return time.Date(year, month, dayOfMonth, hour, minute, second, 0, now.Location()), nil
+	from, to := calendar.Instants(time.Date(year, month, dayOfMonth, hour, minute, second, 0, time.UTC), now.Location())
+	if last {
+		return to, nil
+	}
+	return from, nil
 }
 
 // parseDay reads a date, or a word for one of the last days.

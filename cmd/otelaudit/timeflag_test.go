@@ -71,7 +71,7 @@ func TestTimesMeanWhatTheHelpSays(t *testing.T) {
 		{"99999999999999999999999999999", time.UTC, ""},
 	} {
 		t.Run(test.text, func(t *testing.T) {
-			got, err := parseTime(test.text, now.In(test.zone))
+			got, err := parseTime(test.text, now.In(test.zone), false)
 			if (err != nil) != (test.want == "") {
 				t.Fatalf("got %v and the error %v, want one: %v", got, err, test.want == "")
 			}
@@ -86,17 +86,42 @@ func TestTimesMeanWhatTheHelpSays(t *testing.T) {
 func TestADateIsTheBeginningOfItsDay(t *testing.T) {
 	now := time.Date(2022, 9, 13, 12, 0, 0, 0, loadZone(t, "America/Santiago"))
 	for text, want := range map[string]string{
-		"2022-09-11": "2022-09-11T01:00:00-03:00",
-		"sunday":     "2022-09-11T01:00:00-03:00",
-		// Of a time of day that comes twice or never, time.Date decides.
+		"2022-09-11":       "2022-09-11T01:00:00-03:00",
+		"sunday":           "2022-09-11T01:00:00-03:00",
+		"2022-09-11 00:30": "2022-09-11T01:00:00-03:00",
 		"2022-09-11 09:00": "2022-09-11T09:00:00-03:00",
 	} {
-		got, err := parseTime(text, now)
+		got, err := parseTime(text, now, false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := got.Format(time.RFC3339); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestARepeatedHourIsWhole asks for the hour that comes twice, where clocks go back,
+// in zones on both sides of UTC, and one that turns its clock by half an hour.
+func TestARepeatedHourIsWhole(t *testing.T) {
+	for _, test := range []struct{ zone, text, first, last string }{
+		{"Europe/Berlin", "2026-10-25 02:30", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"},
+		{"Europe/Berlin", "2026-10-25 03:00", "2026-10-25T02:00:00Z", "2026-10-25T02:00:00Z"},
+		{"America/New_York", "2026-11-01 01:00", "2026-11-01T05:00:00Z", "2026-11-01T06:00:00Z"},
+		{"America/New_York", "2026-11-01 02:00", "2026-11-01T07:00:00Z", "2026-11-01T07:00:00Z"},
+		{"America/New_York", "2026-03-08 02:30", "2026-03-08T07:00:00Z", "2026-03-08T07:00:00Z"},
+		{"Australia/Lord_Howe", "2026-04-05 01:45", "2026-04-04T14:45:00Z", "2026-04-04T15:15:00Z"},
+		{"America/Havana", "2026-11-01 00:00", "2026-11-01T04:00:00Z", "2026-11-01T05:00:00Z"},
+		{"America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-01T04:00:00Z"},
+		{"Pacific/Apia", "2011-12-30 12:00", "2011-12-30T10:00:00Z", "2011-12-30T10:00:00Z"},
+		{"UTC", "2026-10-25 02:30", "2026-10-25T02:30:00Z", "2026-10-25T02:30:00Z"},
+	} {
+		now := time.Date(2026, 12, 1, 0, 0, 0, 0, loadZone(t, test.zone))
+		for last, want := range map[bool]string{false: test.first, true: test.last} {
+			got, err := parseTime(test.text, now, last)
+			if err != nil || got.UTC().Format(time.RFC3339) != want {
+				t.Errorf("%s in %s, last %v: got %v, %v, want %s", test.text, test.zone, last, got.UTC(), err, want)
+			}
 		}
 	}
 }

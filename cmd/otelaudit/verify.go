@@ -49,7 +49,7 @@ func (a *app) printVerification(v auditlog.Verification, format string) error {
 	if len(v.Damaged) > 0 {
 		t := newTable(column{"file", false}, column{"line", true}, column{"offset", true}, column{"damage", false})
 		for _, d := range v.Damaged {
-			t.AppendRow(table.Row{visible.Text(d.File), d.Line, d.Offset, visible.Text(d.Reason)})
+			t.AppendRow(table.Row{visible.Excerpt(d.File), d.Line, d.Offset, visible.Excerpt(d.Reason)})
 		}
 		if err := a.print(t); err != nil {
 			return err

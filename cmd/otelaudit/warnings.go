@@ -125,7 +125,7 @@ func (l *warningLines) sayMore() error {
 	if more <= 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(l.w, "otelaudit: warning: and %s more in %s; otelaudit verify lists all\n", count(more), visible.Text(l.file))
+	_, err := fmt.Fprintf(l.w, "otelaudit: warning: and %s more in %s; otelaudit verify lists all\n", count(more), visible.Excerpt(l.file))
 	return err
 }
 

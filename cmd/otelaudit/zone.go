@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"time"
 	_ "time/tzdata" // names of zones are known everywhere, in containers and on Windows too
@@ -31,6 +32,17 @@ func (z *zone) Set(text string) error {
 	}
 	z.text = text
 	return nil
+}
+
+// unknownTZ returns the value of $TZ if it names no zone: Go then takes UTC for the
+// local time zone. Windows does not use the variable.
+func unknownTZ() (name string, unknown bool) {
+	name = os.Getenv("TZ")
+	switch strings.TrimPrefix(name, ":") {
+	case "", "UTC", "UTC0":
+		return "", false
+	}
+	return name, time.Local.String() == "UTC"
 }
 
 // clock says what the times are that people write and read.

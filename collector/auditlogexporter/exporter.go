@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/attribute"
+	"go.uber.org/zap"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
@@ -70,7 +71,11 @@ func (e *auditExporter) start(context.Context, component.Host) error {
 }
 
 func (e *auditExporter) open() error {
-	log, err := logs.open(e.cfg.Path, e.cfg.log(), e.set.Logger)
+	path, err := cleanPath(e.cfg.Path)
+	if err != nil {
+		return err
+	}
+	log, err := logs.open(path, e.cfg.log(), e.set.Logger)
 	if err != nil {
 		return err
 	}
@@ -83,6 +88,7 @@ func (e *auditExporter) open() error {
 		return errors.Join(err, logs.close(log))
 	}
 	e.log, e.spans = log, spans
+	e.set.Logger.Info("writing the audit log", zap.String("path", path))
 	return nil
 }
 

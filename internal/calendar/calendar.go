@@ -52,21 +52,38 @@ func days(t time.Time, first, n int) Period {
 // and where it goes back there may be two. Days and months out of their range
 // are normalised as time.Date does.
 func DayStart(year int, month time.Month, day int, loc *time.Location) time.Time {
+	first, _ := Instants(time.Date(year, month, day, 0, 0, 0, 0, time.UTC), loc)
+	return first
+}
+
+// Instants returns the first and the last instant at which the clock of a time zone
+// shows the date and the time of day of wall, whose own zone is UTC. They are the
+// same unless the clock goes back over it. A time that a clock skips is the instant
+// at which it is turned.
+func Instants(wall time.Time, loc *time.Location) (first, last time.Time) {
 	const most = 26 * time.Hour // that clocks differ from UTC by, and more
-	midnight := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
 	// In the order of time: each span in which the clock is not turned.
-	for at := midnight.Add(-most).In(loc); ; {
+	for at := wall.Add(-most).In(loc); !at.After(wall.Add(most)); {
 		start, end := at.ZoneBounds()
 		_, offset := at.Zone()
-		first := midnight.Add(-time.Duration(offset) * time.Second).In(loc)
-		if first.Before(start) {
-			first = start // the clock was turned forward over midnight
-		}
+		shown := wall.Add(-time.Duration(offset) * time.Second).In(loc)
+		switch {
+		case shown.Before(start):
+			if first.IsZero() { // the clock was turned forward over it
+				return start, start
+			}
 		// A span that ends before an instant in it is what the standard library
 		// says of the last day of a leap year that only the rule of the zone knows.
-		if end.IsZero() || first.Before(end) || !end.After(at) {
-			return first
+		case end.IsZero() || shown.Before(end) || !end.After(at):
+			if first.IsZero() {
+				first = shown
+			}
+			last = shown
+		}
+		if end.IsZero() || !end.After(at) {
+			break
 		}
 		at = end
 	}
+	return first, last
 }

@@ -64,9 +64,5 @@ func Excerpt(s string) string {
 	if len(s) <= MaxExcerpt {
 		return Text(s)
 	}
-	end := MaxExcerpt
-	for end > MaxExcerpt-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return Text(s[:end]) + "…"
+	return Text(s[:runeStart(s, MaxExcerpt)]) + "…"
 }

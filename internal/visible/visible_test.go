@@ -14,6 +14,8 @@ func TestWhatIsNotSeenIsEscaped(t *testing.T) {
 		"a\x1b[2Jb\nc\td":          `a\x1b[2Jb\nc\td`,
 		"\u202egpj.exe\u2066":      `\u202egpj.exe\u2066`,
 		"nul\x00 c1\u0085 del\x7f": `nul\x00 c1\u0085 del\x7f`,
+		"csi\x9b2J \xff \xe2\x82":  `csi\x9b2J \xff \xe2\x82`,
+		"\ufffd is a character":    "\ufffd is a character",
 	} {
 		if got := visible.Text(text); got != want {
 			t.Errorf("Text(%q) = %q, want %q", text, got, want)
