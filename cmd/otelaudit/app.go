@@ -107,7 +107,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().Var(&a.zone, "timezone", "time zone of days, hours and times that are asked for and shown: a name such as Europe/Berlin, UTC or local")
 	completeWords(root, "timezone", "local", "UTC")
 	root.AddCommand(a.query(), a.tail(), a.spend(), a.burn(), a.accuracy(), a.gates(), a.verify(), a.append(), a.rotate(), a.replay(),
-		a.guard(), a.trace(), a.report(), a.version())
+		a.guard(), a.guardWatcher(), a.trace(), a.report(), a.version())
 	for _, verb := range root.Commands() {
 		verb.DisableFlagsInUseLine = true
 		runE := verb.RunE

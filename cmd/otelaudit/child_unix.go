@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -23,6 +25,9 @@ import (
 type child struct {
 	process int // and its group
 	ended   chan childEnd
+	reaped  chan struct{} // that a process ended; with room for one
+	others  []int         // children that guard had before, and the watcher
+	watcher *watcher
 	stopped chan os.Signal // that stopped it
 
 	tty   *os.File // nil: there is no terminal to give it
@@ -55,8 +60,8 @@ func guardedSignals() []os.Signal {
 
 // startChild starts cmd in a process group of its own: in the foreground of
 // the terminal, if guard is and reads it.
-func startChild(cmd *exec.Cmd) (*child, error) {
-	c := &child{ended: make(chan childEnd, 1), stopped: make(chan os.Signal, 1), own: unix.Getpgrp()}
+func startChild(cmd *exec.Cmd, grace time.Duration) (*child, error) {
+	c := &child{ended: make(chan childEnd, 1), reaped: make(chan struct{}, 1), stopped: make(chan os.Signal, 1), own: unix.Getpgrp()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if stdin, ok := cmd.Stdin.(*os.File); ok && term.IsTerminal(int(stdin.Fd())) { //nolint:gosec // a descriptor is a small number
 		c.openTerminal()
@@ -65,17 +70,38 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 		cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, int(c.tty.Fd()) //nolint:gosec // as above
 		c.given = true
 	}
+	for _, p := range descendants(nil) { // of what guard was before an exec
+		c.others = append(c.others, p.pid)
+	}
 	err := adopt(cmd.SysProcAttr)
 	if err == nil {
+		c.watcher, err = startWatcher(grace)
+	}
+	if err == nil {
+		c.others = append(c.others, c.watcher.pid)
 		err = cmd.Start()
 	}
 	if err != nil {
 		c.release()
-		return nil, err
+		return nil, errors.Join(err, c.end())
 	}
 	c.process = cmd.Process.Pid
+	err = c.watcher.watch(c.process)
 	go c.wait()
+	if err != nil {
+		c.kill()
+		c.release()
+		return nil, errors.Join(err, c.end())
+	}
 	return c, nil
+}
+
+// end ends the watcher.
+func (c *child) end() error {
+	if c.watcher == nil {
+		return nil
+	}
+	return c.watcher.release()
 }
 
 // openTerminal sets tty, if guard has a terminal.
@@ -112,6 +138,10 @@ func (c *child) wait() {
 			c.ended <- childEnd{code: signaled + int(status.Signal())}
 		case status.Exited():
 			c.ended <- childEnd{code: status.ExitStatus()}
+		}
+		select {
+		case c.reaped <- struct{}{}:
+		default: // it is known
 		}
 	}
 }
@@ -200,17 +230,49 @@ func (c *child) resume() error {
 	return c.signal(unix.SIGCONT)
 }
 
-// terminate asks all of the group to end. What is stopped does not see that.
-func (c *child) terminate() error {
-	return errors.Join(c.signal(unix.SIGTERM), c.signal(unix.SIGCONT))
+// terminate asks all that is left to end. What is stopped does not see that. It
+// returns what this process may not signal.
+func (c *child) terminate() []process {
+	denied := c.signalAll(unix.SIGTERM)
+	c.signalAll(unix.SIGCONT)
+	return denied
 }
 
-func (c *child) kill() error { return c.signal(unix.SIGKILL) }
+// kill ends all that is left, and returns what this process may not end.
+func (c *child) kill() []process { return c.signalAll(unix.SIGKILL) }
 
-// gone reports whether nothing is left of the group, once the child has ended.
-func (c *child) gone() bool { return errors.Is(unix.Kill(-c.process, 0), unix.ESRCH) }
+// signalAll sends sig to the process group and to the descendants that left it.
+func (c *child) signalAll(sig unix.Signal) (denied []process) {
+	groupErr := unix.Kill(-c.process, sig)
+	for _, p := range c.left() {
+		var err error
+		switch {
+		case p.group != c.process:
+			err = p.signal(sig)
+		case p.pid == 0:
+			err = groupErr
+		default: // the group got it, if it may be signaled
+			err = unix.Kill(p.pid, 0)
+		}
+		if errors.Is(err, unix.EPERM) {
+			denied = append(denied, p)
+		}
+	}
+	return denied
+}
 
-// release takes the terminal back.
+// left returns what is left of the command, once it has ended: its process group,
+// also where its members are not known, and its descendants.
+func (c *child) left() []process {
+	list := descendants(c.others)
+	grouped := slices.ContainsFunc(list, func(p process) bool { return p.group == c.process })
+	if !grouped && !errors.Is(unix.Kill(-c.process, 0), unix.ESRCH) {
+		list = append(list, process{group: c.process})
+	}
+	return list
+}
+
+// release takes the terminal back, for good.
 func (c *child) release() {
 	if c.tty == nil {
 		return
@@ -223,6 +285,7 @@ func (c *child) release() {
 		}
 	}
 	_ = c.tty.Close()
+	c.tty, c.given = nil, false
 }
 
 func (c *child) takeTerminal() error {

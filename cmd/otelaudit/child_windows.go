@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"time"
 )
 
 // child is a command that runs in guard's console. There is no SIGTERM: it is
@@ -12,7 +13,13 @@ type child struct {
 	cmd     *exec.Cmd
 	ended   chan childEnd
 	stopped chan os.Signal // never
+	reaped  chan struct{}  // never
 }
+
+// process is never made: what the command starts is not known.
+type process struct{}
+
+func (process) String() string { return "" }
 
 // childEnd says how a child ended.
 type childEnd struct {
@@ -24,7 +31,7 @@ type childEnd struct {
 // child, too.
 func guardedSignals() []os.Signal { return []os.Signal{os.Interrupt} }
 
-func startChild(cmd *exec.Cmd) (*child, error) {
+func startChild(cmd *exec.Cmd, _ time.Duration) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -42,13 +49,14 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 func (c *child) pid() int                { return c.cmd.Process.Pid }
 func (c *child) pass(os.Signal) error    { return nil }
 func (c *child) suspend(os.Signal) error { return nil }
-func (c *child) terminate() error        { return c.kill() }
-func (c *child) gone() bool              { return true }
+func (c *child) terminate() []process    { return c.kill() }
+func (c *child) left() []process         { return nil }
 func (c *child) release()                {}
+func (c *child) end() error              { return nil }
 
-func (c *child) kill() error {
+func (c *child) kill() []process {
 	if err := c.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
+		return []process{{}}
 	}
 	return nil
 }

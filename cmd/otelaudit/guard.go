@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,14 +28,20 @@ func (a *app) guard() *cobra.Command {
 		Short: "Run a command until the budget is spent",
 		Long: `guard runs a command, and stops it when what the log says was spent in this hour or
 this day, of --timezone, reaches a limit. The log is looked at when it changes, and every
-cost in it counts, whoever wrote it; with --session, that of one session only. A call
-that is told of twice counts once, as in spend, whose --by hour and --by day show the
-same sums.
+cost in it counts, whoever wrote it; with --session, that of one session only. A call that
+the log holds twice counts once, and burn shows the same sums. An event without a usable
+time, unreadable or more than 5 minutes ahead of the clock, counts when it arrives. Of
+those from before, it counts at the last usable time before it. A negative cost counts as 0.
 
-If the budget is spent before, the command is not started. Else it and all processes of
-its process group are sent a SIGTERM when the budget is spent, and, if some are left
-after --grace, a SIGKILL. In both cases guard writes a budget event to the log, says so
-on stderr, and exits with 3. Otherwise the exit code is that of the command, 128 and the
+If the budget is spent before, the command is not started. Else it and all processes that
+it started are sent a SIGTERM when the budget is spent, and, if some are left after
+--grace, a SIGKILL. In both cases guard writes a budget event to the log, says so
+on stderr, and exits with 3. It does so too if it may not signal a process, as one that
+became root: the action of the event is not_stopped then, and the process goes on.
+
+guard stays until all that the command started has ended, daemons too; outside Linux, all
+of its process group. If only the command itself has ended, SIGINT, SIGTERM, SIGQUIT or
+SIGHUP end the rest. Otherwise the exit code is that of the command, 128 and the
 number of the signal if one ended it, and 2 if it could not be run. A log that cannot be
 read any more stops the command too, with 2.
 
@@ -41,12 +49,13 @@ The command has guard's standard input and output, and the terminal; signals tha
 gets are passed on to it. Its environment has $` + pathVariable + ` and
 $` + sessionVariable + `: the session of --session, else what it was, else a new one.
 What it writes has to go to that log, and with --session to that session, or nothing is
-guarded: when nothing was counted while the command ran, guard says so on stderr.
+guarded: when nothing was written while the command ran, guard says so on stderr.
 
 A call counts when its event is written, so that calls which run at the same time may
 spend more than is left. Of a call with tokens and without a cost nobody knows what was
 spent: --on-unpriced warn says so on stderr, and breach takes it for a spent budget.
-Processes that leave the group, as a daemon does, are not stopped.`,
+Outside Linux, processes that leave the group, as a daemon does, are not stopped. If guard
+itself is killed, a second process of it ends the group, but not what left the group.`,
 		Example: `  otelaudit guard --max-per-hour 5 --max-per-day 20 -- claude -p 'fix the build'
   otelaudit guard --max-per-day 1 --session nightly --on-unpriced breach -- ./agent.sh`,
 	}
@@ -147,6 +156,7 @@ type guard struct {
 	interval, grace time.Duration
 
 	child    *child
+	ended    bool      // the child, if not what it started
 	unpriced int64     // that were told of
 	failing  time.Time // since when checks fail; zero if they do not
 }
@@ -156,6 +166,8 @@ const (
 	actionRefused = "refused" // the command was not started
 	actionStopped = "stopped" // it ended when it was told to
 	actionKilled  = "killed"  // it did not, or something that it had started did not
+	// It could not be stopped, as a process of another user.
+	actionNotStopped = "not_stopped"
 )
 
 func (g *guard) run(ctx context.Context, args []string) error {
@@ -202,10 +214,15 @@ func (g *guard) run(ctx context.Context, args []string) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, guardedSignals()...)
 	defer signal.Stop(signals)
-	if g.child, err = startChild(cmd); err != nil {
+	if g.child, err = startChild(cmd, g.grace); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)
 	}
-	defer g.child.release()
+	defer func() {
+		g.child.release()
+		if err := g.child.end(); err != nil {
+			g.sayf("end the watcher of guard: %v", err)
+		}
+	}()
 
 	code, err := g.watch(ctx, signals)
 	if err == nil {
@@ -224,11 +241,20 @@ func (g *guard) run(ctx context.Context, args []string) error {
 	if breach, ok := errors.AsType[*auditlog.BudgetError](err); ok {
 		return report(breach, action)
 	}
+	if interrupted, ok := errors.AsType[*interruptedError](err); ok {
+		const signaled = 128
+		if sig, ok := interrupted.sig.(syscall.Signal); ok {
+			return codeError(signaled + int(sig))
+		}
+	}
 	return codeError(codeFailed)
 }
 
-// watch waits for the command's end, and returns its exit code; or for a
-// reason to stop it, which it returns as an error.
+// pollInterval is how often guard looks for what is left of a command.
+const pollInterval = 250 * time.Millisecond
+
+// watch waits until the command and all that it left behind have ended, and returns
+// its exit code; or for a reason to stop it, which it returns as an error.
 func (g *guard) watch(ctx context.Context, signals <-chan os.Signal) (code int, err error) {
 	w := watch.New(g.reader.Path(), watch.Config{Logger: g.logger, Interval: g.interval})
 	defer func() {
@@ -236,15 +262,40 @@ func (g *guard) watch(ctx context.Context, signals <-chan os.Signal) (code int, 
 			g.sayf("%v", closeErr)
 		}
 	}()
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	var tick <-chan time.Time // once the command has ended
+	told := false
 	for {
 		select {
 		case end := <-g.child.ended:
-			return end.code, end.err
+			if end.err != nil || len(g.child.left()) == 0 {
+				return end.code, end.err
+			}
+			code, g.ended, tick = end.code, true, poll.C
+			// As a shell does when its job has ended. Ctrl-C then comes to guard.
+			g.child.release()
+		case <-g.child.reaped:
+			if g.ended && len(g.child.left()) == 0 {
+				return code, nil
+			}
+		case <-tick:
+			left := g.child.left()
+			if len(left) == 0 {
+				return code, nil
+			}
+			if !told {
+				g.sayf("the command has ended, but not all that it started; guard goes on until that ends: %s", list(left))
+				told = true
+			}
 		case sig := <-g.child.stopped:
 			if err := g.child.suspend(sig); err != nil {
 				g.sayf("stop with the command: %v", err)
 			}
 		case sig := <-signals:
+			if g.ended && isEnd(sig) {
+				return 0, &interruptedError{sig}
+			}
 			if err := g.child.pass(sig); err != nil {
 				g.sayf("pass the signal %v on: %v", sig, err)
 			}
@@ -256,35 +307,76 @@ func (g *guard) watch(ctx context.Context, signals <-chan os.Signal) (code int, 
 	}
 }
 
-// stop ends the command and its process group, and returns how.
-func (g *guard) stop(signals <-chan os.Signal) (action string, err error) {
-	if err = g.child.terminate(); err != nil {
-		return actionStopped, errors.Join(err, g.child.kill())
+// interruptedError is a signal that ends what a command left behind.
+type interruptedError struct{ sig os.Signal }
+
+func (e *interruptedError) Error() string {
+	return fmt.Sprintf("%v: ending what the command left behind", e.sig)
+}
+
+// isEnd reports whether sig asks a process to end.
+func isEnd(sig os.Signal) bool {
+	switch sig {
+	case os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP:
+		return true
 	}
+	return false
+}
+
+// list names processes, the first few of many.
+func list(processes []process) string {
+	const most = 5
+	var names []string
+	for _, p := range processes[:min(len(processes), most)] {
+		names = append(names, p.String())
+	}
+	text := strings.Join(names, ", ")
+	if more := len(processes) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// killWait is how long guard waits for what it has killed.
+const killWait = 5 * time.Second
+
+// stop ends the command and all that it started, and returns how.
+func (g *guard) stop(signals <-chan os.Signal) (action string, err error) {
+	action = actionStopped
+	g.child.terminate()
 	grace := time.NewTimer(g.grace)
 	defer grace.Stop()
-	const pollInterval = 20 * time.Millisecond
-	poll := time.NewTicker(pollInterval)
+	poll := time.NewTicker(pollInterval / 10)
 	defer poll.Stop()
-	ended := false
+	var giveUp <-chan time.Time // when everything was killed
 	for {
+		left := g.child.left()
+		if g.ended && len(left) == 0 {
+			return action, err
+		}
 		select {
 		case end := <-g.child.ended:
-			ended, err = true, end.err
+			g.ended, err = true, errors.Join(err, end.err)
+			continue
+		case <-g.child.reaped:
+			continue
 		case <-g.child.stopped:
-			err = g.child.terminate() // which continues it
+			g.child.terminate() // which continues it
+			continue
 		case <-signals: // it is being stopped
-		case <-poll.C:
+			continue
 		case <-grace.C:
-			err = errors.Join(err, g.child.kill())
-			if !ended {
-				end := <-g.child.ended
-				err = errors.Join(err, end.err)
+			action, giveUp = actionKilled, time.After(killWait)
+		case <-giveUp:
+			return actionNotStopped, errors.Join(err, fmt.Errorf("it still runs %v after a SIGKILL: %s", killWait, list(left)))
+		case <-poll.C:
+			if giveUp == nil {
+				continue
 			}
-			return actionKilled, err
 		}
-		if ended && g.child.gone() {
-			return actionStopped, err
+		// Again and again, for what was started meanwhile.
+		if denied := g.child.kill(); len(denied) > 0 && len(denied) == len(g.child.left()) {
+			return actionNotStopped, errors.Join(err, fmt.Errorf("it goes on, since this user may not signal it: %s; stop it as its user", list(denied)))
 		}
 	}
 }

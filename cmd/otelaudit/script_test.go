@@ -18,8 +18,11 @@ import (
 	"github.com/otelaudit/otelaudit/internal/audittest"
 )
 
+// testCommands are what a script, or another process of a test, can run.
+var testCommands = map[string]func(){"otelaudit": main}
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"otelaudit": main})
+	testscript.Main(m, testCommands)
 }
 
 // TestScript runs the stories of testdata/script.
