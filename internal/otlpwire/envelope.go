@@ -113,8 +113,8 @@ func parseCount(lit []byte) (n int64, ok bool) {
 	return n, len(lit) > 0
 }
 
-// parseUnixNano reads the string of a time, and returns what OTLP makes of it:
-// 0 if it is before 1970.
+// parseUnixNano reads the string of a time, and returns what OTLP makes of it: 0 if
+// it cannot hold it.
 func parseUnixNano(lit []byte) (uint64, bool) {
 	if len(lit) < 3 || lit[0] != '"' {
 		return 0, false
@@ -137,5 +137,5 @@ func parseUnixNano(lit []byte) (uint64, bool) {
 	if !ok {
 		return 0, false
 	}
-	return uint64(max(0, t.UnixNano())), true //nolint:gosec // not negative
+	return unixNano(t), true
 }

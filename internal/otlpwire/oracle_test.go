@@ -3,6 +3,7 @@ package otlpwire_test
 import (
 	"bytes"
 	"io"
+	"math/big"
 	"net/http"
 	"testing"
 	"time"
@@ -68,7 +69,11 @@ func (o *oracle) request(tb testing.TB, from, to int) *collogspb.ExportLogsServi
 	}
 	var keys []key
 	byResource := map[key][]sdklog.Record{}
-	for _, r := range o.records[from:to] {
+	for i, r := range o.records[from:to] {
+		// otlploghttp wraps around what does not fit into an int64. It is given numbers
+		// of records, which become their times below.
+		r.SetTimestamp(time.Unix(0, int64(i)+1))
+		r.SetObservedTimestamp(time.Unix(0, int64(i)+1))
 		k := key{r.Resource().Equivalent(), r.Resource().SchemaURL()}
 		if byResource[k] == nil {
 			keys = append(keys, k)
@@ -82,10 +87,26 @@ func (o *oracle) request(tb testing.TB, from, to int) *collogspb.ExportLogsServi
 		}
 		all.ResourceLogs = append(all.ResourceLogs, parse(tb, o.body).GetResourceLogs()...)
 	}
+	for _, r := range recordsOf(all) {
+		of := o.records[from+int(r.GetTimeUnixNano())-1]
+		r.TimeUnixNano, r.ObservedTimeUnixNano = exact(of.Timestamp()), exact(of.ObservedTimestamp())
+	}
 	return all
 }
 
-func parse(tb testing.TB, body []byte) *collogspb.ExportLogsServiceRequest {
+// exact returns nanoseconds since 1970, 0 if OTLP cannot hold them.
+func exact(t time.Time) uint64 {
+	n := new(big.Int).Mul(big.NewInt(t.Unix()), big.NewInt(1e9))
+	if n.Add(n, big.NewInt(int64(t.Nanosecond()))); !n.IsUint64() {
+		return 0
+	}
+	return n.Uint64()
+}
+
+func parse(tb interface {
+	Helper()
+	Fatalf(string, ...any)
+}, body []byte) *collogspb.ExportLogsServiceRequest {
 	tb.Helper()
 	request := new(collogspb.ExportLogsServiceRequest)
 	// A level of JSON is up to four messages.

@@ -53,11 +53,26 @@ func hasKey(attrs []attribute.KeyValue, key attribute.Key) bool {
 	return false
 }
 
-// unixNano writes a time unless it is 0, or before 1970, which OTLP cannot say.
+// unixNano writes a time unless it is 0, or one that OTLP cannot hold.
 func (w *writer) unixNano(tag byte, t time.Time) {
-	if n := t.UnixNano(); n > 0 {
-		w.fixed64(tag, uint64(n))
+	if n := unixNano(t); n > 0 {
+		w.fixed64(tag, n)
 	}
+}
+
+// unixNano returns nanoseconds since 1970, and 0 for what does not fit into the 64
+// bits of OTLP, which have no sign: before 1970, and from July 2554 on.
+func unixNano(t time.Time) uint64 {
+	seconds := t.Unix()
+	if seconds < 0 || seconds > math.MaxUint64/1_000_000_000 {
+		return 0
+	}
+	rest := uint64(t.Nanosecond()) //nolint:gosec // not negative
+	n := uint64(seconds)*1e9 + rest
+	if n < rest { // it wrapped around, within the last second
+		return 0
+	}
+	return n
 }
 
 func (w *writer) flags(flags byte) {
