@@ -232,7 +232,7 @@ func NewBudget(r *Reader, opts ...BudgetOption) (*Budget, error) {
 		reader: r,
 		cfg:    cfg,
 		turn:   make(chan struct{}, 1),
-		spend:  hourlySpend{seconds: secondsPerQuarter, session: cfg.session, calls: newCallTally()},
+		spend:  hourlySpend{seconds: secondsPerQuarter, session: cfg.session, calls: newCallTally(true)},
 		told:   make(map[string]time.Time),
 	}, nil
 }

@@ -64,7 +64,7 @@ func TestSumsOfAGrowingLogAreRightAtEachCall(t *testing.T) {
 				}
 			}
 		}
-		tally, again := newCallTally(), func() []*call {
+		tally, again := newCallTally(true), func() []*call {
 			copies := make([]*call, len(calls))
 			for i, c := range calls {
 				copies[i] = new(*c)
@@ -72,7 +72,7 @@ func TestSumsOfAGrowingLogAreRightAtEachCall(t *testing.T) {
 			return copies
 		}
 		for i, c := range again() {
-			tally.add([]*call{c}, 0)
+			tally.add([]counted{{amounts: c.amounts, hour: c.hour, call: c}}, 0)
 			var want sum
 			d := newDeduper(func(a, b, merged *call) {
 				want.remove(a.amounts)

@@ -1,46 +1,60 @@
 package auditlog
 
 // callTally follows a log that grows, and says by how much sums by the hour
-// that count every event are to be corrected where two events tell of one call.
+// that count every event are to be corrected where a line stands twice, and, with
+// pairs, where two events tell of one call.
 type callTally struct {
+	pairs       bool
+	seen        recentIDs
 	deduper     *deduper
 	corrections hourBuckets
 	first       int64 // hours before it are not summed up
 }
 
-func newCallTally() *callTally {
-	t := &callTally{corrections: make(hourBuckets)}
+func newCallTally(pairs bool) *callTally {
+	t := &callTally{pairs: pairs, corrections: make(hourBuckets)}
 	t.deduper = newDeduper(func(a, b, merged *call) {
-		t.correct(a, (*sum).remove)
-		t.correct(b, (*sum).remove)
-		t.correct(merged, (*sum).add)
+		t.correct(a.hour, a.amounts, (*sum).remove)
+		t.correct(b.hour, b.amounts, (*sum).remove)
+		t.correct(merged.hour, merged.amounts, (*sum).add)
 	})
 	t.deduper.restore = func(a, b, merged *call) {
-		t.correct(a, (*sum).add)
-		t.correct(b, (*sum).add)
-		t.correct(merged, (*sum).remove)
+		t.correct(a.hour, a.amounts, (*sum).add)
+		t.correct(b.hour, b.amounts, (*sum).add)
+		t.correct(merged.hour, merged.amounts, (*sum).remove)
 	}
 	return t
 }
 
-// add takes the next calls of the log, of which those before the hour first are
-// not summed up. A nil tally takes none.
-func (t *callTally) add(calls []*call, first int64) {
-	if t == nil {
-		return
-	}
+// counted is an event that a bucket of its hour counts.
+type counted struct {
+	amounts
+
+	hour     int64
+	identity uint64
+	call     *call // nil without usage, and without pairs
+}
+
+// add takes the next events of the log, of which those before the hour first are
+// not summed up.
+func (t *callTally) add(events []counted, first int64) {
 	t.first = first
-	for _, c := range calls {
-		t.deduper.add(c)
+	for _, e := range events {
+		switch {
+		case e.identity != 0 && t.seen.add(e.identity):
+			t.correct(e.hour, e.amounts, (*sum).remove)
+		case e.call != nil:
+			t.deduper.add(e.call)
+		}
 	}
 }
 
-func (t *callTally) correct(c *call, by func(*sum, amounts)) {
-	if c.hour < t.first {
+func (t *callTally) correct(hour int64, a amounts, by func(*sum, amounts)) {
+	if hour < t.first {
 		return
 	}
-	if t.corrections[c.hour] == nil {
-		t.corrections[c.hour] = new(sum)
+	if t.corrections[hour] == nil {
+		t.corrections[hour] = new(sum)
 	}
-	by(t.corrections[c.hour], c.amounts)
+	by(t.corrections[hour], a)
 }

@@ -77,6 +77,9 @@ type call struct {
 	group string // key of its group
 	tag   any    // of a Tally
 	hour  int64  // of its time, for sums by the hour
+	// identity is that of identityOf. An event without usage that has one is a
+	// call here too, told of by nothing.
+	identity uint64
 	// joined is the call that it was found to be a part of.
 	joined *call
 }
@@ -182,6 +185,17 @@ func callOf(raw []byte, f *fields, a amounts, values [][]byte) *call {
 	c.ids[idSpan] = hashID(values[callSpanID])
 	if c.by&(byGemini|byConventions) != 0 {
 		c.ids[idGemini] = hashAll(values[callTimestamp], f[fieldSession], f[fieldInput], f[fieldOutput])
+	}
+	return c
+}
+
+// identified returns c, which may be nil, with the identity of its event.
+func identified(c *call, identity uint64, a amounts) *call {
+	if c == nil && identity != 0 {
+		c = &call{amounts: a}
+	}
+	if c != nil {
+		c.identity = identity
 	}
 	return c
 }
@@ -421,7 +435,10 @@ func (d *deduper) end() {
 // callPart is a part of a scan for calls.
 type callPart struct {
 	selection
-	key    groupKey // nil for no groups
+	key groupKey // nil for no groups
+	// pairs and repeats say what to look for.
+	pairs, repeats bool
+
 	calls  []*call
 	text   []byte
 	values [callKeyCount][]byte
@@ -431,7 +448,14 @@ func (p *callPart) event(s *fileScan) {
 	if matches, _ := p.matcher.matches(&s.fields); !matches { // the first scan counted the untimed
 		return
 	}
-	c := callOf(s.Raw, &s.fields, amountsOf(&s.fields), p.values[:])
+	a := amountsOf(&s.fields)
+	var c *call
+	if p.pairs {
+		c = callOf(s.Raw, &s.fields, a, p.values[:])
+	}
+	if p.repeats {
+		c = identified(c, identityOf(&s.fields, a), a)
+	}
 	if c == nil {
 		return
 	}

@@ -30,6 +30,9 @@ import (
 // truncated or replaced is read again. What is changed in place, in a part that was
 // read before, is not noticed.
 //
+// A line that stands twice counts once, as in [Reader.Spend]; two events that tell
+// of one call are two.
+//
 // Damage is logged once, when it is met, and that of the active file's last
 // line when its line feed is there.
 func (r *Reader) HourlySpend(ctx context.Context, hours int) (Totals, error) {
@@ -73,14 +76,12 @@ func bucketOf(t time.Time, seconds int64) int64 {
 
 // hourlySpend is what HourlySpend remembers of a log. It holds no file open: a
 // Reader has no Close, and an open file keeps Windows from rotating it. The
-// zero value has read nothing. It is used by who holds the Reader's hourlyTurn.
-//
-// Each step of reading changes it only when it is done, so that an error
-// leaves it as a log that was read less far.
+// zero value but for calls has read nothing. It is used by who holds the Reader's
+// hourlyTurn. After an error it has read nothing.
 type hourlySpend struct {
 	seconds  int64              // of a bucket; 0 means an hour
 	session  string             // the only one to count; empty means all
-	calls    *callTally         // counts calls that are told of twice once; nil counts events
+	calls    *callTally         // corrects what the buckets count twice
 	onDamage func(*DamageError) // nil: it is logged
 	bounds   hourBounds
 	widest   int64       // number of hours that somebody asked for
@@ -167,11 +168,7 @@ func (h *hourlySpend) total(first, end int64) Totals {
 
 // buckets returns all that have to be added up.
 func (h *hourlySpend) buckets() [4]hourBuckets {
-	all := [4]hourBuckets{h.archived, h.active.buckets, h.active.tail}
-	if h.calls != nil {
-		all[3] = h.calls.corrections
-	}
-	return all
+	return [4]hourBuckets{h.archived, h.active.buckets, h.active.tail, h.calls.corrections}
 }
 
 func (h *hourlySpend) bucketSeconds() int64 { return cmp.Or(h.seconds, secondsPerHour) }
@@ -185,7 +182,7 @@ func (h *hourlySpend) forget(now int64) {
 	}
 	*h = hourlySpend{
 		session:  h.session,
-		calls:    h.calls,
+		calls:    newCallTally(h.calls.pairs),
 		onDamage: h.onDamage,
 		widest:   h.widest,
 		seconds:  h.seconds,
@@ -193,9 +190,6 @@ func (h *hourlySpend) forget(now int64) {
 		carry:    noHour,
 		misdated: h.misdated,
 		arrivals: h.arrivals,
-	}
-	if h.calls != nil {
-		h.calls = newCallTally()
 	}
 }
 
@@ -205,8 +199,8 @@ var errChanged = errors.New("auditlog: the log was changed")
 // update reads what is new.
 func (h *hourlySpend) update(ctx context.Context, r *Reader, now int64) (err error) {
 	defer func() {
-		if err != nil && h.calls != nil {
-			h.forget(now) // calls of what was not read to its end are counted
+		if err != nil {
+			h.forget(now) // calls holds events of what was not read to its end
 		}
 	}()
 	done, err := h.updateActive(ctx, r)
@@ -556,7 +550,7 @@ func (h *hourlySpend) read(ctx context.Context, r *Reader, sections []section, l
 // take completes p, which is the next part of the log.
 func (h *hourlySpend) take(p *hourPart, carry *int64) {
 	h.takeMisdated(p, carry)
-	h.calls.add(p.calls, h.bounds.first)
+	h.calls.add(p.counted, h.bounds.first)
 }
 
 // takeMisdated counts what has no usable time: now if the log is watched, else at
@@ -582,12 +576,15 @@ func (h *hourlySpend) takeMisdated(p *hourPart, carry *int64) {
 		if hour >= p.bounds.first {
 			p.add(hour, m.amounts)
 		}
-		if m.call != nil {
-			m.call.hour = hour
+		if m.counted >= 0 {
+			c := &p.counted[m.counted]
+			if c.hour = hour; c.call != nil {
+				c.call.hour = hour
+			}
 		}
 	}
 	if len(p.misdated) > 0 {
-		p.calls = slices.DeleteFunc(p.calls, func(c *call) bool { return c.hour < p.bounds.first })
+		p.counted = slices.DeleteFunc(p.counted, func(c counted) bool { return c.hour < p.bounds.first })
 	}
 	if p.timed {
 		*carry = p.last
@@ -602,7 +599,7 @@ func (h *hourlySpend) arrived(n int64) {
 }
 
 func (h *hourlySpend) newPart() *hourPart {
-	return &hourPart{bounds: h.bounds, session: h.session, keepCalls: h.calls != nil}
+	return &hourPart{bounds: h.bounds, session: h.session, pairs: h.calls.pairs}
 }
 
 // hourPart sums by the hour.
@@ -617,19 +614,19 @@ type hourPart struct {
 	last    int64 // the hour of the last usable time, if timed
 	timed   bool
 
-	misdated  []misdated
-	keepCalls bool
-	calls     []*call
-	values    [callKeyCount][]byte
+	misdated []misdated
+	pairs    bool
+	counted  []counted // with an identity, or a call with pairs
+	values   [callKeyCount][]byte
 }
 
 // misdated is an event without a usable time.
 type misdated struct {
 	line uint64 // its hash
 	amounts
-	call  *call
-	last  int64 // that of the part before it
-	timed bool
+	counted int   // its place in that list, or −1
+	last    int64 // that of the part before it
+	timed   bool
 }
 
 func (p *hourPart) event(s *fileScan) {
@@ -647,19 +644,24 @@ func (p *hourPart) event(s *fileScan) {
 		return
 	}
 	a := amountsOf(&s.fields)
+	c := counted{hour: hour, identity: identityOf(&s.fields, a)}
 	a.cost = max(a.cost, 0) // what one event says does not give back what others spent
 	if usable {
 		p.add(hour, a)
 	}
-	var c *call
-	if p.keepCalls {
-		if c = callOf(s.Raw, &s.fields, a, p.values[:]); c != nil {
-			c.hour = hour
-			p.calls = append(p.calls, c)
+	place := -1
+	if p.pairs {
+		if c.call = callOf(s.Raw, &s.fields, a, p.values[:]); c.call != nil {
+			c.call.hour = hour
 		}
 	}
+	if c.identity != 0 || c.call != nil {
+		place = len(p.counted)
+		c.amounts = a
+		p.counted = append(p.counted, c)
+	}
 	if !usable {
-		p.misdated = append(p.misdated, misdated{maphash.Bytes(idSeed, s.Raw), a, c, p.last, p.timed})
+		p.misdated = append(p.misdated, misdated{maphash.Bytes(idSeed, s.Raw), a, place, p.last, p.timed})
 	}
 }
 
@@ -680,7 +682,7 @@ func (p *hourPart) add(hour int64, a amounts) {
 func (p *hourPart) skipped() { p.last, p.timed = noHour, true }
 
 func (p *hourPart) full() bool {
-	return p.damageList.full() || len(p.calls) >= maxMatches || len(p.misdated) >= maxMatches
+	return p.damageList.full() || len(p.counted) >= maxMatches || len(p.misdated) >= maxMatches
 }
 
 // missing returns nil if there is no log, which is not the same as a file of

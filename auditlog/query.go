@@ -23,8 +23,9 @@ type Filter struct {
 	// session_id, model and trace_id, the last one whatever its case. Empty
 	// means any.
 	Event, Session, Model, TraceID string
-	// NoDedup makes Spend count every event, also where two of them tell of one
-	// call of a model: see [Reader.Spend]. Other reads never leave events out.
+	// NoDedup makes Spend and Tally count every event, also where two of them tell
+	// of one call of a model, or are one line that stands twice: see [Reader.Spend].
+	// Other reads never leave events out.
 	NoDedup bool
 	// TimeZone is that of the hours, days, weeks and months by which Spend
 	// groups; nil means UTC. No other read looks at it.

@@ -44,6 +44,7 @@ func newReader(path string, cfg readerConfig) *Reader {
 	return &Reader{
 		path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg, beside: vfs.NewBeside(path),
 		sectionSize: sectionSize,
+		hourly:      hourlySpend{calls: newCallTally(false)},
 		hourlyTurn:  make(chan struct{}, 1),
 	}
 }

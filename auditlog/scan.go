@@ -38,12 +38,13 @@ const (
 	fieldReason
 	fieldConfidence
 	fieldSpanMade
+	fieldUID
 	fieldCount
 )
 
 // fieldKeys are in the order of the constants.
 var fieldKeys = jsonline.NewKeys(keyTime, keyEvent, keySession, keyModel, keyTraceID,
-	keyCost, keyInput, keyOutput, keyReason, keyConfidence, keySpanMade)
+	keyCost, keyInput, keyOutput, keyReason, keyConfidence, keySpanMade, keyUID)
 
 // scan fills f from a line and checks that the line is a JSON object. Of a key
 // that occurs more than once the last value counts.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -56,7 +57,12 @@ type Spend struct {
 // request or span id and the same tokens (of a span id only if it has one of each); and the two records that Gemini CLI emits for a
 // response. What counts is the one with a cost, else the log record. Pairs are
 // looked for among the last 4,096 events with usage that match the filter, whose
-// NoDedup turns that off. [Reader.HourlySpend] counts every event.
+// NoDedup turns that off. [Reader.HourlySpend] does not look for pairs.
+//
+// A line that stands twice is one event: both lines have the same log.record.uid and
+// equal ts, event, cost and tokens, and at most 4,096 other events with a uid that
+// match the filter stand between them. NoDedup turns that off too. Lines without a
+// uid all count.
 //
 // The sums are in groups by the first of by, and each of these in groups by the
 // next one. Hours, days, weeks and months are those of the filter's TimeZone.
@@ -75,7 +81,7 @@ func (r *Reader) Spend(ctx context.Context, filter Filter, by ...GroupBy) (spend
 	if err := s.scan(ctx, r, snapshot, m); err != nil {
 		return Spend{}, err
 	}
-	if s.doubled && !filter.NoDedup {
+	if (s.doubled || s.repeated.Load()) && !filter.NoDedup {
 		if err := s.dedup(ctx, r, snapshot, m); err != nil {
 			return Spend{}, err
 		}
@@ -93,6 +99,7 @@ func SpendOf(entries []Entry, key func(Entry) string) (Spend, error) {
 		s.by = []GroupBy{ByEvent} // or any other text
 	}
 	d := s.deduper()
+	var seen recentIDs
 	var values [callKeyCount][]byte
 	for _, e := range entries {
 		var f fields
@@ -103,6 +110,9 @@ func SpendOf(entries []Entry, key func(Entry) string) (Spend, error) {
 			s.untimed++
 		}
 		a, text := amountsOf(&f), ""
+		if id := identityOf(&f, a); id != 0 && seen.add(id) {
+			continue
+		}
 		s.total.add(a)
 		if key != nil {
 			text = key(e)
@@ -129,16 +139,31 @@ type spender struct {
 	untimed int64
 	groups  map[string]*sum // by groupKey
 	// doubled tells that there are events which may tell of a call that
-	// another one tells of too. Most logs have none, and need no second scan.
-	doubled bool
+	// another one tells of too, and repeated that a log.record.uid stands twice
+	// within the window. Most logs have neither, and need no second scan.
+	doubled  bool
+	repeated atomic.Bool
+	uids     uidFilter
 }
 
 func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
-	newPart := func() *spendPart { return &spendPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone)} }
+	newPart := func() *spendPart {
+		p := &spendPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone)}
+		if !m.NoDedup {
+			p.repeated = &s.repeated
+		}
+		return p
+	}
 	return gatherFrom(ctx, r, snapshot, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
 		s.untimed += p.untimed
 		s.doubled = s.doubled || p.doubled
+		for _, uid := range p.uids {
+			if s.uids.mayRepeat(uid) {
+				s.repeated.Store(true)
+				break
+			}
+		}
 		s.total.merge(&p.total)
 		for key, group := range p.groups {
 			if s.groups[key] == nil {
@@ -151,13 +176,23 @@ func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *ma
 	})
 }
 
-// dedup takes one of each two events that tell of one call out of the sums.
+// dedup takes lines that stand twice, and one of each two events that tell of one
+// call, out of the sums.
 func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
 	d := s.deduper()
-	newPart := func() *callPart { return &callPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone)} }
+	var seen recentIDs
+	repeated := s.repeated.Load()
+	newPart := func() *callPart {
+		return &callPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone), pairs: s.doubled, repeats: repeated}
+	}
 	err := gatherFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
 		for _, c := range p.calls {
-			d.add(c)
+			switch {
+			case c.identity != 0 && seen.add(c.identity):
+				s.remove(c)
+			case c.by != 0:
+				d.add(c)
+			}
 		}
 		return true
 	})
@@ -168,12 +203,8 @@ func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *m
 // deduper returns one that corrects the sums.
 func (s *spender) deduper() *deduper {
 	return newDeduper(func(kept, other, merged *call) {
-		for _, c := range []*call{kept, other} {
-			s.total.remove(c.amounts)
-			if group := s.groups[c.group]; group != nil {
-				group.remove(c.amounts)
-			}
-		}
+		s.remove(kept)
+		s.remove(other)
 		s.total.add(merged.amounts)
 		if len(s.by) == 0 {
 			return
@@ -186,6 +217,14 @@ func (s *spender) deduper() *deduper {
 	})
 }
 
+// remove takes back what was added for c.
+func (s *spender) remove(c *call) {
+	s.total.remove(c.amounts)
+	if group := s.groups[c.group]; group != nil {
+		group.remove(c.amounts)
+	}
+}
+
 // spendPart is the part of a Spend.
 type spendPart struct {
 	damageList
@@ -196,7 +235,16 @@ type spendPart struct {
 	groups  map[string]*sum
 	doubled bool
 	text    []byte // of the last key
+	// uids are hashes of the events' log.record.uid, until repeated is set or if
+	// it is nil.
+	uids     []uint64
+	repeated *atomic.Bool
 }
+
+// maxUIDs bounds those of a part.
+const maxUIDs = 1 << 15
+
+func (p *spendPart) full() bool { return p.damageList.full() || len(p.uids) >= maxUIDs }
 
 func (p *spendPart) event(s *fileScan) {
 	if !p.matches(&s.fields) {
@@ -207,6 +255,11 @@ func (p *spendPart) event(s *fileScan) {
 	}
 	a := amountsOf(&s.fields)
 	p.total.add(a)
+	if uid := s.fields[fieldUID]; uid != nil && p.repeated != nil && !p.repeated.Load() {
+		if id := uidHash(uid); id != 0 {
+			p.uids = append(p.uids, id)
+		}
+	}
 	p.doubled = p.doubled || s.fields[fieldSpanMade] != nil || isString(s.fields[fieldEvent], eventGeminiResponse)
 	if p.key == nil {
 		return

@@ -23,7 +23,7 @@ func (r *Reader) SpentIn(ctx context.Context, now time.Time, onDamage func(*Dama
 	}
 	slices.SortFunc(edges, time.Time.Compare)
 	h := hourlySpend{
-		calls: newCallTally(), onDamage: onDamage, carry: noHour,
+		calls: newCallTally(true), onDamage: onDamage, carry: noHour,
 		bounds: hourBounds{first: 1, latest: now.Add(maxAhead), edges: edges},
 	}
 	if err := h.updateAll(ctx, r); err != nil {

@@ -36,7 +36,8 @@ type Tally interface {
 	Join(kept, other, joined Usage) (tag any)
 }
 
-// Tally gives the events that match filter to t, in order and in one pass. A call
+// Tally gives the events that match filter to t, in order and in one pass. A line
+// that stands twice, as [Reader.Spend] says, is given once. A call
 // that the log holds twice is found as [Reader.Spend] finds it, unless the
 // filter's NoDedup is set, but only after its events were added: then they are
 // joined. The totals are those of Spend. Damage and errors are as with Query;
@@ -56,12 +57,16 @@ func (r *Reader) Tally(ctx context.Context, filter Filter, t Tally) (total Total
 		merged.tag = t.Join(kept.usage(), other.usage(), merged.amounts.usage())
 	})
 	pairs := lazyDeduper{deduper: d}
+	var seen recentIDs
 	newPart := func() *tallyPart { return &tallyPart{matches: matches{selection: selection{matcher: m}}} }
 	err = gatherFrom(ctx, r, snapshot, m, newPart, func(p *tallyPart, onDamage func(*DamageError), linesBefore int64) bool {
 		i := 0
 		return p.yield(func(e Entry, _ error) bool {
 			c := p.calls[i]
 			i++
+			if !filter.NoDedup && c.identity != 0 && seen.add(c.identity) {
+				return true
+			}
 			all.add(c.amounts)
 			c.tag = t.Add(e, c.amounts.usage())
 			if !filter.NoDedup && (c.priced || c.unpriced) {
@@ -124,6 +129,7 @@ func (p *tallyPart) event(s *fileScan) {
 	if c == nil {
 		c = &call{amounts: a}
 	}
+	c.identity = identityOf(&s.fields, a)
 	p.calls = append(p.calls, c)
 	p.add(s)
 }

@@ -44,7 +44,9 @@ apostrophe in front.
 
 A call of a model that the log holds twice is counted once: as an event made of a span
 and as a log record, with the same response, request or span id, or as the two records
-that Gemini CLI emits for a response. --no-dedup counts every event.
+that Gemini CLI emits for a response. So is a line that stands twice: with the same
+log.record.uid, ts, event, cost and tokens as one of the 4,096 events before it.
+--no-dedup counts every event.
 
 ` + timeHelp,
 		Example: `  otelaudit spend
@@ -57,7 +59,7 @@ that Gemini CLI emits for a response. --no-dedup counts every event.
 	// A time.Duration holds twice as many hours.
 	hours := &number{least: 1, most: 1 << 20}
 	cmd.Flags().Var(hours, "hours", "only events since the start of the hour that was N hours ago (at 14:30, 1 means since 13:00)")
-	noDedup := cmd.Flags().Bool("no-dedup", false, "count every event, also where two tell of one call")
+	noDedup := cmd.Flags().Bool("no-dedup", false, "count every event, also where two tell of one call or a line stands twice")
 	by := choiceFlag(cmd, "by", "", "group the sums", "event", "model", "session", "hour", "day", "week", "month")
 	breakdown := cmd.Flags().Bool("breakdown", false, "divide each group by model")
 	format := formatFlag(cmd, "table", "json", "csv")

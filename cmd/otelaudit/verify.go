@@ -22,6 +22,10 @@ code is 1 if there is damage.
 
 verify also says how many lines have no time that readers can read. That is no damage.
 
+It also says how many events the log holds more than once: with the log.record.uid, ts,
+event, cost and tokens of an earlier line. That is no damage, and sums count most of
+them once: see spend.
+
 A torn last line of the active file may be one that is being written at this moment.`,
 		Example: `  otelaudit verify
   otelaudit verify --format json | jq '.damaged[]'`,
@@ -55,11 +59,14 @@ func (a *app) printVerification(v auditlog.Verification, format string) error {
 			return err
 		}
 	}
-	untimed := ""
+	more := ""
 	if v.Untimed > 0 {
-		untimed = fmt.Sprintf(", %s without a readable time", plural(v.Untimed, "line"))
+		more = fmt.Sprintf(", %s without a readable time", plural(v.Untimed, "line"))
+	}
+	if v.Repeated > 0 {
+		more += ", " + plural(v.Repeated, "repeated event")
 	}
 	_, err := fmt.Fprintf(a.out, "%s, %s, %s%s\n", plural(v.Files, "file"), plural(v.Events, "event"),
-		plural(int64(len(v.Damaged)), "damaged line"), untimed)
+		plural(int64(len(v.Damaged)), "damaged line"), more)
 	return err
 }
