@@ -234,7 +234,15 @@ func (l *Log) lackingIn(name string, chunks []chunk) (lacking []chunk, err error
 //	rename(temporary, path)    not replacing anything, or to an archive's name
 //	fsync(folder)
 //	chmod(removed file)        other processes that have it open know then
+//
+// A new file that holds lines of the removed one is gone on in: see restoreBehind.
 func (l *Log) restore(size int64) error {
+	if done, err := l.restoreBehind(size); err != nil || done {
+		if err != nil {
+			err = fmt.Errorf("bring back lines of the removed file: %w", err)
+		}
+		return err
+	}
 	f, temp, info, err := l.rebuild(size, reasonRemoved, map[string]any{"restored_length": size})
 	if err != nil {
 		return fmt.Errorf("bring back the removed file: %w", err)

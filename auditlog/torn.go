@@ -50,6 +50,7 @@ const eventRecovered = "auditlog_recovered"
 const (
 	reasonTornTail  = "a torn line at the end of the file was ended"
 	reasonRemoved   = "the file was removed while it was written to; it was brought back"
+	reasonReplaced  = "another file took the place of the file while it was written to; what was appended meanwhile was brought back"
 	reasonTruncated = "the file was truncated while it was written to"
 )
 
