@@ -126,6 +126,9 @@ func (l *Log) leave() {
 // openFile opens the active file, and makes it if it is not there. Its name is
 // made durable by the first sync.
 func (l *Log) openFile() error {
+	if err := l.holdNames(); err != nil {
+		return err
+	}
 	for {
 		f, err := l.fs.Open(l.path, vfs.Append)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -31,8 +31,9 @@ type cadence struct {
 	observers syncObservers
 
 	mu      sync.Mutex
-	file    vfs.File // to sync
-	named   bool     // its name is durable
+	file    vfs.File   // to sync
+	folder  vfs.Folder // to sync too, unless named
+	named   bool       // the name of file is durable
 	written int64
 	synced  int64
 	round   *round
@@ -71,6 +72,13 @@ func (c *cadence) use(f vfs.File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.file, c.named = f, false
+}
+
+// useFolder makes f the folder to sync: the name of the active file is in it.
+func (c *cadence) useFolder(f vfs.Folder) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.folder, c.named = f, false
 }
 
 // failed returns the error after which the log has to be repaired, if there
@@ -299,18 +307,20 @@ func (c *cadence) run(r *round) {
 		runtime.Gosched()
 		c.mu.Lock()
 	}
-	f, named, covers := c.file, c.named, c.written
+	f, folder, named, covers := c.file, c.folder, c.named, c.written
 	c.mu.Unlock()
 	var err error
 	if f != nil { // it is nil after Close, when there is nothing left to sync
 		err = c.observers.sync(f.Sync)
 	}
-	if err == nil && !named {
-		err = c.log.fs.SyncDir(c.log.dir)
+	if err == nil && f != nil && !named {
+		if err = folder.Sync(); err == nil {
+			_, err = c.log.fs.Stat(c.log.dir + "/.") // a file in no folder at the path is in no log
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.file == f {
+	if c.file == f && c.folder == folder {
 		if err != nil {
 			c.fail(err)
 		} else {
@@ -346,6 +356,6 @@ func (c *cadence) stop() error {
 	defer c.mu.Unlock()
 	c.timer.Stop()
 	c.armed = true
-	c.file, c.stopped = nil, true
+	c.file, c.folder, c.stopped = nil, nil, true
 	return err
 }

@@ -51,6 +51,11 @@ func (c *compressor) compress(path string) (err error) {
 	if here, err := c.isAt(path, info); err != nil || !here {
 		return err
 	}
+	folder, err := fsys.OpenFolder(c.log.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
 	final := strings.TrimSuffix(path, lineSuffix) + gzipSuffix
 	if done, err := c.finished(plain, info.Size, final); err != nil {
 		return err
@@ -66,7 +71,7 @@ func (c *compressor) compress(path string) (err error) {
 			return err
 		}
 	}
-	if err := fsys.SyncDir(c.log.dir); err != nil {
+	if err := folder.Sync(); err != nil {
 		return err
 	}
 	if here, err := c.isAt(path, info); err != nil || !here {
@@ -85,7 +90,7 @@ func (c *compressor) compress(path string) (err error) {
 	if err := fsys.Remove(path); err != nil {
 		return err
 	}
-	return fsys.SyncDir(c.log.dir)
+	return folder.Sync()
 }
 
 // isAt reports whether path leads to the file that info tells of.

@@ -282,11 +282,22 @@ func (g *givingWay) Open(name string, how vfs.How) (vfs.File, error) {
 	return g.OS.Open(name, how)
 }
 
-func (g *givingWay) SyncDir(dir string) error {
-	if g.at == "sync" && g.made.Load() {
-		g.once.Do(g.happen)
+func (g *givingWay) OpenFolder(dir string) (vfs.Folder, error) {
+	folder, err := g.OS.OpenFolder(dir)
+	return givingWayFolder{folder, g}, err
+}
+
+type givingWayFolder struct {
+	vfs.Folder
+
+	fs *givingWay
+}
+
+func (f givingWayFolder) Sync() error {
+	if f.fs.at == "sync" && f.fs.made.Load() {
+		f.fs.once.Do(f.fs.happen)
 	}
-	return g.OS.SyncDir(dir)
+	return f.Folder.Sync()
 }
 
 // TestAnArchiveOfTheSameNameIsNotTakenForTheOneThatIsCompressed when the folder gives
@@ -330,7 +341,7 @@ type noFolders struct {
 	vfs.OS
 
 	err, lookErr error
-	opened       int
+	opened       atomic.Int32
 }
 
 type brokenFolder struct {
@@ -340,15 +351,19 @@ type brokenFolder struct {
 }
 
 func (n *noFolders) OpenFolder(dir string) (vfs.Folder, error) {
-	n.opened++
-	if n.err != nil {
+	if opened := n.opened.Add(1); n.err != nil && opened > 1 { // the first one is that to sync
 		return nil, n.err
 	}
 	f, err := n.OS.OpenFolder(dir)
 	return brokenFolder{f, n.lookErr}, err
 }
 
-func (f brokenFolder) Stat(string) (vfs.Info, error) { return vfs.Info{}, f.err }
+func (f brokenFolder) Stat(base string) (vfs.Info, error) {
+	if base == "." {
+		return f.Folder.Stat(base)
+	}
+	return vfs.Info{}, f.err
+}
 
 // TestLooksGoAlongThePathForWantOfAFolder to look from.
 func TestLooksGoAlongThePathForWantOfAFolder(t *testing.T) {
@@ -368,7 +383,7 @@ func TestLooksGoAlongThePathForWantOfAFolder(t *testing.T) {
 				m.must(log.Rotate(t.Context()))
 				m.append(log, 3)
 				m.want([]int{0, 1}, []int{2, 3}, log)
-				if fsys.opened == 0 {
+				if fsys.opened.Load() == 0 {
 					t.Error("no look was to be taken from a folder")
 				}
 			})

@@ -237,6 +237,9 @@ func (l *Log) lackingIn(name string, chunks []chunk) (lacking []chunk, err error
 //
 // A new file that holds lines of the removed one is gone on in: see restoreBehind.
 func (l *Log) restore(size int64) error {
+	if err := l.holdNames(); err != nil {
+		return err
+	}
 	if done, err := l.restoreBehind(size); err != nil || done {
 		if err != nil {
 			err = fmt.Errorf("bring back lines of the removed file: %w", err)
@@ -270,7 +273,7 @@ func (l *Log) takeOver(f vfs.File, info vfs.Info, asArchive string) error {
 	old := l.file
 	l.useAs(f, info)
 	l.locked, l.size, l.end = true, info.Size, info.Size
-	err := l.fs.SyncDir(l.dir)
+	err := l.names.Sync()
 	l.cadence.repaired(err)
 	if err != nil {
 		return errors.Join(err, old.Close())

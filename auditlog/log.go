@@ -45,7 +45,8 @@ type Log struct {
 
 // writer is what the goroutine that has the turn writes with.
 type writer struct {
-	folder vfs.Folder // nil when it has to be opened
+	folder vfs.Folder // to look from; nil when it has to be opened
+	names  vfs.Folder // to sync: open before anything is renamed in it
 	file   vfs.File   // the active file; nil when it has to be opened
 	id     vfs.Info   // of file; only what identifies it is current
 	locked bool       // file is, against other processes
@@ -242,7 +243,7 @@ func (l *Log) stop() error {
 	}
 	l.closed = true
 	err = errors.Join(err, l.cadence.stop())
-	err = errors.Join(err, l.closeFile(), l.closeFolder())
+	err = errors.Join(err, l.closeFile(), l.closeFolder(), l.closeNames())
 	l.compressor.wait()
 	return err
 }

@@ -34,6 +34,9 @@ func (l *Log) lookAlongPath() (info vfs.Info, here bool, err error) {
 	at, err := l.fs.Stat(l.path)
 	switch {
 	case err == nil && at.Same(l.id):
+		if err := l.holdNames(); err != nil {
+			return info, false, err
+		}
 		l.openFolder()
 		return at, true, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -64,4 +67,36 @@ func (l *Log) closeFolder() error {
 		return nil
 	}
 	return folder.Close()
+}
+
+// holdNames makes l.names the folder at the path. It is kept open, so that a sync of
+// it needs no descriptor: a failure to open it would look like a failed fsync. And the
+// kernel tells an error of writing the folder only to those that had it open.
+func (l *Log) holdNames() error {
+	if l.names != nil {
+		at, err := l.fs.Stat(l.dir + "/.") // what a link leads to
+		if err != nil {
+			return err
+		}
+		if held, err := l.names.Stat("."); err == nil && held.Same(at) {
+			return nil
+		}
+	}
+	names, err := l.fs.OpenFolder(l.dir)
+	if err != nil {
+		return err
+	}
+	l.cadence.useFolder(names)
+	err = l.closeNames()
+	l.names = names
+	return err
+}
+
+func (l *Log) closeNames() error {
+	names := l.names
+	l.names = nil
+	if names == nil {
+		return nil
+	}
+	return names.Close()
 }

@@ -162,7 +162,7 @@ func (l *Log) archiveActive() (archive string, err error) {
 	if err := l.rename(l.file, l.path, archive, false); err != nil {
 		return "", err
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
+	if err := l.names.Sync(); err != nil {
 		// Under either name a sync of the file keeps its lines.
 		if undoErr := l.rename(l.file, archive, l.path, false); undoErr != nil {
 			return "", errors.Join(err, fmt.Errorf("undo the rotation: %w", undoErr), l.closeFile())

@@ -19,7 +19,7 @@ var _ Folder = folder{}
 
 // OpenFolder implements FS.
 func (OS) OpenFolder(dir string) (Folder, error) {
-	f, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0) //nolint:gosec // the path is the caller's
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0) //nolint:gosec // the path is the caller's
 	if err != nil {
 		return nil, err
 	}

@@ -20,3 +20,13 @@ func list(dir string) ([]string, error) {
 	}
 	return names, errors.Join(err, d.Close())
 }
+
+// SyncDir makes what happened to the names in dir durable. Who can hold the folder
+// open meanwhile uses [Folder.Sync].
+func (o OS) SyncDir(dir string) error {
+	folder, err := o.OpenFolder(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}

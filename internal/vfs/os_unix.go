@@ -92,15 +92,6 @@ func (OS) Remove(name string) error { return os.Remove(name) }
 // List implements FS.
 func (OS) List(dir string) ([]string, error) { return list(dir) }
 
-// SyncDir implements FS.
-func (OS) SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // Renamed implements File.
 func (f *osFile) Renamed(to string) { f.renamed.Store(&to) }
 

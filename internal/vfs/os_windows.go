@@ -75,9 +75,6 @@ func (OS) Remove(name string) error { return os.Remove(name) }
 // List implements FS.
 func (OS) List(dir string) ([]string, error) { return list(dir) }
 
-// SyncDir implements FS.
-func (OS) SyncDir(string) error { return nil }
-
 // Write appends; the lock on the file keeps its end where it is.
 func (f osFile) Write(p []byte) (int, error) {
 	end, err := f.Seek(0, 2)

@@ -16,7 +16,7 @@ type FS interface {
 	Open(name string, how How) (File, error)
 	// Stat tells of the file at name itself, not of what a link leads to.
 	Stat(name string) (Info, error)
-	// OpenFolder opens the folder at dir, for looks at the files in it.
+	// OpenFolder opens the folder at dir, to look at the files in it and to sync it.
 	OpenFolder(dir string) (Folder, error)
 	// Rename fails with fs.ErrExist if there is a file at to, unless replace.
 	Rename(from, to string, replace bool) error
@@ -26,8 +26,6 @@ type FS interface {
 	Remove(name string) error
 	// List returns the names in a folder, those of folders in it excepted.
 	List(dir string) ([]string, error)
-	// SyncDir makes what happened to the names in dir durable.
-	SyncDir(dir string) error
 	// UntrustedLocks returns the kind of the file system that dir is on when
 	// locks there may not hold between all who can write to it; empty when they
 	// do, or when it is not known.
@@ -73,8 +71,12 @@ type File interface {
 // Folder is an open folder. On Linux it stays the same one when it is moved; elsewhere
 // it is what its path leads to.
 type Folder interface {
-	// Stat is [FS.Stat] of the file of that name in the folder.
+	// Stat is [FS.Stat] of the file of that name in the folder; "." is the folder.
 	Stat(base string) (Info, error)
+	// Sync makes what happened to the names in the folder durable. It needs no
+	// descriptor, and an error since the folder was opened cannot get lost.
+	// Concurrent Sync and Close are safe.
+	Sync() error
 	io.Closer
 }
 

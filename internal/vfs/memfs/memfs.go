@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -314,6 +315,10 @@ func (n *inode) info() vfs.Info {
 // Stat implements vfs.FS.
 func (m *FS) Stat(name string) (info vfs.Info, err error) {
 	err = m.do(nil, "lstat", name, func() error {
+		if strings.HasSuffix(name, "/.") {
+			info = vfs.Info{Dev: 1} // there is one folder
+			return nil
+		}
 		n := m.names[name]
 		if n == nil {
 			return notExist("lstat", name)
@@ -337,7 +342,7 @@ func (m *FS) OpenFolder(dir string) (vfs.Folder, error) {
 }
 
 // Stat implements vfs.Folder.
-func (f folder) Stat(base string) (vfs.Info, error) { return f.fs.Stat(filepath.Join(f.dir, base)) }
+func (f folder) Stat(base string) (vfs.Info, error) { return f.fs.Stat(f.dir + "/" + base) }
 
 // Close implements vfs.Folder.
 func (f folder) Close() error { return nil }
@@ -396,11 +401,11 @@ func (m *FS) List(dir string) (names []string, err error) {
 	return names, err
 }
 
-// SyncDir implements vfs.FS.
-func (m *FS) SyncDir(dir string) error {
-	return m.do(nil, "fsyncdir", dir, func() error {
-		m.durable = maps.Clone(m.names)
-		m.pending = nil
+// Sync implements vfs.Folder.
+func (f folder) Sync() error {
+	return f.fs.do(nil, "fsyncdir", f.dir, func() error {
+		f.fs.durable = maps.Clone(f.fs.names)
+		f.fs.pending = nil
 		return nil
 	})
 }
