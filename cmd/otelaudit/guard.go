@@ -49,7 +49,8 @@ The command has guard's standard input and output, and the terminal; signals tha
 gets are passed on to it. Its environment has $` + pathVariable + ` and
 $` + sessionVariable + `: the session of --session, else what it was, else a new one.
 What it writes has to go to that log, and with --session to that session, or nothing is
-guarded: when nothing was written while the command ran, guard says so on stderr.
+guarded. guard names the log on stderr when it starts the command, and says so there when
+nothing was written while the command ran.
 
 A call counts when its event is written, so that calls which run at the same time may
 spend more than is left. Of a call with tokens and without a cost nobody knows what was
@@ -214,6 +215,7 @@ func (g *guard) run(ctx context.Context, args []string) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, guardedSignals()...)
 	defer signal.Stop(signals)
+	g.sayf("watching %s", g.reader.Path())
 	if g.child, err = startChild(cmd, g.grace); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)
 	}
