@@ -68,7 +68,7 @@ func TestGuardStopsAllThatItsCommandStarted(t *testing.T) {
 			if err != nil || len(pids) == 0 {
 				t.Errorf("got no processes, %v", err)
 			}
-			for _, pid := range strings.Fields(string(pids)) {
+			for pid := range strings.FieldsSeq(string(pids)) {
 				pid, err := strconv.Atoi(pid)
 				if err != nil {
 					t.Fatal(err)

@@ -41,7 +41,7 @@ func startWatcher(grace time.Duration) (w *watcher, err error) {
 		return nil, fmt.Errorf("start the watcher of guard: %w", err)
 	}
 	defer func() { err = errors.Join(err, read.Close()) }()
-	process, err := os.StartProcess(program, []string{os.Args[0], watcherVerb, grace.String()}, &os.ProcAttr{
+	process, err := os.StartProcess(program, []string{os.Args[0], watcherVerb, grace.String()}, &os.ProcAttr{ //nolint:gosec // it is this program
 		Files: []*os.File{read, nil, os.Stderr},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
