@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,7 +33,7 @@ type messages struct {
 // newMessages returns a writer of messages that may quote args.
 func newMessages(w io.Writer, args []string) messages {
 	var long []string
-	for _, arg := range append(args[:len(args):len(args)], os.Getenv(pathVariable)) {
+	for _, arg := range append(slices.Clip(args), os.Getenv(pathVariable)) {
 		if _, value, ok := strings.Cut(arg, "="); ok && len(value) > visible.MaxExcerpt {
 			long = append(long, value)
 		}

@@ -3,6 +3,7 @@ package visible
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -23,7 +24,7 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 // Write writes p but for the beginning of a character at its end, which waits for
 // the next Write.
 func (w *Writer) Write(p []byte) (int, error) {
-	text := append(w.rest, p...)
+	text := slices.Concat(w.rest, p)
 	var b strings.Builder
 	for len(text) > 0 && utf8.FullRune(text) {
 		text = text[writeVisible(&b, text):]
