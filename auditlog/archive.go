@@ -39,14 +39,19 @@ func (a archiveID) plainName(stem string) string {
 	return fmt.Sprintf("%s_%s_%02d%s", stem, a.stamp, a.n, lineSuffix)
 }
 
+// maxArchiveNumber is the largest number of an archive. A file with a larger one is
+// none: the number after it must fit an int and be one that readers know.
+const maxArchiveNumber = 999_999_999
+
 // after returns the archive to make at time now when the newest one is a: the
-// clock may stand still or run backwards, the order of names may not.
-func (a archiveID) after(now time.Time) archiveID {
+// clock may stand still or run backwards, the order of names may not. It reports
+// false if there is no such name.
+func (a archiveID) after(now time.Time) (archiveID, bool) {
 	stamp := now.UTC().Format(stampLayout)
 	if stamp > a.stamp {
-		return archiveID{stamp: stamp}
+		return archiveID{stamp: stamp}, true
 	}
-	return archiveID{stamp: a.stamp, n: a.n + 1}
+	return archiveID{stamp: a.stamp, n: a.n + 1}, a.n < maxArchiveNumber
 }
 
 // logStem returns the part of the active file's name that its archives share.
@@ -76,7 +81,7 @@ func parseArchive(stem, name string) (id archiveID, compressed, ok bool) {
 	// Only the spelling that plainName writes: _1 and _01 must not be two
 	// names of one archive.
 	n, err := strconv.Atoi(strings.TrimPrefix(rest, "_"))
-	if err != nil || n < 1 || rest != fmt.Sprintf("_%02d", n) {
+	if err != nil || n < 1 || n > maxArchiveNumber || rest != fmt.Sprintf("_%02d", n) {
 		return id, false, false
 	}
 	id.n = n

@@ -3,6 +3,8 @@
 package auditlog_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"os"
 	"path/filepath"
@@ -137,4 +139,47 @@ func TestCompressionLeavesTheModeOfOtherLinksAlone(t *testing.T) {
 	if plain, err := filepath.Glob(filepath.Join(dir, "audit_*.jsonl")); err != nil || len(plain) != 0 {
 		t.Errorf("got %v, %v, want compressed archives only", plain, err)
 	}
+}
+
+// TestANameThatNoArchiveFollowsStopsRotationOnly plants names at and behind the end of
+// the numbers: the number after the largest int is negative, and no reader takes a file
+// with it for an archive.
+func TestANameThatNoArchiveFollowsStopsRotationOnly(t *testing.T) {
+	for planted, stops := range map[string]bool{
+		"audit_99991231_235959_999999999.jsonl.gz":            true,
+		"audit_99991231_235959_1000000000.jsonl.gz":           false,
+		"audit_99991231_235959_9223372036854775807.jsonl.gz":  false,
+		"audit_99991231_235959_9223372036854775807.jsonl":     false,
+		"audit_99991231_235959_-9223372036854775808.jsonl.gz": false,
+		"audit_99991231_235959_99999999999999999999999.jsonl": false,
+		"audit_99991231_235959_00000000000000000000001.jsonl": false,
+		"audit_99991231_235959_999999998.jsonl.gz":            false,
+		"audit_99991231_235959_000999999999.jsonl.gz":         false,
+		"audit_99991231_235959_+999999999.jsonl.gz":           false,
+	} {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		log := audittest.Open(t, path)
+		mustAll(t, os.WriteFile(filepath.Join(filepath.Dir(path), planted), emptyGzip(t, planted), 0o600))
+		mustAll(t, log.Append(t.Context(), numbered("w", 0)))
+		err := log.Rotate(t.Context())
+		if stops != (err != nil) || stops && !strings.Contains(err.Error(), planted) {
+			t.Errorf("%s: rotate: %v, want an error that names it: %v", planted, err, stops)
+		}
+		mustAll(t, log.Append(t.Context(), numbered("w", 1)))
+		auditlog.WaitForCompression(log)
+		if got := entries(t, log.Reader); len(got) != 2 {
+			t.Errorf("%s: got %d events, want 2", planted, len(got))
+		}
+	}
+}
+
+// emptyGzip returns the content of an archive of that name without events.
+func emptyGzip(t *testing.T, name string) []byte {
+	t.Helper()
+	if !strings.HasSuffix(name, ".gz") {
+		return nil
+	}
+	var b bytes.Buffer
+	mustAll(t, gzip.NewWriter(&b).Close())
+	return b.Bytes()
 }

@@ -181,12 +181,17 @@ func (l *Log) nextArchive(t time.Time) (string, error) {
 		return "", fmt.Errorf("list the log's folder: %w", err)
 	}
 	var newest archiveID
+	var newestName string
 	for _, name := range names {
 		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(newest) > 0 {
-			newest = id
+			newest, newestName = id, name
 		}
 	}
-	return filepath.Join(l.dir, newest.after(t).plainName(l.stem)), nil
+	next, ok := newest.after(t)
+	if !ok {
+		return "", fmt.Errorf("no name comes after that of the archive %s; give it another name, or remove it if it is none of this log", filepath.Join(l.dir, newestName))
+	}
+	return filepath.Join(l.dir, next.plainName(l.stem)), nil
 }
 
 // allNames returns the names in the folder, from two lists: one can miss an
