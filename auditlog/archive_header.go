@@ -24,6 +24,7 @@ type archiveSummary struct {
 	events, damaged int64 // number of events, and of damaged lines
 	untimed         int64 // number of events without a readable ts
 	bytes           int64 // uncompressed
+	compressed      int64 // bytes of the whole file
 	checksum        uint32
 	// timed tells whether any event has a readable ts; then oldest and newest are
 	// the smallest and the largest.
@@ -34,7 +35,7 @@ type archiveSummary struct {
 const (
 	summaryID1, summaryID2 = 'o', 'a'
 	summaryVersion         = 2 // 1 took fewer forms of ts for readable
-	summarySize            = 68
+	summarySize            = 76
 	summaryTimed           = 1 // flag
 	// summaryOffset is where the field's data is in an archive that this
 	// package writes: behind the fixed header, the length of the extra field
@@ -96,6 +97,7 @@ type encodedSummary struct {
 	OldestNanos, NewestNanos     int32
 	Checksum                     uint32
 	Untimed                      int64
+	Compressed                   int64
 }
 
 // encode returns the data of the subfield.
@@ -103,7 +105,7 @@ func (s archiveSummary) encode() ([]byte, error) {
 	e := encodedSummary{
 		Version: summaryVersion,
 		Events:  s.events, Damaged: s.damaged, Bytes: s.bytes,
-		Checksum: s.checksum, Untimed: s.untimed,
+		Checksum: s.checksum, Untimed: s.untimed, Compressed: s.compressed,
 	}
 	if s.timed {
 		e.Flags = summaryTimed
@@ -127,7 +129,7 @@ func decodeSummary(b []byte) (s archiveSummary, ok bool) {
 	}
 	s = archiveSummary{
 		events: e.Events, damaged: e.Damaged, bytes: e.Bytes, checksum: e.Checksum,
-		untimed: e.Untimed, timed: e.Flags&summaryTimed != 0,
+		untimed: e.Untimed, compressed: e.Compressed, timed: e.Flags&summaryTimed != 0,
 		oldest: time.Unix(e.OldestSeconds, int64(e.OldestNanos)).UTC(),
 		newest: time.Unix(e.NewestSeconds, int64(e.NewestNanos)).UTC(),
 	}
@@ -158,13 +160,13 @@ func readTrailer(f io.ReaderAt, size int64) (gzipTrailer, error) {
 // if it does not fit the file. It fits if
 //
 //   - it has its own checksum, so that no part of it is damaged,
+//   - the file has the length that it says, so that nothing was added or cut off,
 //   - the trailer has the checksum and the size of the content that it says, so
-//     that it was not copied from elsewhere, nothing was cut off, and no member
-//     with other content was appended. One with the same content may have been:
-//     the times are right all the same, and they are what decides.
+//     that it was not copied from elsewhere.
 //
 // What is between is not looked at: a damage there is found by who reads it,
-// [Reader.Verify] for example.
+// [Reader.Verify] for example. It is a cache and no seal: whoever may write the file
+// can make a summary that fits.
 func readSummary(f *os.File) (archiveSummary, bool, error) {
 	head := make([]byte, gzipHeaderSize+2+maxExtra)
 	n, err := f.ReadAt(head, 0)
@@ -180,7 +182,7 @@ func readSummary(f *os.File) (archiveSummary, bool, error) {
 		return archiveSummary{}, false, err
 	}
 	trailer, err := readTrailer(f, info.Size())
-	fits := trailer.checksum == summary.checksum &&
+	fits := info.Size() == summary.compressed && trailer.checksum == summary.checksum &&
 		trailer.size == uint32(summary.bytes) //nolint:gosec // modulo 2^32, as RFC 1952 says
 	return summary, err == nil && fits, err
 }

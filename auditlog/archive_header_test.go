@@ -127,6 +127,10 @@ func TestSummaryIsBelievedOnlyIfItFits(t *testing.T) {
 	for name, changed := range map[string][]byte{
 		"another member behind it":  append(bytes.Clone(archive), gzipped(t, []byte("{}\n"))...),
 		"garbage behind it":         append(bytes.Clone(archive), 0),
+		"the same member behind it": append(bytes.Clone(archive), archive...),
+		"stitched":                  slices.Concat(archive, gzipped(t, []byte("{}\n")), archive),
+		"with its own trailer":      slices.Concat(archive, gzipped(t, []byte("{}\n")), archive[len(archive)-gzipTrailerSize:]),
+		"its trailer twice":         slices.Concat(archive, archive[len(archive)-gzipTrailerSize:]),
 		"cut":                       archive[:len(archive)-1],
 		"cut in the summary":        archive[:40],
 		"header of another archive": copied,
@@ -305,6 +309,29 @@ func TestLinesWithoutATimeAreCountedOfArchivesThatAreSkipped(t *testing.T) {
 		want := fmt.Sprintf(`msg="auditlog: lines without a readable time were left out" lines=%d`, test.warned)
 		if found != test.found || strings.Contains(log.String(), want) != (test.warned > 0) {
 			t.Errorf("%+v: got %d events and %q, want %d and %s", test.filter, found, &log, test.found, want)
+		}
+	}
+}
+
+// TestAStitchedArchiveIsRead has something new between an archive and its end, which
+// a bound of time must not hide.
+func TestAStitchedArchiveIsRead(t *testing.T) {
+	old := writeArchive(t, `{"ts":"2020-01-01T00:00:00.000Z","cost":1}`+"\n")
+	added := gzipped(t, []byte(`{"ts":"2026-01-01T00:00:00.000Z","cost":2}`+"\n"))
+	for name, archive := range map[string][]byte{
+		"between two copies": slices.Concat(old, added, old),
+		"before its trailer": slices.Concat(old, added, old[len(old)-gzipTrailerSize:]),
+		"at the end":         slices.Concat(old, added),
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "audit_20260213_143022.jsonl.gz"), archive, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := newReader(filepath.Join(dir, "audit.jsonl"), newReaderConfig(nil))
+		filter := Filter{Since: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), OnDamage: func(*DamageError) {}}
+		spend, err := r.Spend(t.Context(), filter)
+		if err != nil || spend.Total.Cost != 2 {
+			t.Errorf("%s: got %+v, %v, want a cost of 2", name, spend.Total, err)
 		}
 	}
 }

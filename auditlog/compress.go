@@ -19,7 +19,7 @@ import (
 // compress replaces the plain archive at path by its gzip form. In this order:
 //
 //	flock(plain)               another process that is at it has it
-//	write(temporary file)      in the same folder
+//	write(temporary file)      in the same folder; then the header again, with its length
 //	fsync(temporary file)
 //	read it back, compare      what is removed below is in it, byte for byte
 //	lstat(plain)               it is the path's still, and once more below
@@ -127,7 +127,7 @@ func (c *compressor) write(plain vfs.File, size int64, path string) (err error) 
 	if err := c.log.removeIfThere(path); err != nil {
 		return err
 	}
-	f, err := c.log.fs.Open(path, vfs.Create)
+	f, err := c.log.fs.Open(path, vfs.Compose)
 	if err != nil {
 		return err
 	}
@@ -139,13 +139,25 @@ func (c *compressor) write(plain vfs.File, size int64, path string) (err error) 
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
 	z.Reset(f)
-	if z.Extra, err = summary.extra(); err != nil {
+	if z.Extra, err = summary.extra(); err != nil { // but for the size of the file
 		return err
 	}
 	if _, err := io.Copy(z, io.NewSectionReader(plain, 0, size)); err != nil {
 		return err
 	}
 	if err := z.Close(); err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	summary.compressed = info.Size
+	field, err := summary.encode()
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(field, summaryOffset); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

@@ -273,7 +273,7 @@ type givingWay struct {
 }
 
 func (g *givingWay) Open(name string, how vfs.How) (vfs.File, error) {
-	if how == vfs.Create && strings.Contains(name, ".jsonl.gz") {
+	if how == vfs.Compose && strings.Contains(name, ".jsonl.gz") {
 		g.made.Store(true)
 		if g.at == "create" {
 			g.once.Do(g.happen)

@@ -35,6 +35,8 @@ func (OS) Open(name string, how How) (File, error) {
 		flags = os.O_RDONLY
 	case Create:
 		flags |= os.O_CREATE | os.O_EXCL
+	case Compose:
+		flags = os.O_RDWR | os.O_CREATE | os.O_EXCL
 	case Append:
 	}
 	f, err := guarded(name, flags, onlyOwn)

@@ -33,7 +33,7 @@ func (OS) Open(name string, how How) (File, error) {
 	if how != Read {
 		access |= windows.GENERIC_WRITE
 	}
-	if how == Create {
+	if how == Create || how == Compose {
 		disposition = windows.CREATE_NEW
 	}
 	h, err := windows.CreateFile(path, access, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE,

@@ -42,6 +42,9 @@ const (
 	// Create makes the file (mode 0600), which must not be there, and opens it
 	// like Append.
 	Create
+	// Compose is Create for a file that is not shared yet: WriteAt works, and Write
+	// goes on behind the last one.
+	Compose
 	// Read opens an existing file for reading, and refuses what Append refuses.
 	Read
 )
@@ -50,6 +53,8 @@ const (
 // ReadAt; the others belong to one goroutine at a time.
 type File interface {
 	io.ReaderAt
+	// WriteAt is for a file that was opened with Compose.
+	io.WriterAt
 	io.Closer
 	// Write appends p in one write(2), of which the file system may take a
 	// part before it fails.

@@ -271,12 +271,13 @@ func notExist(op, name string) error {
 // Open implements vfs.FS.
 func (m *FS) Open(name string, how vfs.How) (vfs.File, error) {
 	f := &file{fs: m, name: name}
-	err := m.do(nil, [...]string{"open", "create", "open"}[how], name, func() error {
+	making := how == vfs.Create || how == vfs.Compose
+	err := m.do(nil, [...]string{"open", "create", "create", "open"}[how], name, func() error {
 		n := m.names[name]
 		switch {
-		case how == vfs.Create && n != nil:
+		case making && n != nil:
 			return &fs.PathError{Op: "open", Path: name, Err: syscall.EEXIST}
-		case how == vfs.Create:
+		case making:
 			m.nextIno++
 			n = &inode{ino: m.nextIno, mode: 0o600}
 			m.change(change{add: name, inode: n})
@@ -428,6 +429,18 @@ func (f *file) Write(p []byte) (n int, err error) {
 		case Applied:
 		}
 		f.node.data = append(f.node.data, p...)
+		return nil
+	})
+	return n, err
+}
+
+// WriteAt implements vfs.File.
+func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
+	err = f.fs.do(f, "pwrite", f.name, func() error {
+		if off+int64(len(p)) > int64(len(f.node.data)) {
+			return errors.New("memfs: a WriteAt beyond the end, which nothing does")
+		}
+		n = copy(f.node.data[off:], p)
 		return nil
 	})
 	return n, err
