@@ -21,8 +21,8 @@ var eventEncoders = sync.Pool{New: func() any { return new(eventEncoder) }}
 // together in one file (in two, if a rotation falls between them); they share
 // one write with those of concurrent calls.
 //
-// An event that FORMAT.md does not allow is an [*EventError], and none of the
-// events is written. A [*SyncError] means that all are in the file but perhaps
+// An event that FORMAT.md does not allow, or whose line is longer than
+// [WithMaxLine] says, is an [*EventError], and none of the events is written. A [*SyncError] means that all are in the file but perhaps
 // not on disk, a [*BatchError] that only the first ones are in the file; after
 // any other error none is. Among these are [ErrClosed], [ErrLocked] and
 // [ErrSuspended], and those of the file system, such as syscall.ENOSPC; after
@@ -39,6 +39,7 @@ func (l *Log) Append(ctx context.Context, events ...Event) error {
 		}
 	}()
 	t := time.Now()
+	enc.most = l.cfg.reader.maxLine
 	for i := range events {
 		buf, err := enc.append(lines.Buffer(), &events[i], i, t, l.cfg.sessionID)
 		if err != nil {

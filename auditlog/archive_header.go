@@ -51,12 +51,12 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // summarize reads the archive plain, before it is compressed, as readers do.
-func summarize(path string, plain io.ReaderAt, size int64) (archiveSummary, error) {
+func summarize(path string, plain io.ReaderAt, size int64, longest int) (archiveSummary, error) {
 	sum := archiveSummary{bytes: size}
 	content32 := crc32.NewIEEE()
 	src := &ioReader{r: io.TeeReader(io.NewSectionReader(plain, 0, sum.bytes), content32)}
 	c := &content{path: path, io: src, reader: src}
-	scan := newFileScan(c, Cursor{}, func(*DamageError) { sum.damaged++ })
+	scan := newFileScan(c, Cursor{}, longest, func(*DamageError) { sum.damaged++ })
 	err := scan.all(context.Background(), func(s *fileScan) bool {
 		sum.events++
 		t, ok := jsonline.ParseTime(s.fields[fieldTime])

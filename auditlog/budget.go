@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/calendar"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // Budget is a limit on what is spent in an hour or a day, to be asked before
@@ -90,7 +91,7 @@ func (e *BudgetError) text() string {
 	const layout = "2006-01-02 15:04 MST" // as the command writes hours
 	p, whose := e.Period, ""
 	if e.Session != "" {
-		whose = fmt.Sprintf(" of session %q", e.Session)
+		whose = fmt.Sprintf(" of session %q", visible.Cut(e.Session))
 	}
 	since := p.Start.Format(layout)
 	if e.Reason == BudgetUnpriced {

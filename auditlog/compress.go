@@ -132,7 +132,7 @@ func (c *compressor) write(plain vfs.File, size int64, path string) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	summary, err := summarize(path, plain, size)
+	summary, err := summarize(path, plain, size, c.log.cfg.reader.maxLine)
 	if err != nil {
 		return err
 	}

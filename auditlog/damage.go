@@ -1,6 +1,10 @@
 package auditlog
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // DamageError says where a file holds bytes that are not an event, and why.
 // Readers skip them, tell of them, and go on behind them.
@@ -24,7 +28,23 @@ const reasonTorn = "torn line (no line feed at the end of the file)"
 
 // Torn reports whether the line is one that has no line feed yet, at the end of
 // its file: in the active file somebody may be about to write the rest of it.
-func (e *DamageError) Torn() bool { return e.Reason == reasonTorn }
+func (e *DamageError) Torn() bool { return strings.HasSuffix(e.Reason, reasonTorn) }
+
+// reasonTooLong begins the reason of a line that is longer than the longest line.
+const reasonTooLong = "line longer than "
+
+// TooLong reports whether the line is longer than the longest line, which
+// [WithMaxLine] sets. It may be an event; its end was not looked at.
+func (e *DamageError) TooLong() bool { return strings.HasPrefix(e.Reason, reasonTooLong) }
+
+// tooLong returns the reason of a line longer than longest bytes.
+func tooLong(longest int, terminated bool) string {
+	reason := reasonTooLong + strconv.Itoa(longest) + " bytes, the longest that is read"
+	if !terminated {
+		reason += "; " + reasonTorn
+	}
+	return reason
+}
 
 // explain says why line is not an event. cause is what the scanner says, nil
 // if line was too long to be looked at as a whole.

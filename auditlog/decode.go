@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // Event decodes the line. Every key of FORMAT.md section 2 becomes its field;
@@ -38,7 +39,7 @@ func (e Entry) Event() (Event, error) {
 		}
 		v, err := decodeValue(value)
 		if err != nil {
-			return Event{}, fmt.Errorf("auditlog: decode the event: attribute %q: %w", key, err)
+			return Event{}, fmt.Errorf("auditlog: decode the event: attribute %q: %w", visible.Cut(key), err)
 		}
 		if event.Attributes == nil {
 			event.Attributes = make(map[string]any)

@@ -1,7 +1,7 @@
 package auditlog
 
 import (
-	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"strings"
 
@@ -184,7 +184,7 @@ func callOf(raw []byte, f *fields, a amounts, values [][]byte) *call {
 	}
 	c.ids[idSpan] = hashID(values[callSpanID])
 	if c.by&(byGemini|byConventions) != 0 {
-		c.ids[idGemini] = hashAll(values[callTimestamp], f[fieldSession], f[fieldInput], f[fieldOutput])
+		c.ids[idGemini] = hashAll(hashID(values[callTimestamp]), hashID(f[fieldSession]), hashCount(f[fieldInput]), hashCount(f[fieldOutput]))
 	}
 	return c
 }
@@ -220,27 +220,36 @@ func memberAt(value []byte, path string) (found []byte) {
 
 var idSeed = maphash.MakeSeed()
 
-// hashID hashes a raw string that is not empty; of anything else it is 0.
+// hashID hashes the string that a raw one stands for, if that is not empty; of
+// anything else it is 0.
 func hashID(lit []byte) uint64 {
 	if jsonline.KindOf(lit) != jsonline.String || len(lit) <= 2 {
 		return 0
 	}
-	if bytes.IndexByte(lit, '\\') >= 0 {
-		lit = jsonline.AppendString(nil, jsonline.Unquote(lit))
-	}
-	return max(maphash.Bytes(idSeed, lit), 1)
+	var room [64]byte
+	return max(maphash.Bytes(idSeed, jsonline.Unescaped(room[:0], lit)), 1)
 }
 
-// hashAll hashes raw values; if one is not there, it is 0.
-func hashAll(values ...[]byte) uint64 {
+// hashCount returns a number above 0 for a number of tokens, 0 for anything else.
+func hashCount(value []byte) uint64 {
+	n, ok := wholeValue(value, jsonline.MaxExactInt-1)
+	if !ok {
+		return 0
+	}
+	return uint64(n) + 1 //nolint:gosec // not negative
+}
+
+// hashAll hashes what the two functions above return; if one of them is 0, it is 0.
+func hashAll(parts ...uint64) uint64 {
+	var text [8]byte
 	var h maphash.Hash
 	h.SetSeed(idSeed)
-	for _, v := range values {
-		if v == nil {
+	for _, part := range parts {
+		if part == 0 {
 			return 0
 		}
-		h.Write(v)     //nolint:errcheck,gosec // it never fails
-		h.WriteByte(0) //nolint:errcheck,gosec // it never fails
+		binary.LittleEndian.PutUint64(text[:], part)
+		h.Write(text[:]) //nolint:errcheck,gosec // it never fails
 	}
 	return max(h.Sum64(), 1)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // Keys of a line that have a meaning of their own, FORMAT.md section 2.
@@ -73,6 +74,8 @@ func fieldOf(key string) (field string, reserved bool) {
 type eventEncoder struct {
 	lines jsonline.Lines
 	clock jsonline.Clock
+	// most is the length in bytes of the longest line, 0 for any.
+	most int
 }
 
 // append appends e as one line, its line feed included, in the order and
@@ -84,6 +87,13 @@ func (enc *eventEncoder) append(dst []byte, e *Event, index int, now time.Time, 
 		return dst, &EventError{Index: index, Field: field, Reason: reason}
 	}
 	start := len(dst)
+	var values valueEncoder
+	if enc.most > 0 {
+		values.most = start + enc.most
+	}
+	if !values.fits(dst, len(e.Name)+len(e.SessionID)+len(e.Model)+len(e.Reason)) {
+		return dst, enc.tooLong(index)
+	}
 	if !e.Time.IsZero() {
 		now = e.Time
 	}
@@ -106,7 +116,7 @@ func (enc *eventEncoder) append(dst []byte, e *Event, index int, now time.Time, 
 		dst = jsonline.AppendInt(append(dst, `,"output_t":`...), *e.OutputTokens)
 	}
 	if e.Files != nil {
-		dst = appendStrings(append(dst, `,"files":`...), e.Files)
+		dst = values.appendStrings(append(dst, `,"files":`...), e.Files)
 	}
 	if e.Reason != "" {
 		dst = jsonline.AppendString(append(dst, `,"reason":`...), e.Reason)
@@ -117,7 +127,6 @@ func (enc *eventEncoder) append(dst []byte, e *Event, index int, now time.Time, 
 	if e.Duration != nil {
 		dst = jsonline.AppendInt(append(dst, `,"duration_ms":`...), roundedMilliseconds(*e.Duration))
 	}
-	var values valueEncoder
 	if e.Config != nil {
 		dst = values.appendMap(append(dst, `,"config":`...), e.Config)
 	}
@@ -125,11 +134,19 @@ func (enc *eventEncoder) append(dst []byte, e *Event, index int, now time.Time, 
 		var key, reason string
 		dst, key, reason = values.appendAttributes(dst, e.Attributes)
 		if reason != "" {
-			return dst[:start], &EventError{Index: index, Field: fmt.Sprintf("Attributes[%q]", key), Reason: reason}
+			return dst[:start], &EventError{Index: index, Field: fmt.Sprintf("Attributes[%q]", visible.Cut(key)), Reason: reason}
 		}
 	}
-	dst = appendTraceContext(dst, e)
-	return append(dst, '}', '\n'), nil
+	dst = append(appendTraceContext(dst, e), '}')
+	if !values.fits(dst, 0) {
+		return dst[:start], enc.tooLong(index)
+	}
+	return append(dst, '\n'), nil
+}
+
+func (enc *eventEncoder) tooLong(index int) error {
+	return &EventError{Index: index, Reason: fmt.Sprintf(
+		"its line is longer than %d bytes, the longest that this log takes; shorten it, or raise the length for writers and readers (WithMaxLine)", enc.most)}
 }
 
 // roundedMilliseconds rounds d, which is not negative, half up, but not to more
@@ -141,17 +158,6 @@ func roundedMilliseconds(d time.Duration) int64 {
 		ms++
 	}
 	return ms
-}
-
-func appendStrings(dst []byte, list []string) []byte {
-	dst = append(dst, '[')
-	for i, s := range list {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = jsonline.AppendString(dst, s)
-	}
-	return append(dst, ']')
 }
 
 func appendTraceContext(dst []byte, e *Event) []byte {
@@ -191,7 +197,10 @@ func (enc *valueEncoder) appendAttributes(dst []byte, attributes map[string]any)
 		if isNil(m.value) {
 			continue
 		}
-		dst = jsonline.AppendString(append(dst, ','), m.written)
+		if enc.full {
+			break
+		}
+		dst = enc.appendString(append(dst, ','), m.written)
 		dst = enc.appendValue(append(dst, ':'), m.value)
 	}
 	return dst, "", ""
@@ -242,7 +251,7 @@ func checkHex(id string, digits int) string {
 		return ""
 	}
 	if !isHexID(id, digits) {
-		return fmt.Sprintf("%q is not %d lowercase hexadecimal digits, not all of them 0", id, digits)
+		return fmt.Sprintf("%q is not %d lowercase hexadecimal digits, not all of them 0", visible.Cut(id), digits)
 	}
 	return ""
 }

@@ -100,10 +100,13 @@ func (e *Event) Validate() error {
 // why. None of the events of that Append was written.
 type EventError struct {
 	Index  int    // of the event among those of the call, from 0
-	Field  string // the field of Event; for an attribute, Attributes["its key"]
+	Field  string // the field of Event; for an attribute, Attributes["its key"]; empty for the whole event
 	Reason string // what is wrong, and what to do instead
 }
 
 func (e *EventError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("auditlog: event %d: %s", e.Index, e.Reason)
+	}
 	return fmt.Sprintf("auditlog: event %d: %s: %s", e.Index, e.Field, e.Reason)
 }

@@ -21,6 +21,8 @@ type File struct {
 	id     archiveID  // of an archive
 	beside vfs.Beside // opens it
 	logger damageLogger
+	// maxLine is the length in bytes of the longest line.
+	maxLine int
 	// other is the path of an archive's other form, compressed or plain:
 	// while the snapshot is in use, one may take the place of the other.
 	other string

@@ -247,7 +247,9 @@ func (h *hourlySpend) updateActive(ctx context.Context, r *Reader) (done bool, e
 		return false, err
 	}
 	h.answered = false
-	return true, h.readActive(ctx, r, &File{path: r.path, active: file, logger: damageLogger{r.cfg.logger}})
+	f := r.newFile(r.path)
+	f.active = file
+	return true, h.readActive(ctx, r, f)
 }
 
 // updateAll lists the files and reads what is new in them.
@@ -342,7 +344,7 @@ func (h *hourlySpend) readRotated(ctx context.Context, f *File) error {
 		return errors.Join(err, c.Close())
 	}
 	rest := h.newPart()
-	scan := newFileScan(c, Cursor{Offset: at.offset, Line: at.lines}, f.logger.report)
+	scan := newFileScan(c, Cursor{Offset: at.offset, Line: at.lines}, f.maxLine, f.logger.report)
 	err = scan.all(ctx, func(s *fileScan) bool {
 		rest.event(s)
 		return true

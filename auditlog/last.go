@@ -53,7 +53,7 @@ func (f *File) appendLast(ctx context.Context, found []Entry, n int, m *matcher)
 		return nil, fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}
 	if c.compressed() {
-		return lastOfScan(ctx, newFileScan(c, Cursor{}, f.logger.report), found, n, m)
+		return lastOfScan(ctx, newFileScan(c, Cursor{}, f.maxLine, f.logger.report), found, n, m)
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	src, end := f.active, f.size
@@ -70,7 +70,7 @@ func (f *File) appendLast(ctx context.Context, found []Entry, n int, m *matcher)
 			return nil, fmt.Errorf("auditlog: read %s: %w", f.path, err)
 		}
 		var inWindow []*DamageError
-		scan := newFileScan(contentAt(c.path, src, start), Cursor{Offset: start}, func(d *DamageError) { inWindow = append(inWindow, d) })
+		scan := newFileScan(contentAt(c.path, src, start), Cursor{Offset: start}, f.maxLine, func(d *DamageError) { inWindow = append(inWindow, d) })
 		scan.limit, scan.lines.limit = end, end
 		if found, err = lastOfScan(ctx, scan, found, n, m); err != nil {
 			return nil, err

@@ -99,7 +99,7 @@ func TestLastEventsReadOnlyTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	logged := map[string]bool{}
-	r := newReader(path, readerConfig{logger: slog.New(damageHandler{slog.DiscardHandler, logged})})
+	r := newReader(path, newReaderConfig([]ReaderOption{WithLogger(slog.New(damageHandler{slog.DiscardHandler, logged}))}))
 	if last, err := r.LastEvents(t.Context(), 20, ""); err != nil || len(last) != 20 || len(logged) != 0 {
 		t.Errorf("got %d events, %v and damage %v, want 20 and none", len(last), err, logged)
 	}

@@ -15,16 +15,17 @@ const (
 	// held for good.
 	maxPooledBuffer = 1 << 20
 	// hopelessSize is the length from which a line that cannot become an event
-	// is passed over without being held in memory, a run of NULs for example. An
-	// event may have any length.
+	// is passed over without being held in memory, a run of NULs for example.
 	hopelessSize = 1 << 20
 	// hopelessPrefix is what is kept of such a line.
 	hopelessPrefix = 64
 )
 
-// lineReader splits a stream at its line feeds. Lines may have any length.
+// lineReader splits a stream at its line feeds. It holds at most max bytes of a
+// line, and of a longer one only the beginning.
 type lineReader struct {
 	src    io.Reader
+	max    int // length of the longest line
 	buf    *[]byte
 	start  int   // of the next line in *buf
 	end    int   // of what was read
@@ -33,11 +34,15 @@ type lineReader struct {
 	// limit is where lines stop to be asked for; behind it only the rest of
 	// one is read. 0 means no limit.
 	limit int64
+	// grow, if not nil, is called before a line of more than hopelessSize bytes gets
+	// more memory. Its error ends the stream.
+	grow func() error
 }
 
 // line is what lineReader.next returns. text is valid until the next call.
 type line struct {
 	text       []byte // without line feed; only the beginning, if shorter than length
+	tooLong    bool   // longer than the longest line, and text is only its beginning
 	offset     int64  // in the stream
 	length     int64  // in bytes, without line feed
 	terminated bool   // by a line feed
@@ -48,10 +53,10 @@ var bufferPool = sync.Pool{New: func() any {
 	return &b
 }}
 
-// newLineReader reads src, whose first byte is at offset. Call release after
-// it.
-func newLineReader(src io.Reader, offset int64) *lineReader {
-	return &lineReader{src: src, buf: bufferPool.Get().(*[]byte), offset: offset}
+// newLineReader reads src, whose first byte is at offset, in lines of at most
+// longest bytes. Call release after it.
+func newLineReader(src io.Reader, offset int64, longest int) *lineReader {
+	return &lineReader{src: src, max: longest, buf: bufferPool.Get().(*[]byte), offset: offset}
 }
 
 func (r *lineReader) release() {
@@ -70,21 +75,36 @@ func (r *lineReader) next() (line, bool) {
 		unread := (*r.buf)[r.start:r.end]
 		if i := bytes.IndexByte(unread[searched:], '\n'); i >= 0 {
 			n := searched + i
-			l := line{text: unread[:n], offset: r.offset, length: int64(n), terminated: true}
+			l := r.line(unread[:n])
+			l.terminated = true
 			r.pass(n + 1)
 			return l, true
 		}
 		searched = len(unread)
 		if r.err != nil {
-			l := line{text: unread, offset: r.offset, length: int64(len(unread))}
+			l := r.line(unread)
 			r.pass(len(unread))
 			return l, l.length > 0
+		}
+		if len(unread) > r.max {
+			l := r.skip()
+			l.tooLong = true
+			return l, true
 		}
 		if len(unread) >= hopelessSize && (isHopeless(unread) || len(unread) == len(*r.buf) && isBroken(unread)) {
 			return r.skip(), true
 		}
 		r.fill()
 	}
+}
+
+// line returns a line that is in the buffer.
+func (r *lineReader) line(text []byte) line {
+	l := line{text: text, offset: r.offset, length: int64(len(text))}
+	if len(text) > r.max {
+		l.tooLong, l.text = true, text[:hopelessPrefix]
+	}
+	return l
 }
 
 // skipPartial passes over what is left of a line that began before, its line
@@ -125,7 +145,13 @@ func (r *lineReader) fill() {
 		r.start = 0
 	}
 	if r.end == len(buf) {
-		buf = append(buf, make([]byte, len(buf))...)
+		if r.grow != nil && len(buf) >= hopelessSize {
+			if r.err = r.grow(); r.err != nil {
+				return
+			}
+		}
+		// One byte more than the longest line shows that a line is longer.
+		buf = append(buf, make([]byte, min(len(buf), r.max+1-len(buf)))...)
 		*r.buf = buf
 	}
 	r.read(buf[r.end:])

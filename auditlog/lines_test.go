@@ -2,8 +2,14 @@ package auditlog
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -41,7 +47,7 @@ func TestALineThatCannotBeAnEventIsNotHeld(t *testing.T) {
 	} {
 		for _, end := range []string{"", "\n{}\n"} {
 			src := io.MultiReader(strings.NewReader(tt.begin), &repeated{text: tt.block, left: blocks}, strings.NewReader(end))
-			r := newLineReader(src, 0)
+			r := newLineReader(src, 0, DefaultMaxLine)
 			want := int64(len(tt.begin) + block*blocks)
 			l, ok := r.next()
 			if !ok || l.length != want || int64(len(l.text)) == l.length || l.terminated != (end != "") {
@@ -71,7 +77,7 @@ func TestALongEventIsHeldWhole(t *testing.T) {
 			if err := jsonline.Check([]byte(line)); err != nil {
 				t.Fatal(err)
 			}
-			r := newLineReader(strings.NewReader(line+"\n"), 0)
+			r := newLineReader(strings.NewReader(line+"\n"), 0, DefaultMaxLine)
 			if l, ok := r.next(); !ok || string(l.text) != line {
 				t.Errorf("of an event of %d bytes that repeats %s, %d are held", len(line), text, len(l.text))
 			}
@@ -108,3 +114,97 @@ func TestWhatIsCutOffIsNotBroken(t *testing.T) {
 		}
 	}
 }
+
+// TestALineThatIsTooLongIsNotHeld has events of twice the longest line.
+func TestALineThatIsTooLongIsNotHeld(t *testing.T) {
+	const longest = 5 << 20
+	for _, end := range []string{"", `"}`, `"}` + "\n{}\n"} {
+		begin := `{"event":"`
+		block := strings.Repeat("x", 1<<16)
+		src := io.MultiReader(strings.NewReader(begin), &repeated{text: block, left: 2 * longest / len(block)}, strings.NewReader(end))
+		r := newLineReader(src, 0, longest)
+		end, more, ended := strings.Cut(end, "\n")
+		want := int64(len(begin) + 2*longest + len(end))
+		l, ok := r.next()
+		if !ok || !l.tooLong || l.length != want || len(l.text) > hopelessPrefix || l.terminated != ended {
+			t.Errorf("got a line of %d bytes, %d of them held, too long %v, terminated %v, %v; want one of %d", l.length, len(l.text), l.tooLong, l.terminated, ok, want)
+		}
+		if got := cap(*r.buf); got > longest+longest/4 {
+			t.Errorf("the buffer has %d bytes, want not much more than %d", got, longest)
+		}
+		if l, ok = r.next(); ok != (more != "") || ok && string(l.text) != "{}" {
+			t.Errorf("got the line %q, %v behind it", l.text, ok)
+		}
+		r.release()
+	}
+}
+
+// TestOneLongLineIsHeldAtATime scans files of long lines side by side, and ends while
+// they wait for each other.
+func TestOneLongLineIsHeldAtATime(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	dir := t.TempDir()
+	line := `{"event":"` + strings.Repeat("x", 3*hopelessSize) + `"}` + "\n"
+	const files = 12
+	for i := range files {
+		name := archiveID{"20260213_143022", i}.plainName("audit")
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat(line, 2)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := NewReader(filepath.Join(dir, "audit.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stopAt := range []int{1, 5, 2 * files} {
+		ctx, cancel := context.WithCancel(t.Context())
+		snapshot, err := r.Snapshot(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read, delivered, ahead atomic.Int64
+		newPart := func() *longPart { return &longPart{read: &read, delivered: &delivered, ahead: &ahead} }
+		_, err = scanSections(ctx, snapshot.sections(r.sectionSize), 0, newPart, func(p *longPart, _ int64) bool {
+			if n := delivered.Add(int64(p.events)); n >= int64(stopAt) && stopAt < 2*files {
+				cancel()
+			}
+			return true
+		})
+		if stopAt < 2*files {
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("stopped at %d: got %v", stopAt, err)
+			}
+		} else if err != nil || delivered.Load() != 2*files {
+			t.Errorf("got %d events, %v, want %d", delivered.Load(), err, 2*files)
+		}
+		// Of the section in turn one part may be on its way, one in the channel, and one
+		// being made.
+		if n := ahead.Load(); n > 3 {
+			t.Errorf("%d long lines were read before they were delivered, want 3 at most", n)
+		}
+		if err := snapshot.Close(); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}
+}
+
+// longPart takes down how many events are read and not delivered.
+type longPart struct {
+	damageList
+	events                 int
+	read, delivered, ahead *atomic.Int64
+}
+
+func (p *longPart) event(*fileScan) {
+	p.events++
+	read := p.read.Add(1)
+	for {
+		most, now := p.ahead.Load(), read-p.delivered.Load()
+		if now <= most || p.ahead.CompareAndSwap(most, now) {
+			return
+		}
+	}
+}
+
+func (p *longPart) full() bool { return true }

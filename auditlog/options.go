@@ -13,7 +13,14 @@ import (
 // [NewReader] expand the tilde to the user's home directory.
 const DefaultPath = "~/.scout/audit.jsonl"
 
+// DefaultMaxLine is the length in bytes of the longest line, unless
+// [WithMaxLine] sets another one: 64 MiB.
+const DefaultMaxLine = 64 << 20
+
 const (
+	minMaxLine = 1 << 10
+	maxMaxLine = 1 << 30
+
 	defaultSyncLines    = 10
 	defaultSyncInterval = time.Second
 	defaultMaxFileSize  = 10 << 20
@@ -45,6 +52,14 @@ type config struct {
 type readerConfig struct {
 	logger     *slog.Logger
 	activeOnly bool
+	maxLine    int
+}
+
+func (cfg readerConfig) check() error {
+	if cfg.maxLine < minMaxLine || cfg.maxLine > maxMaxLine {
+		return fmt.Errorf("WithMaxLine(%d): want %d to %d bytes", cfg.maxLine, minMaxLine, maxMaxLine)
+	}
+	return nil
 }
 
 func newConfig(opts []Option) (config, error) {
@@ -71,11 +86,11 @@ func newConfig(opts []Option) (config, error) {
 	if cfg.maxFileSize < 1 {
 		errs = append(errs, fmt.Errorf("WithMaxFileSize(%d): want 1 byte or more", cfg.maxFileSize))
 	}
-	return cfg, errors.Join(errs...)
+	return cfg, errors.Join(append(errs, cfg.reader.check())...)
 }
 
 func newReaderConfig(opts []ReaderOption) readerConfig {
-	cfg := readerConfig{logger: slog.New(slog.DiscardHandler)}
+	cfg := readerConfig{logger: slog.New(slog.DiscardHandler), maxLine: DefaultMaxLine}
 	for _, opt := range opts {
 		cfg = opt.applyReader(cfg)
 	}
@@ -166,6 +181,18 @@ func WithLogger(logger *slog.Logger) ReaderOption {
 			logger = slog.New(slog.DiscardHandler)
 		}
 		cfg.logger = logger
+		return cfg
+	})
+}
+
+// WithMaxLine sets the length in bytes of the longest line, its line feed not
+// counted, from 1 KiB to 1 GiB. [Log.Append] refuses an event whose line is longer.
+// Reads pass over a longer line as damage and hold no more of it than that length
+// in memory. Give writers and readers of one log the same length. The default is
+// [DefaultMaxLine].
+func WithMaxLine(bytes int) ReaderOption {
+	return readerOption(func(cfg readerConfig) readerConfig {
+		cfg.maxLine = bytes
 		return cfg
 	})
 }

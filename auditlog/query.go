@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +20,10 @@ type Filter struct {
 	// With a bound, events without a readable ts are left out, and their number is
 	// logged, as information.
 	Since, Until time.Time
-	// Event, Session, Model and TraceID are compared with the line's event,
-	// session_id, model and trace_id, the last one whatever its case. Empty
-	// means any.
+	// Event, Session, Model and TraceID are compared with the strings that the
+	// line's event, session_id, model and trace_id stand for, whatever escapes the
+	// line has; the last one in any case. A byte outside valid UTF-8 counts as
+	// U+FFFD, as it is written. Empty means any.
 	Event, Session, Model, TraceID string
 	// NoDedup makes Spend and Tally count every event, also where two of them tell
 	// of one call of a model, or are one line that stands twice: see [Reader.Spend].
@@ -218,7 +220,7 @@ func (m *matcher) matches(f *fields) (matches, untimed bool) {
 	if m.Event != "" && !isString(f[fieldEvent], m.Event) ||
 		m.Session != "" && !isString(f[fieldSession], m.Session) ||
 		m.Model != "" && !isString(f[fieldModel], m.Model) ||
-		m.TraceID != "" && !bytes.EqualFold(f[fieldTraceID], m.traceID) {
+		m.TraceID != "" && !m.isTrace(f[fieldTraceID]) {
 		return false, false
 	}
 	if !m.timed {
@@ -257,6 +259,14 @@ func (m *matcher) excludes(archive archiveSummary) bool {
 	return m.timed && archive.damaged == 0 &&
 		(archive.untimed == 0 || m.Event == "" && m.Session == "" && m.Model == "" && m.TraceID == "") &&
 		(!archive.timed || !m.Since.IsZero() && archive.newest.Before(m.Since) || !m.Until.IsZero() && !archive.oldest.Before(m.Until))
+}
+
+// isTrace reports whether value is the trace id that is asked for, in any case.
+func (m *matcher) isTrace(value []byte) bool {
+	if len(value) == len(m.traceID) && bytes.IndexByte(value, '\\') < 0 {
+		return bytes.EqualFold(value, m.traceID)
+	}
+	return jsonline.KindOf(value) == jsonline.String && strings.EqualFold(jsonline.Unquote(value), m.TraceID)
 }
 
 func isString(value []byte, s string) bool {

@@ -35,7 +35,11 @@ func NewReader(path string, opts ...ReaderOption) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auditlog: %w", err)
 	}
-	return newReader(resolved, newReaderConfig(opts)), nil
+	cfg := newReaderConfig(opts)
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("auditlog: read %s: %w", path, err)
+	}
+	return newReader(resolved, cfg), nil
 }
 
 // newReader takes an absolute path.
@@ -51,6 +55,9 @@ func newReader(path string, cfg readerConfig) *Reader {
 
 // Path returns the absolute path of the active file.
 func (r *Reader) Path() string { return r.path }
+
+// MaxLine returns the length in bytes of the longest line, as [WithMaxLine] sets it.
+func (r *Reader) MaxLine() int { return r.cfg.maxLine }
 
 // Entry is one event as it stands in a file.
 type Entry struct {

@@ -69,7 +69,7 @@ func (l *Log) restoreBehind(size int64) (done bool, err error) {
 	removed := func() io.Reader {
 		return io.MultiReader(io.NewSectionReader(l.file, 0, from), bytes.NewReader(tail))
 	}
-	what, err := compareLines(removed, size, func() io.Reader { return io.NewSectionReader(f, 0, info.Size) })
+	what, err := compareLines(l.cfg.reader.maxLine, removed, size, func() io.Reader { return io.NewSectionReader(f, 0, info.Size) })
 	if err != nil || !what.common {
 		return false, err
 	}
@@ -149,25 +149,25 @@ const comparedLines = 1 << 20
 
 // compareLines compares the lines of removed, which has size bytes, with those of
 // a file that took its place. Both readers begin at the beginning.
-func compareLines(removed func() io.Reader, size int64, now func() io.Reader) (replacement, error) {
-	return compareLinesBy(comparedLines, removed, size, now)
+func compareLines(longest int, removed func() io.Reader, size int64, now func() io.Reader) (replacement, error) {
+	return compareLinesBy(longest, comparedLines, removed, size, now)
 }
 
-func compareLinesBy(atOnce int64, removed func() io.Reader, size int64, now func() io.Reader) (what replacement, err error) {
+func compareLinesBy(longest int, atOnce int64, removed func() io.Reader, size int64, now func() io.Reader) (what replacement, err error) {
 	type wanted struct {
 		end   int64 // of the line, its line feed included
 		first int   // the first of lines that is equal
 		same  bool  // the other file has it; of first
 	}
 	number := int64(0)
-	if err := eachLine(removed(), func(line) { number++ }); err != nil {
+	if err := eachLine(removed(), longest, func(line) { number++ }); err != nil {
 		return what, err
 	}
 	for last := number; last > 0; last -= atOnce {
 		var lines []wanted
 		index := map[uint64]int{}
 		n := int64(0)
-		err := eachLine(removed(), func(l line) {
+		err := eachLine(removed(), longest, func(l line) {
 			if n >= last-atOnce && n < last && l.length > 0 {
 				h := lineHash(l)
 				first, known := index[h]
@@ -182,7 +182,7 @@ func compareLinesBy(atOnce int64, removed func() io.Reader, size int64, now func
 		if err != nil {
 			return what, err
 		}
-		if err := eachLine(now(), func(l line) {
+		if err := eachLine(now(), longest, func(l line) {
 			if i, ok := index[lineHash(l)]; ok {
 				lines[i].same = true
 			}
@@ -201,8 +201,8 @@ func compareLinesBy(atOnce int64, removed func() io.Reader, size int64, now func
 	return what, nil
 }
 
-func eachLine(r io.Reader, visit func(line)) error {
-	lines := newLineReader(r, 0)
+func eachLine(r io.Reader, longest int, visit func(line)) error {
+	lines := newLineReader(r, 0, longest)
 	defer lines.release()
 	for {
 		l, ok := lines.next()

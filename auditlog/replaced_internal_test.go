@@ -22,12 +22,12 @@ func TestLinesAreComparedInParts(t *testing.T) {
 		}
 		old := func() io.Reader { return strings.NewReader(removed.String()) }
 		other := func() io.Reader { return strings.NewReader(now.String()) }
-		want, err := compareLines(old, int64(removed.Len()), other)
+		want, err := compareLines(DefaultMaxLine, old, int64(removed.Len()), other)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, atOnce := range []int64{1, 2, 5} {
-			got, err := compareLinesBy(atOnce, old, int64(removed.Len()), other)
+			got, err := compareLinesBy(DefaultMaxLine, atOnce, old, int64(removed.Len()), other)
 			if err != nil || got != want {
 				t.Errorf("round %d, %d at once: got %+v, %v, want %+v", round, atOnce, got, err, want)
 			}

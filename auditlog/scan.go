@@ -76,19 +76,19 @@ func (f *File) openScan(from Cursor, onDamage func(*DamageError)) (*fileScan, er
 	if onDamage == nil {
 		onDamage = f.logger.report
 	}
-	s := newFileScan(c, from, onDamage)
+	s := newFileScan(c, from, f.maxLine, onDamage)
 	if c.file == nil && !c.compressed() {
 		s.limit = f.size
 	}
 	return s, nil
 }
 
-// newFileScan begins a scan of c, which stands at from. Closing the scan
-// closes c.
-func newFileScan(c *content, from Cursor, onDamage func(*DamageError)) *fileScan {
+// newFileScan begins a scan of c, which stands at from, for lines of at most
+// longest bytes. Closing the scan closes c.
+func newFileScan(c *content, from Cursor, longest int, onDamage func(*DamageError)) *fileScan {
 	s := &fileScan{
 		content:  c,
-		lines:    newLineReader(c, from.Offset),
+		lines:    newLineReader(c, from.Offset, longest),
 		onDamage: onDamage,
 		limit:    math.MaxInt64,
 		number:   from.Line,
@@ -149,9 +149,14 @@ func (s *fileScan) take(l line) bool {
 	if !l.terminated && s.lines.fault() != nil {
 		return false // part of what finish tells of
 	}
-	reason := reasonTorn
-	if l.terminated {
+	var reason string
+	switch {
+	case l.tooLong && !isHopeless(text):
+		reason = tooLong(s.lines.max, l.terminated)
+	case l.terminated:
 		reason = explain(text, err)
+	default:
+		reason = reasonTorn
 	}
 	s.onDamage(&DamageError{File: s.File, Line: s.number, Offset: l.offset, Length: l.length, Reason: reason})
 	return false

@@ -26,6 +26,10 @@ type section struct {
 	// skip, if not nil, reports whether nothing of a file that holds what its
 	// header says is asked for. A part with a method skipped is told.
 	skip func(archiveSummary) bool
+	// turn, if not nil, is closed when the section is the one that is delivered.
+	// Only that one holds a line of more than hopelessSize bytes, so that there is at
+	// most one such line in memory, however many sections are read ahead.
+	turn <-chan struct{}
 }
 
 // sections splits the files of s, in their order.
@@ -76,6 +80,18 @@ func (s section) open(onDamage func(*DamageError)) (*fileScan, error) {
 	return scan, nil
 }
 
+// await returns when turn is closed. An error is that of ctx, and counts as one of
+// I/O: what was not read is no damage.
+func (s *fileScan) await(ctx context.Context, turn <-chan struct{}) error {
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		s.content.io.err = context.Cause(ctx)
+		return s.content.io.err
+	}
+}
+
 // partial is what a goroutine gathers while it scans a section.
 type partial interface {
 	// event takes the current event of s; what it keeps of it is a copy.
@@ -103,6 +119,9 @@ func scanSection[P partial](ctx context.Context, s section, newPart func() P, fl
 	})
 	if err != nil {
 		return 0, err
+	}
+	if s.turn != nil {
+		scan.lines.grow = func() error { return scan.await(ctx, s.turn) }
 	}
 	if s.skip != nil && scan.content.compressed() && scan.content.file != nil {
 		summary, ok, err := readSummary(scan.content.file)
@@ -141,11 +160,13 @@ func scanSections[P partial](ctx context.Context, sections []section, lines int6
 	defer cancel()
 	type job struct {
 		parts chan P // closed at the end; then lines and err are set
+		turn  chan struct{}
 		lines int64
 		err   error
 	}
 	start := func(s section) *job {
-		j := &job{parts: make(chan P, 1)}
+		j := &job{parts: make(chan P, 1), turn: make(chan struct{})}
+		s.turn = j.turn
 		running.Go(func() {
 			defer close(j.parts)
 			j.lines, j.err = scanSection(ctx, s, newPart, func(p P) bool {
@@ -173,6 +194,7 @@ func scanSections[P partial](ctx context.Context, sections []section, lines int6
 			lines = 0
 		}
 		j := <-ahead
+		close(j.turn)
 		for p := range j.parts {
 			if !deliver(p, lines) {
 				return lines, nil

@@ -206,10 +206,16 @@ func (r *Reader) newSnapshot(archives []archive, active *os.File) (*Snapshot, er
 	return s, nil
 }
 
+// newFile returns a File that is read as r says.
+func (r *Reader) newFile(path string) *File {
+	return &File{path: path, logger: damageLogger{r.cfg.logger}, maxLine: r.cfg.maxLine}
+}
+
 // archiveFile returns the File of a.
 func (r *Reader) archiveFile(a archive) *File {
 	plain := filepath.Join(r.dir, a.id.plainName(r.stem))
-	f := &File{path: plain, other: plain + ".gz", beside: r.beside, id: a.id, logger: damageLogger{r.cfg.logger}}
+	f := r.newFile(plain)
+	f.other, f.beside, f.id = plain+".gz", r.beside, a.id
 	if !a.plain {
 		f.path, f.other = f.other, f.path
 	}
@@ -222,7 +228,9 @@ func (r *Reader) activeFile(active *os.File) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{path: r.path, logger: damageLogger{r.cfg.logger}, active: active, size: info.Size()}, nil
+	f := r.newFile(r.path)
+	f.active, f.size = active, info.Size()
+	return f, nil
 }
 
 // archive is an archive in the log's folder.

@@ -28,7 +28,7 @@ func (l *Log) mend() ([]byte, error) {
 	if length == 0 {
 		return nil, nil
 	}
-	if length <= maxTailChecked {
+	if length <= int64(l.cfg.reader.maxLine) {
 		tail := make([]byte, length)
 		if _, err := l.file.ReadAt(tail, start); err != nil {
 			return nil, fmt.Errorf("read the end of %s: %w", l.path, err)
@@ -66,10 +66,6 @@ func (l *Log) note(reason string, what map[string]any) error {
 	l.notes = notes
 	return err
 }
-
-// maxTailChecked bounds the memory that a tail without line feed may cost; a
-// longer one counts as torn.
-const maxTailChecked = 64 << 20
 
 func isWholeEvent(line []byte) bool {
 	return jsonline.EachMember(line, func(_, _ []byte) bool { return true }) == nil

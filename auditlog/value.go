@@ -25,6 +25,18 @@ type valueEncoder struct {
 	open []reference
 	// depth is the nesting of JSON around that value, the line not counted.
 	depth int
+	// most is the length that what is written to may get, 0 for any. full says that
+	// something was left out because of it.
+	most int
+	full bool
+}
+
+// fits reports whether there is room for n more bytes behind dst.
+func (enc *valueEncoder) fits(dst []byte, n int) bool {
+	if enc.most > 0 && len(dst)+n > enc.most {
+		enc.full = true
+	}
+	return !enc.full
 }
 
 // reference tells maps, slices and pointers apart. A slice is not the same as
@@ -73,13 +85,16 @@ func (enc *valueEncoder) leave() {
 // appendValue appends v. The types of OpenTelemetry attributes come first:
 // they are what programs log.
 func (enc *valueEncoder) appendValue(dst []byte, v any) []byte {
+	if !enc.fits(dst, 0) {
+		return dst
+	}
 	switch v := v.(type) {
 	case nil:
 		return append(dst, "null"...)
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case string:
-		return jsonline.AppendString(dst, v)
+		return enc.appendString(dst, v)
 	case int:
 		return jsonline.AppendInt(dst, int64(v))
 	case int64:
@@ -90,12 +105,12 @@ func (enc *valueEncoder) appendValue(dst []byte, v any) []byte {
 		if v == nil {
 			return append(dst, "null"...)
 		}
-		return jsonline.AppendBytes(dst, v)
+		return enc.appendBytes(dst, v)
 	case []string:
 		if v == nil {
 			return append(dst, "null"...)
 		}
-		return appendStrings(dst, v)
+		return enc.appendStrings(dst, v)
 	case map[string]any:
 		if v == nil {
 			return append(dst, "null"...)
@@ -107,6 +122,34 @@ func (enc *valueEncoder) appendValue(dst []byte, v any) []byte {
 		return appendNumber(dst, v)
 	}
 	return enc.appendReflect(dst, reflect.ValueOf(v))
+}
+
+// appendString appends s if there is room for it: a line has all bytes of it.
+func (enc *valueEncoder) appendString(dst []byte, s string) []byte {
+	if !enc.fits(dst, len(s)) {
+		return dst
+	}
+	return jsonline.AppendString(dst, s)
+}
+
+func (enc *valueEncoder) appendBytes(dst, b []byte) []byte {
+	if !enc.fits(dst, len(b)) {
+		return dst
+	}
+	return jsonline.AppendBytes(dst, b)
+}
+
+func (enc *valueEncoder) appendStrings(dst []byte, list []string) []byte {
+	dst = append(dst, '[')
+	for i, s := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst = enc.appendString(dst, s); enc.full {
+			break
+		}
+	}
+	return append(dst, ']')
 }
 
 // appendReflect appends a value of any other type. A type that says itself
@@ -151,7 +194,7 @@ func (enc *valueEncoder) appendReflect(dst []byte, v reflect.Value) []byte {
 	case reflect.Float64:
 		return jsonline.AppendFloat(dst, v.Float())
 	case reflect.String:
-		return jsonline.AppendString(dst, v.String())
+		return enc.appendString(dst, v.String())
 	case reflect.Pointer:
 		dst, ok := enc.enter(dst, v)
 		if !ok {
@@ -171,7 +214,7 @@ func (enc *valueEncoder) appendReflect(dst []byte, v reflect.Value) []byte {
 
 func (enc *valueEncoder) appendList(dst []byte, v reflect.Value) []byte {
 	if v.Type().Elem().Kind() == reflect.Uint8 && v.Kind() == reflect.Slice {
-		return jsonline.AppendBytes(dst, v.Bytes())
+		return enc.appendBytes(dst, v.Bytes())
 	}
 	dst, ok := enc.enter(dst, v)
 	if !ok {
@@ -180,6 +223,9 @@ func (enc *valueEncoder) appendList(dst []byte, v reflect.Value) []byte {
 	defer enc.leave()
 	dst = append(dst, '[')
 	for i := range v.Len() {
+		if enc.full {
+			break
+		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -230,10 +276,13 @@ func appendMembers[V any](enc *valueEncoder, dst []byte, members []member[V], re
 		defer func() { enc.depth -= wrapperDepth }()
 		dst = append(dst, `{"kvlistValue":{"values":[`...)
 		for i, m := range members {
+			if enc.full {
+				break
+			}
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = jsonline.AppendString(append(dst, `{"key":`...), m.written)
+			dst = enc.appendString(append(dst, `{"key":`...), m.written)
 			dst = appendValue(append(dst, `,"value":`...), m.value)
 			dst = append(dst, '}')
 		}
@@ -241,10 +290,13 @@ func appendMembers[V any](enc *valueEncoder, dst []byte, members []member[V], re
 	}
 	dst = append(dst, '{')
 	for i, m := range members {
+		if enc.full {
+			break
+		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = jsonline.AppendString(dst, m.written)
+		dst = enc.appendString(dst, m.written)
 		dst = appendValue(append(dst, ':'), m.value)
 	}
 	return append(dst, '}')

@@ -33,7 +33,7 @@ func New(path string, opts ...Option) (*Bridge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
-	reader, err := auditlog.NewReader(path, auditlog.WithLogger(cfg.logger))
+	reader, err := auditlog.NewReader(path, auditlog.WithLogger(cfg.logger), auditlog.WithMaxLine(cfg.maxLine))
 	if err == nil {
 		path, err = expand(path)
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 const (
@@ -78,19 +80,19 @@ func parseEndpoint(raw string) (*url.URL, error) {
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("%q does not begin with http:// or https://; write it like http://localhost:4318", u.Redacted())
+		return nil, fmt.Errorf("%q does not begin with http:// or https://; write it like http://localhost:4318", visible.Cut(u.Redacted()))
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("%q names no host; write it like http://localhost:4318", u.Redacted())
+		return nil, fmt.Errorf("%q names no host; write it like http://localhost:4318", visible.Cut(u.Redacted()))
 	case u.User != nil:
-		return nil, fmt.Errorf("%q holds credentials, which OTLP does not send from there; give them with a header", u.Redacted())
+		return nil, fmt.Errorf("%q holds credentials, which OTLP does not send from there; give them with a header", visible.Cut(u.Redacted()))
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("%q has a query or a fragment, which OTLP does not send; leave it out", u.Redacted())
+		return nil, fmt.Errorf("%q has a query or a fragment, which OTLP does not send; leave it out", visible.Cut(u.Redacted()))
 	case u.RawPath != "":
-		return nil, fmt.Errorf("%q has an escaped slash in its path, which the exporter cannot send; use a path without it", u.Redacted())
+		return nil, fmt.Errorf("%q has an escaped slash in its path, which the exporter cannot send; use a path without it", visible.Cut(u.Redacted()))
 	}
 	if p := u.Port(); p != "" {
 		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
-			return nil, fmt.Errorf("%q has no valid port; a port is a number from 1 to 65535", u.Redacted())
+			return nil, fmt.Errorf("%q has no valid port; a port is a number from 1 to 65535", visible.Cut(u.Redacted()))
 		}
 	}
 	return u, nil
@@ -122,7 +124,7 @@ func resolveTimeout(c config) (time.Duration, error) {
 	}
 	ms, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || ms < 0 || ms > int64(maxTimeout/time.Millisecond) {
-		return 0, fmt.Errorf("variable %s: %q is no number of milliseconds between 0 (no limit) and a day", name, value)
+		return 0, fmt.Errorf("variable %s: %q is no number of milliseconds between 0 (no limit) and a day", name, visible.Cut(value))
 	}
 	return time.Duration(ms) * time.Millisecond, nil
 }
@@ -131,7 +133,7 @@ func resolveTimeout(c config) (time.Duration, error) {
 // goes on without a setting whose value it cannot read.
 func checkEnv(c config) error {
 	if name, value := otlpEnv("COMPRESSION"); name != "" && value != "gzip" && value != "none" {
-		return fmt.Errorf("variable %s: %q is no compression; use gzip or none", name, value)
+		return fmt.Errorf("variable %s: %q is no compression; use gzip or none", name, visible.Cut(value))
 	}
 	name, value := otlpEnv("HEADERS")
 	if name == "" || c.headersSet {
@@ -157,10 +159,10 @@ func checkEnv(c config) error {
 func checkHeaders(headers map[string]string) error {
 	for key, value := range headers {
 		if key == "" || strings.ContainsFunc(key, notToken) {
-			return fmt.Errorf("header %q: it is no valid name of a header", key)
+			return fmt.Errorf("header %q: it is no valid name of a header", visible.Cut(key))
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return fmt.Errorf("header %q: its value holds a control character", key)
+			return fmt.Errorf("header %q: its value holds a control character", visible.Cut(key))
 		}
 	}
 	return nil

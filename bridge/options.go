@@ -12,6 +12,8 @@ import (
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelaudit/otelaudit/auditlog"
 )
 
 // The defaults of the options.
@@ -53,6 +55,7 @@ type config struct {
 	rejectFile     string
 	fromStart      bool
 	batchSize      int
+	maxLine        int
 	inFlight       int
 	dryRun         bool
 	follow         bool
@@ -77,6 +80,7 @@ type config struct {
 func newConfig(opts []Option) (config, error) {
 	c := config{
 		batchSize: DefaultBatchSize,
+		maxLine:   auditlog.DefaultMaxLine,
 		inFlight:  DefaultInFlight,
 		linger:    DefaultLinger,
 		logger:    slog.New(slog.DiscardHandler),
@@ -153,7 +157,7 @@ func WithCheckpoint(file string) Option {
 // WithRejectFile sets the file to which records are appended that the collector
 // refuses, one JSON object per line: kind (record, or partial for a batch of
 // which the collector rejected some), file, line, offset, reason, and for a
-// single record the original line. For a partial one, of which the collector
+// single record the original line, or its length if it is longer than [WithMaxLine]. For a partial one, of which the collector
 // does not say which records it rejected, it has the place and log.record.uid of
 // the first and the last record of the batch. The folder must exist.
 //
@@ -181,6 +185,18 @@ func WithFromStart() Option {
 func WithBatchSize(n int) Option {
 	return optionFunc(func(c config) config {
 		c.batchSize = n
+		return c
+	})
+}
+
+// WithMaxLine sets the length in bytes of the longest line that is read, as
+// [auditlog.WithMaxLine] does. A longer one is an entry of the reject file with its
+// place, and no more of it is read into memory.
+//
+// Default: [auditlog.DefaultMaxLine].
+func WithMaxLine(bytes int) Option {
+	return optionFunc(func(c config) config {
+		c.maxLine = bytes
 		return c
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
+	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 	"github.com/otelaudit/otelaudit/internal/vfs"
@@ -34,6 +35,8 @@ import (
 //	of        how many records the range holds; partial only
 //	status    HTTP status; absent if the batch was refused before it was sent
 //	reason    the collector's words, or the exporter's
+//	length    of the line in bytes, in place of record, if it is longer than the
+//	          longest line: it was not read
 //	record    the original line, as a string; with bytes that are no UTF-8 as
 //	          {"bytesValue":"<base64>"}; kind record only
 //
@@ -78,6 +81,17 @@ func (r *rejectFile) record(from *batch, it item, v verdict) error {
 	} else {
 		b = jsonline.AppendBytes(b, raw)
 	}
+	return r.append(append(b, "}\n"...))
+}
+
+// tooLong sets a line aside that is longer than the longest line. The entry has its
+// place and not its text.
+func (r *rejectFile) tooLong(d *auditlog.DamageError) error {
+	b := entryStart("record", filepath.Base(d.File), item{number: d.Line, offset: d.Offset})
+	b = append(b, `,"count":1`...)
+	b = appendVerdict(b, verdict{reason: d.Reason})
+	b = append(b, `,"length":`...)
+	b = strconv.AppendInt(b, d.Length, 10)
 	return r.append(append(b, "}\n"...))
 }
 

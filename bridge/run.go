@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 	"github.com/otelaudit/otelaudit/internal/otlpwire"
 )
@@ -222,7 +223,9 @@ func (r *run) settle(b *batch) error {
 		}
 		last := b.items[p.to-1]
 		for len(damage) > 0 && damage[0].Line < last.number {
-			r.damaged(damage[0].File, damage[0].Line, damage[0].Offset, damage[0].Reason)
+			if err := r.damaged(damage[0]); err != nil {
+				return err
+			}
 			damage = damage[1:]
 		}
 		r.place = place{b.origin, last.behind, spanOf(last.offset, b.raw(last))}
@@ -233,7 +236,9 @@ func (r *run) settle(b *batch) error {
 		return b.err
 	}
 	for _, d := range damage {
-		r.damaged(d.File, d.Line, d.Offset, d.Reason)
+		if err := r.damaged(d); err != nil {
+			return err
+		}
 	}
 	// What follows the last event is damaged. It needs no second report.
 	r.place = place{b.origin, b.behind, b.tail}
@@ -246,11 +251,25 @@ func (r *run) settle(b *batch) error {
 	return nil
 }
 
-func (r *run) damaged(file string, line, offset int64, reason string) {
-	r.stats.Damaged++
-	r.cfg.logger.Warn("damaged line skipped",
-		slog.String("file", file), slog.Int64("line", line),
-		slog.Int64("offset", offset), slog.String("reason", reason))
+// damaged counts a line that is not sent. One that is too long may be an event: it
+// is rejected, and its place is in the reject file.
+func (r *run) damaged(d *auditlog.DamageError) error {
+	attrs := []any{
+		slog.String("file", d.File), slog.Int64("line", d.Line),
+		slog.Int64("offset", d.Offset), slog.String("reason", d.Reason),
+	}
+	if !d.TooLong() || r.cfg.dryRun {
+		r.stats.Damaged++
+		r.cfg.logger.Warn("damaged line skipped", attrs...)
+		return nil
+	}
+	if err := r.rejects.tooLong(d); err != nil {
+		return err
+	}
+	r.stats.Rejected++
+	r.cfg.logger.Warn("line is too long to be sent; its place is in the reject file",
+		append(attrs, slog.Int64("length", d.Length), slog.String("reject_file", r.rejectFile))...)
+	return nil
 }
 
 func (r *run) settlePart(b *batch, p part) error {

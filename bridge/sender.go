@@ -16,6 +16,7 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelaudit/otelaudit/internal/logid"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // maxAnswer bounds what is read of an answer, as the OTLP specification asks
@@ -94,7 +95,7 @@ func (s *sender) learn() error {
 	case "gzip":
 		s.gzip = true
 	default:
-		return fmt.Errorf("content encoding %q of the exporter options: it is not known here; use gzip or none", encoding)
+		return fmt.Errorf("content encoding %q of the exporter options: it is not known here; use gzip or none", visible.Cut(encoding))
 	}
 	s.template, s.url = req, normalise(req.URL)
 	return nil

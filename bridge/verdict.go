@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/otelaudit/otelaudit/internal/logid"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // action is what the bridge does about an answer.
@@ -222,7 +223,7 @@ func decodeAnswer(media string, body []byte) (*collogspb.ExportLogsServiceRespon
 			return nil, errors.New("it has no field of an OTLP answer")
 		}
 	default:
-		return nil, fmt.Errorf("content type %q", media)
+		return nil, fmt.Errorf("content type %q", visible.Cut(media))
 	}
 	return answer, nil
 }
@@ -365,7 +366,7 @@ func statusMessage(b []byte) (msg string, ok bool) {
 }
 
 // maxWords bounds what is repeated of a foreign text, in bytes.
-const maxWords = 500
+const maxWords = 200
 
 // oneLine makes a foreign text fit for a line of a terminal.
 func oneLine(s string) string {

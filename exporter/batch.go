@@ -14,7 +14,6 @@ type Batch struct {
 	enc    *encoder
 	rule   *spanRule
 	origin *origin
-	skip   int
 	wants  func(event string) bool // nil: all
 }
 
@@ -44,7 +43,7 @@ func (b *Batch) SetOrigin(o *otelline.Origin) {
 func (b *Batch) SetFilter(wants func(event string) bool) { b.wants = wants }
 
 // Skip leaves out the next n lines: those that are in the file already.
-func (b *Batch) Skip(n int) { b.skip = n }
+func (b *Batch) Skip(n int) { b.enc.skip = n }
 
 // Attributes returns what to add the attributes of the next record to, before
 // AddRecord.
@@ -80,18 +79,14 @@ func (b *Batch) AddSpan(span *otelline.Span) {
 
 // leavesOut reports whether the record that was read is not to be written.
 func (b *Batch) leavesOut() bool {
-	if b.wants != nil && !b.wants(b.enc.reading.name(&b.enc.record)) {
-		return true
-	}
-	if b.skip > 0 {
-		b.skip--
-		return true
-	}
-	return false
+	return b.wants != nil && !b.wants(b.enc.reading.name(&b.enc.record))
 }
 
 // Len returns the number of lines.
 func (b *Batch) Len() int { return b.enc.lines.Len() }
+
+// Refused returns the number of records whose line is too long to be written.
+func (b *Batch) Refused() int { return b.enc.lines.Refused() }
 
 // Write appends the lines as one append. When it returns nil they are in the
 // kernel, under the promises of [auditlog.Log.Append], whose errors it returns.

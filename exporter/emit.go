@@ -13,6 +13,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // Emit emits event as a log record of logger. Its fields become attributes of
@@ -37,7 +38,7 @@ func Emit(ctx context.Context, logger log.Logger, event auditlog.Event) {
 	attrs, err := appendAttributes(attrs, event.Attributes)
 	r.AddAttributes(attrs...)
 	if err := errors.Join(event.Validate(), err); err != nil {
-		otel.Handle(fmt.Errorf("exporter: emit event %q: %w", event.Name, err))
+		otel.Handle(fmt.Errorf("exporter: emit event %q: %w", visible.Cut(event.Name), err))
 	}
 	logger.Emit(withTrace(ctx, &event), r)
 }
@@ -99,7 +100,7 @@ next:
 		}
 		for _, field := range fields {
 			if string(field.Key) == key {
-				errs = append(errs, fmt.Errorf("attribute %q (%v) is left out, because the field of the event is set too", key, v))
+				errs = append(errs, fmt.Errorf("attribute %q (%s) is left out, because the field of the event is set too", visible.Cut(key), visible.Cut(fmt.Sprint(v))))
 				continue next
 			}
 		}

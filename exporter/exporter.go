@@ -64,7 +64,9 @@ func CheckOptions(opts ...Option) error {
 
 // Export writes records, one line each, in their order, as one append. When it
 // returns nil they are in the kernel, under the promises of
-// [auditlog.Log.Append], whose errors it returns.
+// [auditlog.Log.Append], whose errors it returns. A record whose line is longer
+// than the longest line of the log is left out, the others are written, and the
+// error is a [*TooLongError].
 //
 // The end of ctx does not lose records: it ends the wait for the disk, with an
 // [*auditlog.SyncError]. After Shutdown the error is
@@ -101,15 +103,26 @@ func (e *Exporter) report(err error) error {
 // write appends lines with one of the log's methods, and reports that as an
 // export of so many records.
 func (e *Exporter) write(ctx context.Context, lines *jsonline.Lines, to func(context.Context, *jsonline.Lines) error) error {
-	start := e.metrics.start(ctx, lines.Len())
+	records := lines.Len() + lines.Refused()
+	start := e.metrics.start(ctx, records)
 	err := e.append(ctx, lines, to)
-	e.metrics.end(ctx, start, lines.Len(), err)
+	written := lines.Len()
+	if err != nil {
+		written = writtenOf(written, err)
+	}
+	if n := lines.Refused(); n > 0 {
+		err = &TooLongError{Records: n, Longest: e.log.MaxLine(), Err: err}
+	}
+	e.metrics.end(ctx, start, records, written, err)
 	return err
 }
 
 // append appends lines. A context that ends while others are writing must not
 // lose them: then they are written without it.
 func (e *Exporter) append(ctx context.Context, lines *jsonline.Lines, to func(context.Context, *jsonline.Lines) error) error {
+	if lines.Len() == 0 {
+		return nil // all were refused
+	}
 	err := to(ctx, lines)
 	if err == nil {
 		return nil
@@ -174,6 +187,7 @@ type encoder struct {
 	line    otelline.Line
 	uids    *uidMaker
 	lines   jsonline.Lines
+	skip    int       // leave out the next lines, this many
 	now     time.Time // zero as long as nobody asked
 
 	key    originKey // of origin
@@ -226,6 +240,7 @@ func (enc *encoder) reset() {
 	enc.attrs.Reset()
 	enc.record = otelline.Record{}
 	enc.stamped = nil
+	enc.skip = 0
 	enc.now = time.Time{}
 	enc.line.Reset()
 }
@@ -235,9 +250,18 @@ func (enc *encoder) read(record *sdklog.Record) {
 	enc.attrs.Read(record, enc.cfg.replace)
 }
 
-// append encodes the record that was read. session is that of the context.
+// append encodes the record that was read. session is that of the context. A line
+// that is too long is refused, and does not count among those to skip.
 func (enc *encoder) append(o *origin, session string) {
-	enc.lines.Commit(enc.encode(o, session))
+	buf := enc.encode(o, session)
+	switch {
+	case len(buf)-enc.lines.Size() > enc.log.MaxLine()+len("\n"):
+		enc.lines.Refuse()
+	case enc.skip > 0:
+		enc.skip--
+	default:
+		enc.lines.Commit(buf)
+	}
 }
 
 // encode returns the buffer of the lines with the record that was read behind

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // sourceTable is the aliases, and the sources that the caller puts in front,
@@ -38,7 +39,7 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 	var events []string
 	for _, own := range cfg.sources {
 		if slices.Contains(own.keys, "") {
-			return nil, fmt.Errorf("WithSources(%q): an attribute key is empty", own.field)
+			return nil, fmt.Errorf("WithSources(%q): an attribute key is empty", visible.Cut(own.field))
 		}
 		if own.field == fieldEvent {
 			events = append(events, own.keys...)
@@ -126,5 +127,5 @@ func fieldNamed(name string) (otelline.Field, error) {
 		return 0, errors.New(`WithSources("config"): a config is never derived; send it as the attribute config, a map`)
 	}
 	slices.Sort(names)
-	return 0, fmt.Errorf("WithSources(%q): no such field; the fields are %s", name, strings.Join(names, ", "))
+	return 0, fmt.Errorf("WithSources(%q): no such field; the fields are %s", visible.Cut(name), strings.Join(names, ", "))
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // SpanProcessor writes one audit event for each span that is a call of a
@@ -135,7 +136,7 @@ func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 		p.errors.worked()
 		return
 	}
-	full := p.exp.report(fmt.Errorf("write the event of span %q: %w", of.Name, err))
+	full := p.exp.report(fmt.Errorf("write the event of span %q: %w", visible.Cut(of.Name), err))
 	if told := p.errors.failed(err, full); told != nil {
 		otel.Handle(told)
 	}

@@ -150,8 +150,8 @@ func (t *telemetry) start(ctx context.Context, n int) time.Time {
 	return time.Now()
 }
 
-// end reports what became of n records.
-func (t *telemetry) end(ctx context.Context, start time.Time, n int, err error) {
+// end reports what became of n records, of which so many are written.
+func (t *telemetry) end(ctx context.Context, start time.Time, n, written int, err error) {
 	if t == nil {
 		return
 	}
@@ -162,7 +162,6 @@ func (t *telemetry) end(ctx context.Context, start time.Time, n int, err error) 
 		return
 	}
 	failed := t.withError(err)
-	written := writtenOf(n, err)
 	if written > 0 {
 		t.exported.Add(ctx, int64(written), t.add...)
 	}

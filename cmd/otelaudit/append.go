@@ -32,9 +32,9 @@ one for this run; one without a ts gets the present time.
 The values of --set are JSON if they parse as it, else strings: retries=3 is a
 number, id=007 a string, and 'zip="12345"' a string too.
 
-With -, lines are appended as they come, in their order. A line that is no event is
-named on stderr by its number, with the reason and its first 200 bytes; the lines before
-and behind it are appended, and the exit code is 1. If the log cannot be written any
+With -, lines are appended as they come, in their order. A line that is no event, or is
+longer than 64 MiB, is named on stderr by its number, with the reason and its first 200
+bytes; the lines before and behind it are appended, and the exit code is 1. If the log cannot be written any
 further, append ends with 2 and says which line was the last one that is in it.`,
 		Example: `  otelaudit append --event nav --cost 0.0041 --model gpt-4o --input-t 1500 --output-t 250
   otelaudit append --event budget --reason hourly_budget_exhausted --set limit=5 --set team=search

@@ -15,8 +15,10 @@ import (
 
 const (
 	chunkSize = 64 << 10
-	// maxBatch bounds the memory of events that wait to be written together.
-	maxBatch = 512
+	// maxBatch and maxBatchBytes bound the memory of events that wait to be written
+	// together. One line may exceed the second.
+	maxBatch      = 512
+	maxBatchBytes = 1 << 20
 )
 
 // appendLines appends the lines of standard input, and says on stderr what
@@ -42,6 +44,8 @@ type lineAppender struct {
 	log     *auditlog.Log
 	line    int64  // number of the last whole line that was read
 	rest    []byte // the beginning of the next one
+	tooLong bool   // the next one is longer than the log takes, and rest is its beginning
+	bytes   int    // of the lines of batch
 	batch   []auditlog.Event
 	origins []origin // of batch
 	// refusals wait for those of the batch, so that all are told of in the
@@ -60,7 +64,7 @@ type refusal struct {
 // origin is where an event comes from.
 type origin struct {
 	line int64
-	text []byte
+	text string // at most 200 bytes of the line
 }
 
 // chunk is what one Read returned.
@@ -118,28 +122,48 @@ func (l *lineAppender) takeChunk(ctx context.Context, data []byte) error {
 	for {
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {
-			l.rest = append(l.rest, data...)
+			l.keep(data)
 			return l.flush(ctx)
 		}
 		text := data[:i]
-		if len(l.rest) > 0 {
-			text = append(l.rest, text...)
-			l.rest = nil // text may be kept
+		if len(l.rest) > 0 || i > l.log.MaxLine() {
+			l.keep(text)
+			text = l.rest
 		}
 		data = data[i+1:]
 		if err := l.takeLine(ctx, text); err != nil {
 			return err
 		}
+		l.rest, l.tooLong = nil, false
 	}
+}
+
+// keep adds data to the beginning of the next line, of which it holds no more than
+// the log takes.
+func (l *lineAppender) keep(data []byte) {
+	if l.tooLong {
+		return
+	}
+	if len(l.rest)+len(data) <= l.log.MaxLine() {
+		l.rest = append(l.rest, data...)
+		return
+	}
+	const enough = 1 << 10 // for the message
+	l.tooLong = true
+	l.rest = append(bytes.Clone(l.rest[:min(len(l.rest), enough)]), data[:min(len(data), enough)]...)
 }
 
 func (l *lineAppender) takeLine(ctx context.Context, text []byte) error {
 	l.line++
 	text = bytes.TrimSpace(text)
-	if len(text) == 0 {
+	if len(text) == 0 && !l.tooLong {
 		return nil
 	}
-	o := origin{l.line, text}
+	o := origin{l.line, visible.Cut(string(text[:min(len(text), 2*visible.MaxExcerpt)]))}
+	if l.tooLong {
+		l.refuse(o, fmt.Sprintf("it is longer than %d bytes, the longest line that a log takes", l.log.MaxLine()))
+		return l.flushFull(ctx)
+	}
 	event, err := decodeEvent(text)
 	if err != nil {
 		l.refuse(o, err.Error())
@@ -147,11 +171,12 @@ func (l *lineAppender) takeLine(ctx context.Context, text []byte) error {
 	}
 	l.batch = append(l.batch, event)
 	l.origins = append(l.origins, o)
+	l.bytes += len(text)
 	return l.flushFull(ctx)
 }
 
 func (l *lineAppender) flushFull(ctx context.Context) error {
-	if len(l.batch)+len(l.refusals) < maxBatch {
+	if len(l.batch)+len(l.refusals) < maxBatch && l.bytes < maxBatchBytes {
 		return nil
 	}
 	return l.flush(ctx)
@@ -166,7 +191,7 @@ func (l *lineAppender) refuse(o origin, reason string) {
 func (l *lineAppender) sayRefusals() {
 	slices.SortFunc(l.refusals, func(a, b refusal) int { return cmp.Compare(a.line, b.line) })
 	for _, r := range l.refusals {
-		l.sayf("line %d of standard input is not appended: %s: %s", r.line, r.reason, visible.Excerpt(string(r.text)))
+		l.sayf("line %d of standard input is not appended: %s: %s", r.line, r.reason, visible.Text(r.text))
 	}
 	clear(l.refusals)
 	l.refusals = l.refusals[:0]
@@ -198,7 +223,7 @@ func (l *lineAppender) flush(ctx context.Context) error {
 			return l.stopped(written, err)
 		}
 		clear(l.batch)
-		l.batch, l.origins = l.batch[:0], l.origins[:0]
+		l.batch, l.origins, l.bytes = l.batch[:0], l.origins[:0], 0
 	}
 	return nil
 }
@@ -215,7 +240,7 @@ func (l *lineAppender) stopped(written int, err error) error {
 // end handles the end of standard input, of which the last line may lack its
 // line feed.
 func (l *lineAppender) end(ctx context.Context, cause error) error {
-	if len(l.rest) > 0 && errors.Is(cause, io.EOF) {
+	if (len(l.rest) > 0 || l.tooLong) && errors.Is(cause, io.EOF) {
 		if err := l.takeLine(ctx, l.rest); err != nil {
 			return err
 		}

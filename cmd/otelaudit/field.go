@@ -111,5 +111,8 @@ func explainEvent(err *auditlog.EventError) string {
 			return f.key + ": " + err.Reason
 		}
 	}
+	if err.Field == "" {
+		return err.Reason
+	}
 	return err.Field + ": " + err.Reason
 }

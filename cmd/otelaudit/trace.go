@@ -138,9 +138,10 @@ func traceEntries(ctx context.Context, r *auditlog.Reader, id string) ([]auditlo
 			return nil, err
 		}
 		if filter.TraceID == "" {
-			// Most lines do not have these digits at all. Ids in mixed case, which
-			// nobody writes, are found by all of their digits only.
-			if !bytes.Contains(e.Raw, lower) && !bytes.Contains(e.Raw, upper) || !strings.HasPrefix(traceIDOf(e), id) {
+			// Most lines have neither these digits nor escapes of ASCII. Ids in mixed
+			// case, which nobody writes, are found by all of their digits only.
+			has := bytes.Contains(e.Raw, lower) || bytes.Contains(e.Raw, upper) || bytes.Contains(e.Raw, []byte(`\u00`))
+			if !has || !strings.HasPrefix(traceIDOf(e), id) {
 				continue
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // Config is the configuration of an exporter. The README says what each member
@@ -122,7 +123,7 @@ func (c *Config) Validate() error {
 	switch c.Sync.Mode {
 	case SyncAlways, SyncCadence, SyncNever:
 	default:
-		errs = append(errs, fmt.Errorf("sync::mode: %q is none of always, cadence and never", c.Sync.Mode))
+		errs = append(errs, fmt.Errorf("sync::mode: %q is none of always, cadence and never", visible.Cut(string(c.Sync.Mode))))
 	}
 	if c.Sync.Lines < 1 {
 		errs = append(errs, fmt.Errorf("sync::lines: %d; want 1 line or more", c.Sync.Lines))

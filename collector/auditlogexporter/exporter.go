@@ -7,11 +7,14 @@ import (
 	"sync"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer/consumererror"
 	collectorexporter "go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
@@ -182,11 +185,11 @@ func fillTraces(b *exporter.Batch, td ptrace.Traces) error {
 	return c.err()
 }
 
-// push writes what fill adds. Only an error of fill is permanent: nothing else in
-// a request makes it unwritable, and what the disk refuses today it may take
-// tomorrow. So the sender is asked to send again (HTTP 503, gRPC Unavailable), and resends
-// keeps the lines that are in the file from being written again. Two requests
-// are equal if g and content are.
+// push writes what fill adds. Two errors are permanent, because to send the request
+// again would not help: one of fill, and that all is written but records whose line is
+// too long. What the disk refuses today it may take tomorrow. So the sender is asked
+// to send again (HTTP 503, gRPC Unavailable), and resends keeps the lines that are in
+// the file from being written again. Two requests are equal if g and content are.
 func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]byte, error), fill func(*exporter.Batch) error) (err error) {
 	a, err := e.resends.begin(ctx, g, content)
 	if err != nil {
@@ -203,7 +206,11 @@ func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]by
 		return err
 	}
 	n, err := b.Len(), e.write(ctx, b, inFile)
+	long, ok := errors.AsType[*exporter.TooLongError](err)
 	switch {
+	case ok && long.Err == nil && ctx.Err() == nil:
+		inFile = written{} // answered
+		return consumererror.NewPermanent(invalid{fmt.Errorf("auditlog exporter: %w", err)})
 	case err != nil:
 		inFile = written{lines: inFile.lines + writtenOf(n, err)}
 	case ctx.Err() != nil && inFile.lines+n > 0:
@@ -218,15 +225,25 @@ func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]by
 	return err
 }
 
+// invalid is an error of the request, which receivers of OTLP answer with HTTP 400 or
+// gRPC InvalidArgument. Of a permanent error without a status they make a 500.
+type invalid struct{ error }
+
+func (e invalid) GRPCStatus() *status.Status { return status.New(codes.InvalidArgument, e.Error()) }
+func (e invalid) Unwrap() error              { return e.error }
+
 // write appends the lines of b. before is what the file holds already.
 func (e *auditExporter) write(ctx context.Context, b *exporter.Batch, before written) error {
-	switch {
-	case e.cfg.Sync.Mode != SyncAlways:
+	if e.cfg.Sync.Mode != SyncAlways {
 		return b.Write(ctx)
-	case b.Len() > 0:
+	}
+	if b.Len() == 0 && before.lines > 0 && !before.complete {
+		if err := e.spans.ForceFlush(ctx); err != nil {
+			return err
+		}
+	}
+	if b.Len()+b.Refused() > 0 {
 		return b.WriteToDisk(ctx)
-	case before.lines > 0 && !before.complete:
-		return e.spans.ForceFlush(ctx)
 	}
 	return nil // most requests of spans hold no event, and wait for nothing
 }
@@ -237,6 +254,9 @@ func writtenOf(n int, err error) int {
 		return partly.Written
 	}
 	if _, ok := errors.AsType[*auditlog.SyncError](err); ok {
+		return n
+	}
+	if long, ok := errors.AsType[*exporter.TooLongError](err); ok && long.Err == nil {
 		return n
 	}
 	return 0

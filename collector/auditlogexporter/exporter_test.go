@@ -278,9 +278,34 @@ func TestRulesChangeAttributes(t *testing.T) {
 	}
 }
 
-// TestNoErrorIsPermanent holds even one that no sending again can mend to be
+// TestATooLongLineIsAPermanentError has records of 12 MiB that make lines of 72 MiB,
+// more than a log takes: to send them again would not help. The others of the request
+// are written.
+func TestATooLongLineIsAPermanentError(t *testing.T) {
+	cfg := newConfig(t)
+	e := startLogs(t, cfg)
+	ld := events("a", "long", "b")
+	ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(1).Body().SetStr(strings.Repeat("\x01", 12<<20))
+	err := e.ConsumeLogs(t.Context(), ld)
+	if !consumererror.IsPermanent(err) || !strings.Contains(err.Error(), "1 record is not written, because its line is longer than 67108864 bytes") {
+		t.Errorf("got %v, want a permanent error about one record", err)
+	}
+	only := events("long")
+	only.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Body().SetStr(strings.Repeat("\x01", 12<<20))
+	if err := e.ConsumeLogs(t.Context(), only); !consumererror.IsPermanent(err) {
+		t.Errorf("got %v, want a permanent error", err)
+	}
+	if err := e.ConsumeLogs(t.Context(), events("c")); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"a", "b", "c"}, namesOf(decodedLines(t, cfg.Path))); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// TestNoErrorOfTheLogIsPermanent holds even one that no sending again can mend to be
 // one for which the sender keeps its request.
-func TestNoErrorIsPermanent(t *testing.T) {
+func TestNoErrorOfTheLogIsPermanent(t *testing.T) {
 	cfg := newConfig(t)
 	e, err := NewFactory().CreateLogs(t.Context(), exportertest.NewNopSettings(metadata.Type), cfg)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // Action is what a rule does to the attributes whose keys it names.
@@ -46,10 +48,10 @@ func (r *AttributeRule) validate() error {
 		return errors.New("keys: it is empty; name the attributes")
 	}
 	if r.Action != Replace && (r.Value != "" || r.Pattern != "") {
-		return fmt.Errorf("value and pattern are for replace, the action is %q", r.Action)
+		return fmt.Errorf("value and pattern are for replace, the action is %q", visible.Cut(string(r.Action)))
 	}
 	if r.Action != Rename && r.To != "" {
-		return fmt.Errorf("to is for rename, the action is %q", r.Action)
+		return fmt.Errorf("to is for rename, the action is %q", visible.Cut(string(r.Action)))
 	}
 	switch r.Action {
 	case Drop, Keep:
@@ -62,7 +64,7 @@ func (r *AttributeRule) validate() error {
 			return errors.New("to: it is empty; name the new key")
 		}
 	default:
-		return fmt.Errorf("action: %q is none of drop, keep, replace and rename", r.Action)
+		return fmt.Errorf("action: %q is none of drop, keep, replace and rename", visible.Cut(string(r.Action)))
 	}
 	return nil
 }

@@ -9,8 +9,9 @@ import "slices"
 // Only packages of this module can name the type, so a function that takes it
 // is closed to all others: what is appended through it was encoded here.
 type Lines struct {
-	buf  []byte
-	ends []int
+	buf     []byte
+	ends    []int
+	refused int
 }
 
 // Buffer returns the buffer to append the next line to; give the result to
@@ -23,6 +24,12 @@ func (l *Lines) Commit(buf []byte) {
 	l.buf = buf
 	l.ends = append(l.ends, len(buf))
 }
+
+// Refuse counts a line that was too long to be committed.
+func (l *Lines) Refuse() { l.refused++ }
+
+// Refused returns how many lines were refused.
+func (l *Lines) Refused() int { return l.refused }
 
 // Grow makes room for n bytes in all.
 func (l *Lines) Grow(n int) { l.buf = slices.Grow(l.buf, max(n-len(l.buf), 0)) }
@@ -65,4 +72,5 @@ func (l *Lines) Line(i int) []byte { return l.buf[l.Start(i):l.ends[i]] }
 func (l *Lines) Reset() {
 	l.buf = l.buf[:0]
 	l.ends = l.ends[:0]
+	l.refused = 0
 }

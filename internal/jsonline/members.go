@@ -80,18 +80,11 @@ func (k *Keys) Scan(text []byte, values [][]byte) error {
 	}
 	clear(values)
 	return EachMember(text, func(key, value []byte) bool {
-		if i := k.Find(unescapedKey(key)); i >= 0 {
+		if i := k.Find(Unescaped(nil, key)); i >= 0 {
 			values[i] = value
 		}
 		return true
 	})
-}
-
-func unescapedKey(lit []byte) []byte {
-	if isEscaped(lit) {
-		return AppendUnquoted(nil, lit)
-	}
-	return lit[1 : len(lit)-1]
 }
 
 // maxUsualDepth is the nesting that fits the bit stack of scanUsual.

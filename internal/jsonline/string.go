@@ -1,6 +1,7 @@
 package jsonline
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -281,6 +282,15 @@ func AppendUnquoted(dst, lit []byte) []byte {
 	return dst
 }
 
+// Unescaped returns what Unquote returns. Without an escape and with ASCII only,
+// that is a part of lit, else it is appended to dst.
+func Unescaped(dst, lit []byte) []byte {
+	if len(lit) >= 2 && !isEscaped(lit) {
+		return lit[1 : len(lit)-1]
+	}
+	return AppendUnquoted(dst, lit)
+}
+
 // unescape decodes the escape at the start of s and returns what follows it.
 func unescape(s []byte) (r rune, rest []byte) {
 	switch s[1] {
@@ -331,17 +341,45 @@ func hexValue(c byte) byte {
 	return 0xff
 }
 
-// KeyIs reports whether the JSON string literal lit stands for key. It does
-// not allocate unless lit holds an escape.
+// KeyIs reports whether the JSON string literal lit stands for key, character by
+// character: escapes count as what they stand for, and a byte outside valid UTF-8
+// counts as U+FFFD on both sides. It does not allocate.
 func KeyIs(lit []byte, key string) bool {
-	if len(lit) == len(key)+2 && string(lit[1:len(lit)-1]) == key {
-		return true
-	}
-	// Shorter than its own text only without escapes, and those were compared.
-	if len(lit) <= len(key)+2 || !isEscaped(lit) {
+	if len(lit) < 2 {
 		return false
 	}
-	return Unquote(lit) == key
+	text := lit[1 : len(lit)-1]
+	if string(text) == key {
+		return bytes.IndexByte(text, '\\') < 0 // an escape is longer than what it stands for
+	}
+	same := 0
+	for same < min(len(text), len(key)) && text[same] == key[same] && text[same] != '\\' && text[same] < utf8.RuneSelf {
+		same++
+	}
+	text, key = text[same:], key[same:]
+	if len(text) == 0 || len(key) == 0 || text[0] != '\\' && text[0] < utf8.RuneSelf {
+		return false // one is longer, or the characters differ
+	}
+	for len(text) > 0 {
+		var got rune
+		got, text = nextRune(text)
+		want, size := utf8.DecodeRuneInString(key)
+		if size == 0 || got != want {
+			return false
+		}
+		key = key[size:]
+	}
+	return key == ""
+}
+
+// nextRune returns the first character of the inside of a literal, which is not
+// empty, and what follows it.
+func nextRune(text []byte) (r rune, rest []byte) {
+	if text[0] == '\\' && len(text) > 1 {
+		return unescape(text)
+	}
+	r, size := utf8.DecodeRune(text)
+	return r, text[size:]
 }
 
 func isEscaped(lit []byte) bool {

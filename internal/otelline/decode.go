@@ -10,6 +10,7 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // DefaultServiceName is the service.name of lines that say no resource, as the
@@ -169,7 +170,7 @@ func (d *Decoder) decodeOwn() (sdklog.Record, error) {
 		}
 		v, err := p.value(m.value, 1)
 		if err != nil {
-			return sdklog.Record{}, fmt.Errorf("attribute %q: %w", m.key, err)
+			return sdklog.Record{}, fmt.Errorf("attribute %q: %w", visible.Cut(string(m.key)), err)
 		}
 		attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(m.key), Value: v})
 	}

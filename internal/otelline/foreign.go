@@ -13,6 +13,7 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
 // ForeignKey is the key of the attribute that f becomes in the record of a line
@@ -65,7 +66,7 @@ func (d *Decoder) decodeForeign(raw []byte, offset int64) (sdklog.Record, error)
 		}
 		v, err := p.value(m.value, 1)
 		if err != nil {
-			return sdklog.Record{}, fmt.Errorf("attribute %q: %w", m.key, err)
+			return sdklog.Record{}, fmt.Errorf("attribute %q: %w", visible.Cut(string(m.key)), err)
 		}
 		attrs = append(attrs, attribute.KeyValue{Key: d.foreignName(m.key), Value: v})
 	}

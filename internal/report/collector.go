@@ -221,7 +221,8 @@ func (c *collector) isStop(event []byte) bool {
 
 // isFailure reports whether an event tells of something that failed.
 func (c *collector) isFailure(event []byte) bool {
-	name := bytes.Trim(event, `"`)
+	c.text = jsonline.AppendUnquoted(c.text[:0], event)
+	name := c.text
 	switch {
 	case bytes.HasSuffix(name, []byte("_fail")), bytes.HasSuffix(name, []byte("failed")), bytes.HasSuffix(name, []byte("error")):
 		return true

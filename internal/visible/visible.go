@@ -58,11 +58,14 @@ func writeByte(b *strings.Builder, c byte) {
 // MaxExcerpt is how many bytes of a text an excerpt has.
 const MaxExcerpt = 200
 
-// Excerpt is Text of at most the first MaxExcerpt bytes of s, with a mark if there
-// are more: for messages, and for the cells of a table.
-func Excerpt(s string) string {
+// Cut returns s, of a longer text the first MaxExcerpt bytes with a mark. Messages
+// quote what comes from a log, a file, a peer or a caller through it.
+func Cut(s string) string {
 	if len(s) <= MaxExcerpt {
-		return Text(s)
+		return s
 	}
-	return Text(s[:runeStart(s, MaxExcerpt)]) + "…"
+	return s[:runeStart(s, MaxExcerpt)] + "…"
 }
+
+// Excerpt is Text of what Cut leaves of s: for messages, and for the cells of a table.
+func Excerpt(s string) string { return Text(Cut(s)) }
