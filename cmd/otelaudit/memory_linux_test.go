@@ -128,8 +128,8 @@ func TestAppendPassesOverALineThatIsTooLong(t *testing.T) {
 			if peak > most {
 				t.Errorf("held %d MiB, want %d at most", peak, most)
 			}
-			want := "line 2 of standard input is not appended: it is longer than 67108864 bytes, the longest line that a log takes: " + strings.Repeat("x", 200) + "…\n"
-			if code != 1 || !strings.Contains(stderr, want) || len(stderr) > 1000 {
+			want := "line 2 of standard input is not appended: it is longer than 67108864 bytes, the longest line that a log takes: xxx"
+			if code != 1 || !strings.Contains(stderr, want) || len(stderr) > 600 {
 				t.Errorf("got exit code %d and %d bytes: %.600s", code, len(stderr), stderr)
 			}
 			text, err := os.ReadFile(path)
