@@ -220,7 +220,9 @@ func WithBudgetEvents(log *Log) BudgetOption {
 func NewBudget(r *Reader, opts ...BudgetOption) (*Budget, error) {
 	var cfg budgetConfig
 	for _, opt := range opts {
-		cfg = opt.applyBudget(cfg)
+		if opt != nil {
+			cfg = opt.applyBudget(cfg)
+		}
 	}
 	err := errors.Join(cfg.errs...)
 	if err == nil && cfg.perHour == 0 && cfg.perDay == 0 {

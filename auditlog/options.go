@@ -71,7 +71,9 @@ func newConfig(opts []Option) (config, error) {
 		fs:           vfs.OS{},
 	}
 	for _, opt := range opts {
-		cfg = opt.applyLog(cfg)
+		if opt != nil {
+			cfg = opt.applyLog(cfg)
+		}
 	}
 	if cfg.sessionID == "" {
 		cfg.sessionID = SessionID()
@@ -92,7 +94,9 @@ func newConfig(opts []Option) (config, error) {
 func newReaderConfig(opts []ReaderOption) readerConfig {
 	cfg := readerConfig{logger: slog.New(slog.DiscardHandler), maxLine: DefaultMaxLine}
 	for _, opt := range opts {
-		cfg = opt.applyReader(cfg)
+		if opt != nil {
+			cfg = opt.applyReader(cfg)
+		}
 	}
 	return cfg
 }

@@ -77,7 +77,12 @@ func expand(path string) (string, error) {
 
 // Endpoint returns the URL that requests are sent to, in lower case and without
 // a default port.
-func (b *Bridge) Endpoint() string { return b.sender.url }
+func (b *Bridge) Endpoint() string {
+	if b.sender == nil {
+		return ""
+	}
+	return b.sender.url
+}
 
 // Checkpoint returns the path of the checkpoint.
 func (b *Bridge) Checkpoint() string { return b.checkpoint }
@@ -164,6 +169,9 @@ type Progress struct {
 // Errors to branch on: [ErrLocked]; [*StopError]; ctx.Err(); fs.ErrNotExist if
 // there is no log at all and it is not followed. Stats is valid with every error.
 func (b *Bridge) Run(ctx context.Context) (stats Stats, err error) {
+	if b.sender == nil {
+		return stats, errors.New("bridge: there is no log and no endpoint; make the Bridge with New")
+	}
 	r := &run{Bridge: b, rejects: rejectFile{path: b.rejectFile, beside: b.beside}}
 	err = r.run(ctx)
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) && !errors.Is(err, ctx.Err()) {

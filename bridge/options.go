@@ -88,7 +88,9 @@ func newConfig(opts []Option) (config, error) {
 		maximum:   DefaultMaxBackoff,
 	}
 	for _, o := range opts {
-		c = o.apply(c)
+		if o != nil {
+			c = o.apply(c)
+		}
 	}
 	switch {
 	case c.batchSize < 1:

@@ -40,7 +40,9 @@ func (o option) applySetup(cfg setupConfig) setupConfig {
 func newConfig(opts []Option) config {
 	var cfg config
 	for _, opt := range opts {
-		cfg = opt.apply(cfg)
+		if opt != nil {
+			cfg = opt.apply(cfg)
+		}
 	}
 	return cfg
 }

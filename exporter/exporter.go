@@ -17,7 +17,8 @@ import (
 )
 
 // Exporter writes records to an audit log. [New] makes one. It is safe for
-// concurrent use.
+// concurrent use. Nil and the zero Exporter have no log: Export returns an error, and
+// the other methods do nothing.
 type Exporter struct {
 	log      *auditlog.Log
 	cfg      config
@@ -53,6 +54,11 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	return e, nil
 }
 
+// errNoLog is the error of what was not made by its constructor.
+var errNoLog = errors.New("exporter: there is no log to write to; make the Exporter with New")
+
+func (e *Exporter) hasLog() bool { return e != nil && e.log != nil }
+
 // CheckOptions returns the error that [New] would return for opts, for programs
 // that check a configuration before there is a log.
 func CheckOptions(opts ...Option) error {
@@ -72,6 +78,9 @@ func CheckOptions(opts ...Option) error {
 // [*auditlog.SyncError]. After Shutdown the error is
 // sdklog.ErrExporterShutdown.
 func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
+	if !e.hasLog() {
+		return errNoLog
+	}
 	if e.stopped.Load() {
 		return sdklog.ErrExporterShutdown
 	}
@@ -149,7 +158,7 @@ func isPartlyWritten(err error) bool {
 // ForceFlush returns nil when every record exported before is on stable
 // storage. After Shutdown it does nothing.
 func (e *Exporter) ForceFlush(ctx context.Context) error {
-	if e.stopped.Load() {
+	if !e.hasLog() || e.stopped.Load() {
 		return nil
 	}
 	return e.sync(ctx)
@@ -159,7 +168,7 @@ func (e *Exporter) ForceFlush(ctx context.Context) error {
 // sdklog.ErrExporterShutdown after it. The log stays open. Further calls do
 // nothing.
 func (e *Exporter) Shutdown(ctx context.Context) error {
-	if e.stopped.Swap(true) {
+	if !e.hasLog() || e.stopped.Swap(true) {
 		return nil
 	}
 	err := e.sync(ctx)

@@ -24,13 +24,17 @@ type Processor struct {
 var _ sdklog.Processor = (*Processor)(nil)
 
 // NewProcessor returns a processor that writes with exp. Register it first, so
-// that the processors behind it see what it stamps on records.
+// that the processors behind it see what it stamps on records. Without an exporter,
+// or with one that [New] did not make, OnEmit returns an error for each record, and
+// so does the zero Processor.
 func NewProcessor(exp *Exporter, opts ...ProcessorOption) *Processor {
 	p := &Processor{exp: exp}
 	for _, opt := range opts {
-		p.cfg = opt.applyProcessor(p.cfg)
+		if opt != nil {
+			p.cfg = opt.applyProcessor(p.cfg)
+		}
 	}
-	if p.cfg.errorSummary {
+	if p.cfg.errorSummary && exp.hasLog() {
 		p.errors = newErrorSummary("records", exp.log.Path())
 	}
 	return p
@@ -49,6 +53,9 @@ func NewProcessor(exp *Exporter, opts ...ProcessorOption) *Processor {
 func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	if p.stopped.Load() || !p.wants(ctx, parametersOf(record)) {
 		return nil
+	}
+	if !p.exp.hasLog() {
+		return errNoLog
 	}
 	lines := p.encode(ctx, record)
 	defer releaseLines(lines)
@@ -89,7 +96,7 @@ func (p *Processor) Enabled(ctx context.Context, param sdklog.EnabledParameters)
 // storage; of those that it could not write OnEmit told. After Shutdown it does
 // nothing.
 func (p *Processor) ForceFlush(ctx context.Context) error {
-	if p.stopped.Load() {
+	if p.stopped.Load() || !p.exp.hasLog() {
 		return nil
 	}
 	return p.exp.sync(ctx) // also if somebody shut the exporter down, since OnEmit still writes

@@ -67,7 +67,9 @@ func Setup(ctx context.Context, path string, opts ...SetupOption) (shutdown func
 	}
 	var cfg setupConfig
 	for _, opt := range opts {
-		cfg = opt.applySetup(cfg)
+		if opt != nil {
+			cfg = opt.applySetup(cfg)
+		}
 	}
 	log, err := auditlog.Open(path, cfg.log...)
 	if err != nil {

@@ -97,7 +97,9 @@ func WithSpanNames(names ...string) SpanProcessorOption {
 func NewSpanProcessor(log *auditlog.Log, opts ...SpanProcessorOption) (*SpanProcessor, error) {
 	var cfg spanConfig
 	for _, opt := range opts {
-		cfg = opt.applySpan(cfg)
+		if opt != nil {
+			cfg = opt.applySpan(cfg)
+		}
 	}
 	exp, err := New(log, cfg.exporter...)
 	if err != nil {
@@ -113,7 +115,7 @@ func NewSpanProcessor(log *auditlog.Log, opts ...SpanProcessorOption) (*SpanProc
 // its event, which has it unless an attribute of the span names one. The span
 // is left as it is.
 func (p *SpanProcessor) OnStart(parent context.Context, span sdktrace.ReadWriteSpan) {
-	if session := sessionOf(parent); session != "" && !p.stopped.Load() {
+	if session := sessionOf(parent); session != "" && p.exp.hasLog() && !p.stopped.Load() {
 		p.sessions.Store(keyOfSpan(span), session)
 	}
 }
@@ -123,7 +125,7 @@ func (p *SpanProcessor) OnStart(parent context.Context, span sdktrace.ReadWriteS
 func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 	kept, _ := p.sessions.LoadAndDelete(keyOfSpan(span))
 	session, _ := kept.(string)
-	if p.stopped.Load() {
+	if p.stopped.Load() || !p.exp.hasLog() {
 		return
 	}
 	of := spanOf(span)
@@ -174,6 +176,8 @@ func (p *SpanProcessor) ForceFlush(ctx context.Context) error { return p.exp.For
 // Shutdown syncs; spans that end after it are not written. The log stays open.
 func (p *SpanProcessor) Shutdown(ctx context.Context) error {
 	p.stopped.Store(true)
-	p.errors.stop()
+	if p.errors != nil {
+		p.errors.stop()
+	}
 	return p.exp.Shutdown(ctx)
 }
