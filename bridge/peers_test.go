@@ -140,16 +140,16 @@ func TestASwitchedProtocolEndsTheRun(t *testing.T) {
 // TestAnInterimAnswerIsNoAnswer has the server say 103, and then the final answer, or
 // none: such a request ends with its time-out.
 func TestAnInterimAnswerIsNoAnswer(t *testing.T) {
-	early := func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+	early := func(w http.ResponseWriter) {
 		w.Header().Set("Link", "</x>")
 		w.WriteHeader(http.StatusEarlyHints)
 	}
 	c := new(collector)
 	c.push(func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
-		early(w, r, req)
+		early(w)
 		<-r.Context().Done()
 	}, func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
-		early(w, r, req)
+		early(w)
 		c.accept(w, r, req)
 	})
 	path, url := logPath(t), c.serve(t)
