@@ -146,7 +146,7 @@ func TestTheHalfThatCountsKnowsWhatTheOtherOneKnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := auditlog.Totals{Events: 1, Cost: 0.5, InputTokens: 10, OutputTokens: 1}
-	if diff := cmp.Diff(auditlog.Spend{Total: want, Groups: []auditlog.Group{{Key: "llm", Totals: want}}}, got); diff != "" {
+	if diff := cmp.Diff(auditlog.Spend{Total: want, Untimed: 2, Groups: []auditlog.Group{{Key: "llm", Totals: want}}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

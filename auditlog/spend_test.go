@@ -157,7 +157,7 @@ func TestACallThatIsToldTwiceBelongsToOneOfTheInnerGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	totals := auditlog.Totals{Events: 1, Cost: 1, InputTokens: 7}
-	want := auditlog.Spend{Total: totals, Groups: []auditlog.Group{
+	want := auditlog.Spend{Total: totals, Untimed: 2, Groups: []auditlog.Group{
 		{Key: "s1", Totals: totals, Groups: []auditlog.Group{{Key: "m", Totals: totals}}},
 	}}
 	if diff := cmp.Diff(want, spend); diff != "" {
