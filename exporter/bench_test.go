@@ -12,6 +12,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/alloctest"
 	"github.com/otelaudit/otelaudit/internal/recordtest"
 )
 
@@ -51,7 +52,7 @@ func TestExportDoesNotAllocate(t *testing.T) {
 		}
 	}
 	export()
-	allocs := testing.AllocsPerRun(50, export)
+	allocs := alloctest.PerRun(50, export)
 	if !raceEnabled && allocs != 0 {
 		t.Errorf("Export of %d records allocates %v times, want 0", batchSize, allocs)
 	}
@@ -81,7 +82,7 @@ func TestLookingIntoGroupsDoesNotAllocate(t *testing.T) {
 	allocs := func(name string) float64 {
 		exp := newUnsyncedExporter(t)
 		records := groupedCalls(batchSize, name)
-		return testing.AllocsPerRun(50, func() {
+		return alloctest.PerRun(50, func() {
 			if err := exp.Export(t.Context(), records); err != nil {
 				t.Fatal(err)
 			}

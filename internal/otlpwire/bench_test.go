@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/alloctest"
 	"github.com/otelaudit/otelaudit/internal/audittest"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 	"github.com/otelaudit/otelaudit/internal/otlpwire"
@@ -71,7 +72,7 @@ func TestOwnAndForeignLinesAreSentWithoutAllocating(t *testing.T) {
 			body = e.AppendRequest(body[:0], 0, e.Len())
 		}
 		batch()
-		if allocs := testing.AllocsPerRun(20, batch); allocs > 0 {
+		if allocs := alloctest.PerRun(20, batch); allocs > 0 {
 			t.Errorf("%s: %v allocations for a batch of %d lines, want none", name, allocs, len(lines))
 		}
 	}

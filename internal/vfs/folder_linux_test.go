@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/otelaudit/otelaudit/internal/alloctest"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -43,7 +44,7 @@ func TestALookFromAFolderIsThatAlongItsPath(t *testing.T) {
 	if got, err := folder.Stat(longest); err != nil || got != want {
 		t.Errorf("Stat = %+v, %v, want what the open file tells: %+v", got, err, want)
 	}
-	if n := testing.AllocsPerRun(100, func() {
+	if n := alloctest.PerRun(100, func() {
 		if _, err := folder.Stat("file"); err != nil {
 			t.Error(err)
 		}
