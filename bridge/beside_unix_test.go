@@ -183,3 +183,78 @@ func TestWhatRootMakesBesideALogBelongsToItsOwner(t *testing.T) {
 		appendTo(t, path, line("c")+"\n")
 	}
 }
+
+// TestTheBridgeWritesToNoFileOfTheLog names files of the log, and files of the bridge
+// itself, as checkpoint and reject file. A checkpoint replaces what it is saved over.
+func TestTheBridgeWritesToNoFileOfTheLog(t *testing.T) {
+	var c collector
+	path, url := logPath(t), c.serve(t)
+	dir := filepath.Dir(path)
+	alias, gone := filepath.Join(t.TempDir(), "alias"), filepath.Join(dir, "other.jsonl")
+	plain := filepath.Join(dir, "audit_20260101_000000.jsonl")
+	beside := filepath.Join(dir, "c")
+	write(t, plain, line("a")+"\n")
+	write(t, path, line("b")+"\n")
+	if err := os.Symlink(dir, alias); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, path) + read(t, plain)
+	for name, tt := range map[string]struct {
+		log, checkpoint, reject string
+	}{
+		"checkpoint is the log":                {checkpoint: path},
+		"checkpoint is the log by a link":      {checkpoint: filepath.Join(alias, filepath.Base(path))},
+		"checkpoint is an archive":             {checkpoint: plain},
+		"checkpoint is a log that is not made": {log: gone, checkpoint: gone},
+		"temporary file is the log":            {log: beside + ".tmp", checkpoint: beside},
+		"lock is the log":                      {log: beside + ".lock", checkpoint: beside},
+		"reject file is the log":               {reject: path},
+		"reject file is an archive":            {reject: filepath.Join(alias, filepath.Base(plain))},
+		"reject file is the checkpoint":        {checkpoint: beside, reject: filepath.Join(alias, "c")},
+		"reject file is the temporary file":    {checkpoint: beside, reject: beside + ".tmp"},
+		"reject file is the lock":              {checkpoint: beside, reject: beside + ".lock"},
+	} {
+		opts := []bridge.Option{bridge.WithFromStart()}
+		if tt.checkpoint != "" {
+			opts = append(opts, bridge.WithCheckpoint(tt.checkpoint))
+		}
+		if tt.reject != "" {
+			opts = append(opts, bridge.WithRejectFile(tt.reject))
+		}
+		if tt.log == "" {
+			tt.log = path
+		}
+		_, err := newBridge(t, tt.log, url, opts...).Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "nothing is sent") || c.requests != 0 {
+			t.Errorf("%s: got %v after %d requests, want an error that nothing is sent", name, err, c.requests)
+		}
+		if got := read(t, path) + read(t, plain); got != before {
+			t.Fatalf("%s: the log holds %q, want %q", name, got, before)
+		}
+	}
+}
+
+// TestTheCheckOfARejectFileTakesNoEntryOfAnotherBridge: two bridges with checkpoints of
+// their own have the reject file in common.
+func TestTheCheckOfARejectFileTakesNoEntryOfAnotherBridge(t *testing.T) {
+	path := logPath(t)
+	write(t, path, "")
+	b := newBridge(t, path, "http://127.0.0.1:1")
+	for range 2000 {
+		checked := make(chan error)
+		go func() { checked <- bridge.CheckRejectFile(b) }()
+		err := bridge.AppendReject(b, "entry\n")
+		if err = errors.Join(err, <-checked); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(b.RejectFile()); err != nil || string(got) != "entry\n" {
+			t.Fatalf("the reject file holds %q, %v, want the entry", got, err)
+		}
+		if err := os.Remove(b.RejectFile()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v, want nothing left", left, err)
+	}
+}

@@ -183,10 +183,13 @@ func (b *Bridge) Run(ctx context.Context) (stats Stats, err error) {
 	return r.stats, nil
 }
 
+// lockSuffix is added to the path of a checkpoint for its lock.
+const lockSuffix = ".lock"
+
 // lock keeps a second bridge out. The file stays when it is released: to remove
 // it would let two bridges hold a lock on two files of one name.
 func (b *Bridge) lock() (*os.File, error) {
-	name := b.checkpoint + ".lock"
+	name := b.checkpoint + lockSuffix
 	f, err := b.beside.Append(name)
 	if err != nil {
 		return nil, fmt.Errorf("lock checkpoint in %s: %w; write access to it is needed, or a checkpoint elsewhere (WithCheckpoint, or --checkpoint of otelaudit replay)",

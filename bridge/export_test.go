@@ -1,5 +1,7 @@
 package bridge
 
+import "errors"
+
 // WithPolling looks at a log that is followed at each interval of the watcher
 // only, so that a test with synctest decides when.
 func WithPolling() Option {
@@ -16,4 +18,16 @@ func WithProbe(on bool) Option {
 		c.noProbe = !on
 		return c
 	})
+}
+
+// CheckRejectFile is what Run does with the reject file before it sends anything.
+func CheckRejectFile(b *Bridge) error {
+	r := rejectFile{path: b.rejectFile, beside: b.beside}
+	return r.check(b.path)
+}
+
+// AppendReject makes an entry of the reject file.
+func AppendReject(b *Bridge, entry string) error {
+	r := rejectFile{path: b.rejectFile, beside: b.beside}
+	return errors.Join(r.append([]byte(entry)), r.close())
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -50,22 +51,30 @@ type rejectFile struct {
 	unsynced bool
 }
 
-// check reports why no entry could be written. A file that does not exist is made and
-// removed. The folder of the log comes with the log.
+// check reports why no entry could be written. Where there is no file yet, one of
+// another name is made in its folder and removed: to remove the file itself could take
+// the entries of another bridge with it. The folder of the log comes with the log.
 func (r *rejectFile) check(log string) error {
-	f, err := r.beside.Create(r.path)
-	if errors.Is(err, fs.ErrExist) {
-		if f, err = r.beside.Append(r.path); err == nil {
-			err = f.Close()
-		}
-	} else if err == nil {
-		err = errors.Join(f.Close(), os.Remove(r.path))
+	_, err := os.Lstat(r.path)
+	made := errors.Is(err, fs.ErrNotExist)
+	var f *os.File
+	switch {
+	case made:
+		f, err = r.beside.Create(filepath.Join(filepath.Dir(r.path), ".otelaudit-"+rand.Text()))
+	case err == nil:
+		f, err = r.beside.Append(r.path)
 	}
-	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(r.path) == filepath.Dir(log) {
+	if err == nil {
+		err = f.Close()
+	}
+	if err == nil && made {
+		err = os.Remove(f.Name())
+	}
+	if made && errors.Is(err, fs.ErrNotExist) && filepath.Dir(r.path) == filepath.Dir(log) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("nothing is sent, because no record can be set aside in the reject file: %w; the bridge needs to write there, or a reject file elsewhere", err)
+		return fmt.Errorf("nothing is sent, because no record can be set aside in the reject file %s: %w; the bridge needs to write there, or a reject file elsewhere", r.path, err)
 	}
 	return nil
 }

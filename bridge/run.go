@@ -49,6 +49,9 @@ func (r *run) run(ctx context.Context) (err error) {
 		}
 	}
 	if !r.cfg.dryRun {
+		if err := r.checkApart(ctx); err != nil {
+			return r.unlessEnded(ctx, err)
+		}
 		lock, lockErr := r.lock()
 		if lockErr != nil {
 			return lockErr

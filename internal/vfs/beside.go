@@ -116,7 +116,7 @@ func refuseType(name string, mode fs.FileMode) error {
 		}
 		return &RefusedError{name, "it is a symbolic link to " + target + ", which is not followed; name that file itself, or put it here"}
 	case mode.IsDir():
-		return &RefusedError{name, "it is a directory and not a regular file; name a file in it"}
+		return &RefusedError{name, "it is a directory and not a regular file; name a file in it, or remove it"}
 	case mode&fs.ModeNamedPipe != 0:
 		kind = "a FIFO"
 	case mode&fs.ModeSocket != 0:

@@ -98,7 +98,8 @@ func (b Beside) trusts(uid int) string {
 }
 
 // give makes the owner of the log, or of its folder if there is no log yet, the owner
-// of a file that root made: that user has to write to it later.
+// of a file that root made: that user has to write to it later. Root that may not do
+// that keeps the file, as in a container without CAP_CHOWN.
 func (b Beside) give(f *os.File) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -121,7 +122,11 @@ func (b Beside) give(f *os.File) error {
 	if has, _ := ownerOf(made); has == uid {
 		return nil
 	}
-	return f.Chown(uid, gid)
+	err = f.Chown(uid, gid)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil // no right to it, a user that this container does not know, or a file system without owners
+	}
+	return err
 }
 
 func wrap(f *os.File) *osFile { return &osFile{File: f} }
