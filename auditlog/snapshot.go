@@ -265,13 +265,22 @@ func (r *Reader) listArchives() ([]archive, error) {
 	}
 	var list []archive
 	for _, e := range entries {
-		// A link or a FIFO of such a name shows as damage when it is read.
-		if id, compressed, ok := parseArchive(r.stem, e.Name()); ok && !e.IsDir() {
+		// A link to a file, or a FIFO, of such a name shows as damage when it is read.
+		if id, compressed, ok := parseArchive(r.stem, e.Name()); ok && !e.IsDir() && !r.isLinkToFolder(e) {
 			list = append(list, archive{id, !compressed})
 		}
 	}
 	slices.SortFunc(list, archive.compare)
 	return slices.CompactFunc(list, func(a, b archive) bool { return a.id == b.id }), nil
+}
+
+// isLinkToFolder reports whether e is a link to a folder, which is no archive either.
+func (r *Reader) isLinkToFolder(e fs.DirEntry) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(r.dir, e.Name()))
+	return err == nil && info.IsDir()
 }
 
 // sameArchives ignores the forms: compression does not move events.
