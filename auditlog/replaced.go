@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"io"
 	"log/slog"
-	"math"
 	"slices"
 	"strconv"
 	"syscall"
@@ -156,8 +155,9 @@ func compareLines(longest int, removed func() io.Reader, size int64, now func() 
 func compareLinesBy(longest int, atOnce int64, removed func() io.Reader, size int64, now func() io.Reader) (what replacement, err error) {
 	type wanted struct {
 		end   int64 // of the line, its line feed included
-		first int   // the first of lines that is equal
-		same  bool  // the other file has it; of first
+		first int32 // the first of lines that is equal
+		nth   int32 // of the equal ones; 1 if they are one event
+		now   int32 // of first: number of those of the other file, less what stands before lines
 	}
 	number := int64(0)
 	if err := eachLine(removed(), longest, func(line) { number++ }); err != nil {
@@ -165,32 +165,54 @@ func compareLinesBy(longest int, atOnce int64, removed func() io.Reader, size in
 	}
 	for last := number; last > 0; last -= atOnce {
 		var lines []wanted
-		index := map[uint64]int{}
-		n := int64(0)
+		index := map[uint64]int32{}
+		repeats := map[int32]int32{} // number of equal lines, of first, if it is not 1
+		begin, n := max(last-atOnce, 0), int64(0)
 		err := eachLine(removed(), longest, func(l line) {
-			if n >= last-atOnce && n < last && l.length > 0 {
-				h := lineHash(l)
-				first, known := index[h]
-				if !known {
-					first = len(lines)
-					index[h] = first
+			if n >= begin && n < last && l.length > 0 {
+				h, oneEvent := lineHash(l)
+				w := wanted{end: l.offset + l.length + 1, first: int32(len(lines)), nth: 1} //nolint:gosec // at most comparedLines
+				if first, known := index[h]; known {
+					w.first = first
+					if !oneEvent {
+						repeats[first]++
+						w.nth += repeats[first]
+					}
+				} else {
+					index[h] = w.first
 				}
-				lines = append(lines, wanted{end: l.offset + l.length + 1, first: first})
+				lines = append(lines, w)
 			}
 			n++
 		})
 		if err != nil {
 			return what, err
 		}
+		if begin > 0 {
+			n = 0
+			err := eachLine(removed(), longest, func(l line) {
+				if n < begin {
+					h, oneEvent := lineHash(l)
+					if i, ok := index[h]; ok && !oneEvent {
+						lines[i].now--
+					}
+				}
+				n++
+			})
+			if err != nil {
+				return what, err
+			}
+		}
 		if err := eachLine(now(), longest, func(l line) {
-			if i, ok := index[lineHash(l)]; ok {
-				lines[i].same = true
+			h, _ := lineHash(l)
+			if i, ok := index[h]; ok {
+				lines[i].now++
 			}
 		}); err != nil {
 			return what, err
 		}
 		for _, w := range slices.Backward(lines) {
-			switch same := lines[w.first].same; {
+			switch same := w.nth <= lines[w.first].now; {
 			case same && !what.common:
 				what.common, what.behind = true, min(w.end, size)
 			case !same && what.common:
@@ -215,53 +237,64 @@ func eachLine(r io.Reader, longest int, visit func(line)) error {
 
 // lineHash returns a hash that two lines share if one is a copy of the other: of
 // lines with a uid the identity, of others what they say as JSON, however a program
-// spelled it when it wrote them again.
-func lineHash(l line) uint64 {
-	var h maphash.Hash
-	h.SetSeed(idSeed)
+// spelled it and ordered its members when it wrote them again. oneEvent tells
+// whether all lines with that hash are one event.
+func lineHash(l line) (hash uint64, oneEvent bool) {
 	text := bytes.TrimSuffix(l.text, []byte{'\r'})
 	var f fields
 	if int64(len(l.text)) < l.length || f.scan(text) != nil {
-		_, _ = h.Write(text)                    // it never fails
-		return mix(h.Sum64(), uint64(l.length)) //nolint:gosec // a hash
+		return mix(maphash.Bytes(idSeed, text), uint64(l.length)), false //nolint:gosec // a hash
 	}
 	if id := identityOf(&f, amountsOf(&f)); id != 0 {
-		return id
+		return id, true
 	}
-	hashTokens(&h, text)
-	return h.Sum64()
+	hash, _ = hashValue(text)
+	return hash, false
 }
 
-// hashTokens adds the tokens of a JSON text: strings by what they stand for, numbers
-// by their float64, no white space.
-func hashTokens(h *maphash.Hash, text []byte) {
-	for i := 0; i < len(text); {
-		start := i
-		switch c := text[i]; {
-		case c == '"':
-			for i++; text[i] != '"'; i++ {
-				if text[i] == '\\' {
-					i++
-				}
+// hashValue returns a hash of the value that text, valid JSON, begins with, and what
+// is behind it: of a string what it stands for, of a number its float64, of an
+// object its members in any order.
+func hashValue(text []byte) (hash uint64, rest []byte) {
+	text = bytes.TrimLeft(text, jsonSpace)
+	kind := text[0]
+	switch {
+	case kind == '{':
+		text = text[1:]
+		for {
+			if text = bytes.TrimLeft(text, jsonSpace+","); text[0] == '}' {
+				return mix(hash, '{'), text[1:]
 			}
-			i++
-			s := jsonline.Unquote(text[start:i])
-			_, _ = h.WriteString(strconv.Itoa(len(s)) + `"` + s) // it never fails
-		case c == '-' || c >= '0' && c <= '9':
-			for i < len(text) && bytes.IndexByte([]byte("+-.eE0123456789"), text[i]) >= 0 {
-				i++
-			}
-			number, err := strconv.ParseFloat(string(text[start:i]), 64)
-			if err != nil {
-				_, _ = h.Write(text[start:i]) // out of range
-				break
-			}
-			_, _ = h.WriteString(strconv.FormatUint(math.Float64bits(number), 16))
-		case c <= ' ':
-			i++
-		default:
-			i++
-			_ = h.WriteByte(c) // it never fails
+			var name, value uint64
+			name, text = hashValue(text)
+			value, text = hashValue(bytes.TrimLeft(text, jsonSpace+":"))
+			hash += mix(name, value)
 		}
+	case kind == '[':
+		text = text[1:]
+		for {
+			if text = bytes.TrimLeft(text, jsonSpace+","); text[0] == ']' {
+				return mix(hash, '['), text[1:]
+			}
+			var value uint64
+			value, text = hashValue(text)
+			hash = mix(hash+1, value)
+		}
+	case kind == '"':
+		end := 1
+		for ; text[end] != '"'; end++ {
+			if text[end] == '\\' {
+				end++
+			}
+		}
+		return mix(maphash.String(idSeed, jsonline.Unquote(text[:end+1])), '"'), text[end+1:]
 	}
+	end := bytes.IndexAny(text, jsonSpace+",:]}")
+	if end < 0 {
+		end = len(text)
+	}
+	if number, err := strconv.ParseFloat(string(text[:end]), 64); err == nil {
+		return maphash.Comparable(idSeed, number), text[end:]
+	}
+	return maphash.Bytes(idSeed, text[:end]), text[end:] // true, false, null, or a number out of range
 }

@@ -3,6 +3,7 @@ package auditlog_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,9 @@ func TestASavedActiveFileGetsBackWhatWasAppendedMeanwhile(t *testing.T) {
 		"no last line feed":             {func(s string) string { return strings.TrimSuffix(s, "\n") }, 1, []int64{0, 1, 2, 3, 4, 5}, 0},
 		"spelled in another way": {func(s string) string {
 			return strings.NewReplacer(`":`, `" : `, `"event"`, `"\u0065vent"`, "\n", "\r\n").Replace(s)
+		}, 1, []int64{0, 1, 2, 3, 4, 5}, 0},
+		"members in another order": {func(s string) string {
+			return regexp.MustCompile(`(?m)^\{("ts":"[^"]*"),(.*)\}$`).ReplaceAllString(s, `{$2,$1}`)
 		}, 1, []int64{0, 1, 2, 3, 4, 5}, 0},
 		"another order": {func(s string) string { return lines(s, 4, 3, 2, 1, 0) }, 1, []int64{4, 3, 2, 1, 0, 5}, 0},
 		"all gone":      {func(string) string { return "" }, 1, []int64{0, 1, 2, 3, 4, 5}, -1},
