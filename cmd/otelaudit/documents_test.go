@@ -90,6 +90,8 @@ var (
 	goPackage = regexp.MustCompile(`(?:^| )(\./\S*|\.)`)
 	goGet     = regexp.MustCompile(`^go (?:get|install) github\.com/otelaudit/otelaudit(\S*?)(?:@\S+)?$`)
 	makes     = regexp.MustCompile(`^(?:sudo )?make\b(?: ([a-z-]+))?`)
+
+	gatewayKeys = regexp.MustCompile(`^(?:openssl |umask 077$)`)
 )
 
 func (w *walk) command(t *testing.T, document, line string) {
@@ -121,6 +123,8 @@ func (w *walk) command(t *testing.T, document, line string) {
 		}
 	case strings.HasPrefix(line, ".ci/run"):
 		w.exists(t, document, line, ".ci/run")
+	case document == "collector/README.md" && gatewayKeys.MatchString(line):
+		// The tests of the gateway run these.
 	default:
 		t.Errorf("%s: %s: nobody runs or checks this", document, line)
 	}
