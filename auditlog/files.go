@@ -2,6 +2,7 @@ package auditlog
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,13 +47,13 @@ func (f *File) Active() bool { return f.active != nil && !f.complete }
 // Whole returns f without a last line that has no line feed, and how many bytes
 // of that line there are: a reader that follows the active file has no use for it
 // until it ends, and would hold all of it. To find its beginning the file is read
-// backwards, without being held. An error is one of I/O. Of an archive it is f itself, as
-// nothing is written to it any more.
-func (f *File) Whole() (whole *File, unfinished int64, err error) {
+// backwards, without being held. An error is one of I/O or of ctx. Of an archive it is f
+// itself, as nothing is written to it any more.
+func (f *File) Whole(ctx context.Context) (whole *File, unfinished int64, err error) {
 	if !f.Active() {
 		return f, 0, nil
 	}
-	end, err := lineStart(f.active, f.size)
+	end, err := lineStart(readerAt{f.active, ctx}, f.size)
 	if err != nil {
 		return nil, 0, fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}
@@ -113,10 +114,15 @@ func (c *content) Close() error {
 // ioReader keeps the error of the file below a decompressor.
 type ioReader struct {
 	r   io.Reader
+	ctx context.Context // ends reading; a line, or what a gzip file unpacks to, has any length
 	err error
 }
 
 func (r *ioReader) Read(p []byte) (int, error) {
+	if r.ctx != nil && r.ctx.Err() != nil {
+		r.err = context.Cause(r.ctx)
+		return 0, r.err
+	}
 	n, err := r.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		r.err = err
@@ -124,16 +130,32 @@ func (r *ioReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// open returns the content from offset on.
-func (f *File) open(offset int64) (*content, error) {
+// readerAt is a file of which reading ends with ctx.
+type readerAt struct {
+	io.ReaderAt
+	ctx context.Context
+}
+
+func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.ReaderAt.ReadAt(p, off)
+}
+
+// open returns the content from offset on. Reading it ends with ctx.
+func (f *File) open(ctx context.Context, offset int64) (*content, error) {
 	if f.isOpen() {
 		// Not bounded by size: the last line may go on behind it.
-		return contentAt(f.path, f.active, offset), nil
+		c := contentAt(f.path, f.active, offset)
+		c.io.ctx = ctx
+		return c, nil
 	}
 	c, err := f.openArchive()
 	if err != nil {
 		return nil, err
 	}
+	c.io.ctx = ctx
 	if !c.compressed() {
 		_, err = c.file.Seek(offset, io.SeekStart)
 	} else if _, err = io.CopyN(io.Discard, c, offset); c.io.err == nil {

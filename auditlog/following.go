@@ -131,7 +131,7 @@ func (f *follower) begin(ctx context.Context) (err error) {
 func (f *follower) readBefore(ctx context.Context) error {
 	before := &Snapshot{reader: f.reader, files: f.snapshot.files}
 	if n := len(before.files) - 1; before.files[n].Active() {
-		whole, _, err := before.files[n].Whole()
+		whole, _, err := before.files[n].Whole(ctx)
 		if err != nil {
 			return err
 		}
@@ -207,14 +207,14 @@ func (f *follower) readFile(ctx context.Context, file *File, from Cursor) (_ Cur
 		if file.size <= from.Offset {
 			return from, nil
 		}
-		if file, _, err = file.Whole(); err != nil {
+		if file, _, err = file.Whole(ctx); err != nil {
 			return from, err
 		}
 		if file.size <= from.Offset {
 			return from, nil
 		}
 	}
-	s, err := file.openScan(from, f.onDamage)
+	s, err := file.openScan(ctx, from, f.onDamage)
 	if err != nil {
 		return from, err
 	}

@@ -335,6 +335,7 @@ func (h *hourlySpend) readRotated(ctx context.Context, f *File) error {
 	if err != nil {
 		return fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}
+	c.io.ctx = ctx
 	at := h.active.read
 	found, err := at.find(c)
 	if err != nil || !found {
@@ -380,7 +381,7 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 		}
 	}
 	// Whole lines are read once, and what is behind them until it is one.
-	end, err := lineStart(f.active, f.size)
+	end, err := lineStart(readerAt{f.active, ctx}, f.size)
 	if err != nil {
 		return fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}

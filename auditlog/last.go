@@ -48,7 +48,7 @@ const (
 // appendLast appends the last events of f that match, newest first, until
 // there are n in found.
 func (f *File) appendLast(ctx context.Context, found []Entry, n int, m *matcher) (_ []Entry, err error) {
-	c, err := f.open(0)
+	c, err := f.open(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}
@@ -65,12 +65,12 @@ func (f *File) appendLast(ctx context.Context, found []Entry, n int, m *matcher)
 	}
 	var damage []*DamageError // the last one first
 	for window := int64(firstWindow); end > 0 && len(found) < n; window = min(2*window, lastWindow) {
-		start, err := lineStart(src, end-window)
+		start, err := lineStart(readerAt{src, ctx}, end-window)
 		if err != nil {
 			return nil, fmt.Errorf("auditlog: read %s: %w", f.path, err)
 		}
 		var inWindow []*DamageError
-		scan := newFileScan(contentAt(c.path, src, start), Cursor{Offset: start}, f.maxLine, func(d *DamageError) { inWindow = append(inWindow, d) })
+		scan := newFileScan(contentAt(c.path, readerAt{src, ctx}, start), Cursor{Offset: start}, f.maxLine, func(d *DamageError) { inWindow = append(inWindow, d) })
 		scan.limit, scan.lines.limit = end, end
 		if found, err = lastOfScan(ctx, scan, found, n, m); err != nil {
 			return nil, err

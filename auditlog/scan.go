@@ -67,9 +67,9 @@ type fileScan struct {
 	seen     int   // lines read
 }
 
-// openScan begins a scan of f behind from. Close it.
-func (f *File) openScan(from Cursor, onDamage func(*DamageError)) (*fileScan, error) {
-	c, err := f.open(from.Offset)
+// openScan begins a scan of f behind from, which ends with ctx. Close it.
+func (f *File) openScan(ctx context.Context, from Cursor, onDamage func(*DamageError)) (*fileScan, error) {
+	c, err := f.open(ctx, from.Offset)
 	if err != nil {
 		return nil, fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}
@@ -169,6 +169,9 @@ func (s *fileScan) finish(last line) error {
 	if err == nil {
 		return nil
 	}
+	if s.content.io.err != nil {
+		err = s.content.io.err // below what the decompressor says
+	}
 	if s.content.io.err != nil || !s.content.compressed() {
 		return fmt.Errorf("auditlog: read %s: %w", s.File, err)
 	}
@@ -220,7 +223,7 @@ func (f *File) Lines(ctx context.Context, from Cursor, onDamage func(*DamageErro
 
 // scan calls visit for every event of f until it returns false.
 func (f *File) scan(ctx context.Context, from Cursor, onDamage func(*DamageError), visit func(*fileScan) bool) error {
-	s, err := f.openScan(from, onDamage)
+	s, err := f.openScan(ctx, from, onDamage)
 	if err != nil {
 		return err
 	}

@@ -57,9 +57,9 @@ func (f *File) sections(from, to, size int64) []section {
 
 // open begins a scan of the section. The numbers of its lines count from the
 // first line that begins in the section.
-func (s section) open(onDamage func(*DamageError)) (*fileScan, error) {
+func (s section) open(ctx context.Context, onDamage func(*DamageError)) (*fileScan, error) {
 	if s.from == 0 {
-		scan, err := s.file.openScan(Cursor{}, onDamage)
+		scan, err := s.file.openScan(ctx, Cursor{}, onDamage)
 		if err == nil {
 			scan.limit = min(scan.limit, s.to)
 			scan.lines.limit = scan.limit
@@ -67,7 +67,7 @@ func (s section) open(onDamage func(*DamageError)) (*fileScan, error) {
 		return scan, err
 	}
 	// The byte before tells whether a line begins at the section's first.
-	scan, err := s.file.openScan(Cursor{Offset: s.from - 1}, onDamage)
+	scan, err := s.file.openScan(ctx, Cursor{Offset: s.from - 1}, onDamage)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func scanSection[P partial](ctx context.Context, s section, newPart func() P, fl
 			p = newPart()
 		}
 	}
-	scan, err := s.open(func(d *DamageError) {
+	scan, err := s.open(ctx, func(d *DamageError) {
 		p.damaged(d)
 		handOver()
 	})

@@ -140,7 +140,7 @@ func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
 		}
 		r.tail = now
 	}
-	whole, unfinished, err := file.Whole() // what is behind it is perhaps still being written
+	whole, unfinished, err := file.Whole(ctx) // what is behind it is perhaps still being written
 	if err != nil {
 		return err
 	}
