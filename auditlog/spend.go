@@ -60,7 +60,7 @@ type Spend struct {
 // NoDedup turns that off. [Reader.HourlySpend] does not look for pairs.
 //
 // A line that stands twice is one event: both lines have the same log.record.uid and
-// equal ts, event, cost and tokens, and at most 4,096 other events with a uid that
+// equal ts, event, cost and tokens, and fewer than 4,096 other events with a uid that
 // match the filter stand between them. NoDedup turns that off too. Lines without a
 // uid all count.
 //
