@@ -257,9 +257,8 @@ func lineHash(l line) (hash uint64, oneEvent bool) {
 // object its members in any order.
 func hashValue(text []byte) (hash uint64, rest []byte) {
 	text = bytes.TrimLeft(text, jsonSpace)
-	kind := text[0]
-	switch {
-	case kind == '{':
+	switch text[0] {
+	case '{':
 		text = text[1:]
 		for {
 			if text = bytes.TrimLeft(text, jsonSpace+","); text[0] == '}' {
@@ -270,7 +269,7 @@ func hashValue(text []byte) (hash uint64, rest []byte) {
 			value, text = hashValue(bytes.TrimLeft(text, jsonSpace+":"))
 			hash += mix(name, value)
 		}
-	case kind == '[':
+	case '[':
 		text = text[1:]
 		for {
 			if text = bytes.TrimLeft(text, jsonSpace+","); text[0] == ']' {
@@ -280,7 +279,7 @@ func hashValue(text []byte) (hash uint64, rest []byte) {
 			value, text = hashValue(text)
 			hash = mix(hash+1, value)
 		}
-	case kind == '"':
+	case '"':
 		end := 1
 		for ; text[end] != '"'; end++ {
 			if text[end] == '\\' {

@@ -35,11 +35,12 @@ func (i *interference) read() string {
 
 func TestASavedActiveFileGetsBackWhatWasAppendedMeanwhile(t *testing.T) {
 	lines := func(text string, keep ...int) string {
-		all, kept := strings.SplitAfter(text, "\n"), ""
+		all := strings.SplitAfter(text, "\n")
+		var kept strings.Builder
 		for _, n := range keep {
-			kept += all[n]
+			kept.WriteString(all[n])
 		}
-		return kept
+		return kept.String()
 	}
 	for name, test := range map[string]struct {
 		edit     func(text string) string

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -158,11 +159,8 @@ func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *ma
 		p.report(onDamage, linesBefore)
 		s.untimed += p.untimed
 		s.doubled = s.doubled || p.doubled
-		for _, uid := range p.uids {
-			if s.uids.mayRepeat(uid) {
-				s.repeated.Store(true)
-				break
-			}
+		if slices.ContainsFunc(p.uids, s.uids.mayRepeat) {
+			s.repeated.Store(true)
 		}
 		s.total.merge(&p.total)
 		for key, group := range p.groups {
