@@ -88,6 +88,9 @@ func (b *Batch) Len() int { return b.enc.lines.Len() }
 // Refused returns the number of records whose line is too long to be written.
 func (b *Batch) Refused() int { return b.enc.lines.Refused() }
 
+// Size returns the number of bytes of the lines.
+func (b *Batch) Size() int { return b.enc.lines.Size() }
+
 // Write appends the lines as one append. When it returns nil they are in the
 // kernel, under the promises of [auditlog.Log.Append], whose errors it returns.
 // The end of ctx is looked at as [Exporter.Export] does.

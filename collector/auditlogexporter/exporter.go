@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer/consumererror"
@@ -27,6 +28,7 @@ type auditExporter struct {
 	set     collectorexporter.Settings
 	wants   func(event string) bool
 	resends resends
+	lines   atomic.Int64 // bytes of the lines of all requests, from the first MiB of each on
 
 	mu      sync.Mutex
 	started int // pipelines
@@ -117,7 +119,7 @@ func (e *auditExporter) shutdown(ctx context.Context) error {
 
 func (e *auditExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
 	content := func() ([]byte, error) { return new(plog.ProtoMarshaler).MarshalLogs(ld) }
-	return e.push(ctx, glanceAtLogs(ld), content, func(b *exporter.Batch) error { return fillLogs(b, ld) })
+	return e.push(ctx, glanceAtLogs(ld), content, func(b *exporter.Batch, r *room) error { return fillLogs(b, r, ld) })
 }
 
 func glanceAtLogs(ld plog.Logs) glance {
@@ -133,7 +135,7 @@ func glanceAtLogs(ld plog.Logs) glance {
 	return g
 }
 
-func fillLogs(b *exporter.Batch, ld plog.Logs) error {
+func fillLogs(b *exporter.Batch, room *room, ld plog.Logs) error {
 	var c conversion
 	b.Expect(ld.LogRecordCount())
 	for _, rl := range ld.ResourceLogs().All() {
@@ -144,6 +146,9 @@ func fillLogs(b *exporter.Batch, ld plog.Logs) error {
 				c.readRecord(b.Record(), r)
 				c.addAttributes(b.Attributes(), r.Attributes())
 				b.AddRecord()
+				if err := room.fits(b.Size()); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -152,7 +157,7 @@ func fillLogs(b *exporter.Batch, ld plog.Logs) error {
 
 func (e *auditExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
 	content := func() ([]byte, error) { return new(ptrace.ProtoMarshaler).MarshalTraces(td) }
-	return e.push(ctx, glanceAtTraces(td), content, func(b *exporter.Batch) error { return fillTraces(b, td) })
+	return e.push(ctx, glanceAtTraces(td), content, func(b *exporter.Batch, r *room) error { return fillTraces(b, r, td) })
 }
 
 func glanceAtTraces(td ptrace.Traces) glance {
@@ -168,7 +173,7 @@ func glanceAtTraces(td ptrace.Traces) glance {
 	return g
 }
 
-func fillTraces(b *exporter.Batch, td ptrace.Traces) error {
+func fillTraces(b *exporter.Batch, room *room, td ptrace.Traces) error {
 	var c conversion
 	var attrs []attribute.KeyValue // of a span; the next one uses its memory
 	for _, rs := range td.ResourceSpans().All() {
@@ -179,6 +184,9 @@ func fillTraces(b *exporter.Batch, td ptrace.Traces) error {
 				attrs = c.appendAttributes(attrs[:0], s.Attributes())
 				span := spanOf(s, attrs)
 				b.AddSpan(&span)
+				if err := room.fits(b.Size()); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -186,11 +194,12 @@ func fillTraces(b *exporter.Batch, td ptrace.Traces) error {
 }
 
 // push writes what fill adds. Two errors are permanent, because to send the request
-// again would not help: one of fill, and that all is written but records whose line is
-// too long. What the disk refuses today it may take tomorrow. So the sender is asked
-// to send again (HTTP 503, gRPC Unavailable), and resends keeps the lines that are in
-// the file from being written again. Two requests are equal if g and content are.
-func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]byte, error), fill func(*exporter.Batch) error) (err error) {
+// again would not help: one that fill says is, and that all is written but records
+// whose line is too long. What the disk refuses today it may take tomorrow. So the
+// sender is asked to send again (HTTP 503, gRPC Unavailable), and resends keeps the
+// lines that are in the file from being written again. Two requests are equal if g and
+// content are.
+func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]byte, error), fill func(*exporter.Batch, *room) error) (err error) {
 	a, err := e.resends.begin(ctx, g, content)
 	if err != nil {
 		return fmt.Errorf("auditlog exporter: %w", err)
@@ -202,7 +211,10 @@ func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]by
 	defer b.Release()
 	b.SetFilter(e.wants)
 	b.Skip(inFile.lines)
-	if err := fill(b); err != nil {
+	taken := room{all: &e.lines}
+	defer taken.release()
+	if err := fill(b, &taken); err != nil {
+		e.set.Logger.Warn("refused a request", zap.Error(err))
 		return err
 	}
 	n, err := b.Len(), e.write(ctx, b, inFile)

@@ -261,7 +261,7 @@ func TestWhatIsOddIsNowhereLost(t *testing.T) {
 			markers = append(markers, fmt.Sprintf("marker%dm", len(markers)))
 			return markers[len(markers)-1]
 		}
-		value := func(depth int) string {
+		value := func() string {
 			m := marker()
 			return rapid.SampledFrom([]string{
 				fmt.Sprintf(`{"stringValue":%q}`, m), fmt.Sprintf(`{"intValue":%q}`, m), fmt.Sprintf(`{"doubleValue":[%q]}`, m), fmt.Sprintf(`%q`, m),
@@ -273,7 +273,7 @@ func TestWhatIsOddIsNowhereLost(t *testing.T) {
 			var list []string
 			for range rapid.IntRange(0, 3).Draw(rt, "attributes") {
 				list = append(list, rapid.SampledFrom([]string{
-					fmt.Sprintf(`{"key":%q,"value":%s}`, marker(), value(1)), fmt.Sprintf(`{"value":%s,"key":%q}`, value(1), marker()),
+					fmt.Sprintf(`{"key":%q,"value":%s}`, marker(), value()), fmt.Sprintf(`{"value":%s,"key":%q}`, value(), marker()),
 				}).Draw(rt, "attribute"))
 			}
 			return `"attributes":[` + strings.Join(list, ",") + `]`
@@ -284,7 +284,7 @@ func TestWhatIsOddIsNowhereLost(t *testing.T) {
 				members = append(members, fmt.Sprintf(`%q:%q`, rapid.SampledFrom([]string{"timeUnixNano", "flags", "traceId", "spanId", "droppedAttributesCount", ""}).Draw(rt, "name"), marker()))
 			}
 			if rapid.Bool().Draw(rt, "body") {
-				members = append(members, `"body":`+value(1))
+				members = append(members, `"body":`+value())
 			}
 			return "{" + strings.Join(rapid.Permutation(members).Draw(rt, "order"), ",") + "}"
 		}

@@ -3,7 +3,6 @@ package otlprepairextension
 import (
 	"context"
 	"net/http"
-	"sync/atomic"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension"
@@ -40,7 +39,7 @@ type repairer struct {
 	component.ShutdownFunc
 
 	logger    *zap.Logger
-	inFlight  atomic.Int64  // bytes of the HTTP bodies that are being handled
+	inFlight  load          // of the requests that are being handled
 	repairing chan struct{} // holds one element while a request is being repaired
 }
 
@@ -60,5 +59,5 @@ func (r *repairer) GetHTTPHandler(context.Context) (extensionmiddleware.WrapHTTP
 // GetGRPCServerOptions returns options that refuse what the decoder of the server
 // may not be given.
 func (r *repairer) GetGRPCServerOptions(context.Context) ([]grpc.ServerOption, error) {
-	return newGuard(r.logger).options(), nil
+	return newGuard(r.logger, &r.inFlight).options(), nil
 }

@@ -2,6 +2,7 @@ package otlprepairextension
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,15 +18,22 @@ import (
 // guard gives the decoder of a gRPC server the requests that it can take, and
 // logs the requests that the server refuses.
 //
-// A codec can refuse a request with code Internal only. So the guard puts the
-// reason into refused, and reports no error. The statistics of the call are next,
-// in the same goroutine: they move the reason to the call's context, and the
-// interceptor answers it.
+// A codec can refuse a request with code Internal only, and does not know the
+// call. So the guard puts the outcome into decoded, and reports no error. The
+// statistics of the call are next, in the same goroutine: they move the outcome to
+// the call's context, and the interceptor answers the reason.
 type guard struct {
 	encoding.CodecV2
 
-	logger  *zap.Logger
-	refused sync.Map // from the decoded request to an error
+	logger   *zap.Logger
+	inFlight *load
+	decoded  sync.Map // from the decoded request to an *outcome
+}
+
+// outcome is what the codec made of a request.
+type outcome struct {
+	share   share // until the call ends
+	refused error
 }
 
 var (
@@ -33,8 +41,8 @@ var (
 	_ stats.Handler    = (*guard)(nil)
 )
 
-func newGuard(logger *zap.Logger) *guard {
-	return &guard{CodecV2: encoding.GetCodecV2("proto"), logger: logger}
+func newGuard(logger *zap.Logger, inFlight *load) *guard {
+	return &guard{CodecV2: encoding.GetCodecV2("proto"), logger: logger, inFlight: inFlight}
 }
 
 func (g *guard) options() []grpc.ServerOption {
@@ -43,21 +51,26 @@ func (g *guard) options() []grpc.ServerOption {
 
 // Unmarshal implements [encoding.CodecV2].
 func (g *guard) Unmarshal(data mem.BufferSlice, v any) error {
-	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer whole.Free()
-	if err := g.unmarshal(whole, v); err != nil {
-		g.refused.Store(v, err)
+	o := &outcome{share: share{of: g.inFlight}}
+	if _, isSecond := g.decoded.LoadOrStore(v, o); isSecond {
+		return errSecond // the statistics of the call will not have it
 	}
+	o.refused = g.unmarshal(&o.share, data, v)
 	return nil
 }
 
-func (g *guard) unmarshal(whole mem.Buffer, v any) error {
-	for i := range signals {
-		// The codec does not know the signal. A request counts no more messages in
-		// the descriptors of the others than its bytes can be.
-		if err := checkProto(whole.ReadOnlyData(), signals[i].request); err != nil {
-			return err
-		}
+var errSecond = errors.New("a call has more than one request")
+
+func (g *guard) unmarshal(s *share, data mem.BufferSlice, v any) error {
+	if err := s.addBytes(int64(data.Len())); err != nil {
+		return err
+	}
+	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer whole.Free()
+	// The codec does not know the signal. A request counts no more messages in the
+	// descriptors of the others than its bytes can be.
+	if err := s.addProto(whole.ReadOnlyData(), signals[0].request, signals[1].request, signals[2].request); err != nil {
+		return err
 	}
 	if err := g.CodecV2.Unmarshal(mem.BufferSlice{whole}, v); err != nil {
 		return fmt.Errorf("decode the request: %w", err)
@@ -68,7 +81,8 @@ func (g *guard) unmarshal(whole mem.Buffer, v any) error {
 // call is what is known of a call in its context.
 type call struct {
 	method  string
-	refused error
+	request any // the key of guard.decoded, until the call's handler begins or it ends
+	*outcome
 }
 
 type callKey struct{}
@@ -86,12 +100,19 @@ func (g *guard) HandleRPC(ctx context.Context, event stats.RPCStats) {
 	}
 	switch event := event.(type) {
 	case *stats.InPayload:
-		if reason, ok := g.refused.LoadAndDelete(event.Payload); ok {
-			c.refused, _ = reason.(error)
+		if o, ok := g.decoded.Load(event.Payload); ok {
+			c.request = event.Payload
+			c.outcome, _ = o.(*outcome)
 		}
 	case *stats.End:
-		switch status.Code(event.Error) {
-		case codes.ResourceExhausted, codes.InvalidArgument, codes.Internal:
+		g.forget(c)
+		refused := false
+		if c.outcome != nil {
+			refused = c.refused != nil
+			c.share.release()
+		}
+		switch code := status.Code(event.Error); {
+		case refused, code == codes.ResourceExhausted, code == codes.InvalidArgument, code == codes.Internal:
 			g.logger.Warn("refused a request", zap.String("method", clip(c.method)), zap.String("reason", clip(event.Error.Error())))
 		}
 	}
@@ -104,8 +125,21 @@ func (g *guard) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Conte
 func (g *guard) HandleConn(context.Context, stats.ConnStats) {}
 
 func (g *guard) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if c, ok := ctx.Value(callKey{}).(*call); ok && c.refused != nil {
-		return nil, status.Error(codes.InvalidArgument, c.refused.Error())
+	if c, ok := ctx.Value(callKey{}).(*call); ok && c.outcome != nil {
+		g.forget(c) // the handler may give the memory of the request to another call
+		switch {
+		case errors.Is(c.refused, errBusy):
+			return nil, status.Error(codes.Unavailable, c.refused.Error())
+		case c.refused != nil:
+			return nil, status.Error(codes.InvalidArgument, c.refused.Error())
+		}
 	}
 	return next(ctx, req)
+}
+
+func (g *guard) forget(c *call) {
+	if c.request != nil {
+		g.decoded.Delete(c.request)
+		c.request = nil
+	}
 }

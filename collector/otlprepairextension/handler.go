@@ -2,6 +2,7 @@ package otlprepairextension
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,13 +10,13 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"sync/atomic"
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/otelaudit/otelaudit/collector/internal/openlogs"
 	"github.com/otelaudit/otelaudit/internal/logid"
@@ -43,19 +44,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	req := &request{handler: h, kind: kind, r: r, original: r.Body}
-	body := inFlight{used: &h.inFlight}
-	defer body.release()
+	req := &request{handler: h, kind: kind, r: r, original: r.Body, share: share{of: &h.inFlight}}
+	defer req.share.release()
 	var read bytes.Buffer
 	const usual = 1 << 20 // the length that a header announces is not to be trusted
 	read.Grow(int(min(max(r.ContentLength, 0), usual)) + bytes.MinRead)
-	body.from = r.Body
-	_, err = read.ReadFrom(&body)
+	_, err = read.ReadFrom(&counted{r.Body, &req.share})
 	tooLarge, isTooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case errors.Is(err, errBusy):
-		w.Header().Set("Retry-After", "1")
-		req.refuse(w, http.StatusServiceUnavailable, codes.Unavailable, err)
+		req.refuseOf(w, err)
 	case isTooLarge:
 		req.refuse(w, http.StatusRequestEntityTooLarge, codes.ResourceExhausted,
 			fmt.Errorf("the body is larger than max_request_body_size, %d bytes; send fewer records in a request", tooLarge.Limit))
@@ -95,6 +93,7 @@ type request struct {
 	kind     string
 	r        *http.Request
 	original io.ReadCloser
+	share    share
 }
 
 func (q *request) serve(w http.ResponseWriter, body []byte) {
@@ -103,13 +102,15 @@ func (q *request) serve(w http.ResponseWriter, body []byte) {
 }
 
 func (q *request) proto(w http.ResponseWriter, body []byte) {
+	var takes []protoreflect.MessageDescriptor
 	for i := range signals {
 		if s := &signals[i]; s.takes(q.r.URL.Path) {
-			if err := checkProto(body, s.request); err != nil {
-				q.refuse(w, http.StatusBadRequest, codes.InvalidArgument, err)
-				return
-			}
+			takes = append(takes, s.request)
 		}
+	}
+	if err := q.share.addProto(body, takes...); err != nil {
+		q.refuseOf(w, err)
+		return
 	}
 	q.serve(w, body)
 }
@@ -128,7 +129,7 @@ func (s *signal) takes(path string) bool {
 func (q *request) json(w http.ResponseWriter, body []byte, charset string) {
 	x := measure(body)
 	if err := x.check(); err != nil {
-		q.refuse(w, http.StatusBadRequest, codes.InvalidArgument, err)
+		q.refuseOf(w, err)
 		return
 	}
 	if len(trimSpace(body[x.end:])) > 0 {
@@ -139,11 +140,15 @@ func (q *request) json(w http.ResponseWriter, body []byte, charset string) {
 			err = x.check()
 		}
 		if err != nil {
-			q.refuse(w, http.StatusBadRequest, codes.InvalidArgument, err)
+			q.refuseOf(w, err)
 			return
 		}
 		q.logger.Debug("received several JSON documents in one body", zap.Int("documents", count))
 		body = document
+	}
+	if err := q.share.addMessages(int64(x.objects)); err != nil {
+		q.refuseOf(w, err)
+		return
 	}
 	first := &answer{header: w.Header().Clone(), status: http.StatusOK}
 	q.serve(first, body)
@@ -158,7 +163,7 @@ func (q *request) json(w http.ResponseWriter, body []byte, charset string) {
 		first.send(w)
 		return
 	}
-	fixed, count, err := repairBody(body, charset)
+	fixed, count, err := repairBody(q.r.Context(), body, charset)
 	<-q.repairing
 	switch {
 	case fixed != nil:
@@ -179,12 +184,12 @@ var errUnreadable = errors.New("the body is not OTLP/JSON: its lists of resource
 // repairBody returns what the receiver can read of a body that it refused. If
 // there is nothing to repair, it returns nil, and if the receiver cannot read the
 // body, why.
-func repairBody(body []byte, charset string) ([]byte, repaired, error) {
+func repairBody(ctx context.Context, body []byte, charset string) ([]byte, repaired, error) {
 	document, _, err := oneDocument(body, charset)
 	if err != nil {
 		return nil, repaired{}, err
 	}
-	fixed, count := repairDocument(document, nil)
+	fixed, count := repairDocument(ctx, document, nil)
 	switch {
 	case fixed != nil:
 		return fixed, count, nil
@@ -203,6 +208,17 @@ func readable(body []byte) bool {
 		}
 	}
 	return true
+}
+
+// refuseOf answers a request that is more than the decoder may be given, or more
+// than it may be given now.
+func (q *request) refuseOf(w http.ResponseWriter, err error) {
+	if errors.Is(err, errBusy) {
+		w.Header().Set("Retry-After", "1")
+		q.refuse(w, http.StatusServiceUnavailable, codes.Unavailable, err)
+		return
+	}
+	q.refuse(w, http.StatusBadRequest, codes.InvalidArgument, err)
 }
 
 // refuse answers as OTLP has it, and logs why.
@@ -232,25 +248,19 @@ func clip(text string) string {
 	return text
 }
 
-var errBusy = fmt.Errorf("the requests that are handled now have %d bytes in all, no more fit; send again", maxInFlight)
-
-// inFlight reads a body, and counts its bytes among those of all bodies.
-type inFlight struct {
+// counted reads a body, and counts its bytes.
+type counted struct {
 	from io.Reader
-	used *atomic.Int64
-	n    int64
+	to   *share
 }
 
-func (f *inFlight) Read(b []byte) (int, error) {
-	n, err := f.from.Read(b)
-	f.n += int64(n)
-	if f.used.Add(int64(n)) > maxInFlight {
-		return n, errBusy
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.from.Read(b)
+	if busy := c.to.addBytes(int64(n)); busy != nil {
+		return n, busy
 	}
 	return n, err
 }
-
-func (f *inFlight) release() { f.used.Add(-f.n) }
 
 // answer keeps an answer, which are short in OTLP.
 type answer struct {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	logspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -67,7 +69,8 @@ func levelsOf(t *testing.T, request plogotlp.ExportRequest) (levels int) {
 		case pcommon.ValueTypeSlice:
 			v = v.Slice().At(0)
 		case pcommon.ValueTypeMap:
-			for _, v = range v.Map().All() {
+			for _, member := range v.Map().All() {
+				v = member
 			}
 		default:
 			return levels
@@ -136,9 +139,11 @@ func (r *otlpReceiver) holds(t *testing.T, levels int, received bool) {
 	}
 }
 
+const logsMethod = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+
 // invoke sends a request in protobuf over gRPC.
 func (r *otlpReceiver) invoke(ctx context.Context, body []byte) error {
-	return r.conn.Invoke(ctx, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", rawMessage(body), &logspb.ExportLogsServiceResponse{}, rawCodec)
+	return r.conn.Invoke(ctx, logsMethod, rawMessage(body), &logspb.ExportLogsServiceResponse{}, rawCodec)
 }
 
 // TestABodyBeyondTheLimitIs413 also if it is small before it is decompressed, and
@@ -198,8 +203,18 @@ func TestABodyBeyondTheLimitIs413(t *testing.T) {
 	if got := r.log.FilterMessage("refused a request").Len() - refused; got != 1 || refused != 4 {
 		t.Errorf("got %d lines of the log for HTTP and %d for gRPC, want 4 and 1", refused, got)
 	}
-	if n := r.ext.inFlight.Load(); n != 0 {
-		t.Errorf("%d bytes are still counted", n)
+	r.ext.inFlight.isEmpty(t)
+}
+
+// isEmpty waits until nothing is counted. The end of a call over gRPC is counted
+// after its answer.
+func (l *load) isEmpty(t *testing.T) {
+	t.Helper()
+	for l.bytes.Load() != 0 || l.messages.Load() != 0 || l.uncounted.Load() != 0 {
+		if t.Context().Err() != nil {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 
@@ -223,40 +238,106 @@ func compressed(t *testing.T, encoding string, body []byte) []byte {
 	return to.Bytes()
 }
 
+// wrapped returns a message in others, the innermost field first.
+func wrapped(message []byte, fields ...protowire.Number) []byte {
+	for _, field := range fields {
+		message = protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), message)
+	}
+	return message
+}
+
 // TestARequestOfTooManyMessagesIsRefused: each takes 2 bytes of a body, and about
-// 250 in memory.
+// 250 in memory. Texts and numbers of lists are counted too.
 func TestARequestOfTooManyMessagesIsRefused(t *testing.T) {
 	r := startReceiver(t, true)
-	records := bytes.Repeat([]byte{0x12, 0}, maxMessages+1)
-	for _, field := range []protowire.Number{2, 1} {
-		records = append(protowire.AppendVarint(protowire.AppendTag(nil, field, protowire.BytesType), uint64(len(records))), records...)
-	}
-	if got, answer := r.post(t, "/v1/logs", "application/x-protobuf", records); got != http.StatusBadRequest || !strings.Contains(answer, "messages") {
-		t.Errorf("protobuf: got %d %.200q, want 400", got, answer)
-	}
+	records := wrapped(bytes.Repeat([]byte{0x12, 0}, maxMessages+1), 2, 1)
 	if err := r.invoke(t.Context(), records); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("gRPC: got %v, want InvalidArgument", err)
 	}
-	body := fmt.Appendf(nil, frames["/v1/logs"], "{}"+strings.Repeat(",{}", maxMessages))
-	if got, answer := r.post(t, "/v1/logs", "application/json", body); got != http.StatusBadRequest || !strings.Contains(answer, "messages") {
-		t.Errorf("JSON: got %d %.200q, want 400", got, answer)
+	for name, test := range map[string]struct {
+		path, contentType string
+		body              []byte
+	}{
+		"records":      {"/v1/logs", "application/x-protobuf", records},
+		"keys":         {"/v1/logs", "application/x-protobuf", wrapped(bytes.Repeat([]byte{0x1A, 0}, maxMessages+1), 3, 1, 1)},                             // id_keys of an entity
+		"numbers":      {"/v1/metrics", "application/x-protobuf", wrapped(make([]byte, maxMessages*partsOfMessage+1), 2, 8, 1, 10, 2, 2, 1)},               // bucket_counts
+		"one by one":   {"/v1/metrics", "application/x-protobuf", wrapped(bytes.Repeat([]byte{0x10, 0}, maxMessages*partsOfMessage+1), 8, 1, 10, 2, 2, 1)}, // not packed
+		"JSON":         {"/v1/logs", "application/json", fmt.Appendf(nil, frames["/v1/logs"], "{}"+strings.Repeat(",{}", maxMessages))},
+		"JSON numbers": {"/v1/metrics", "application/json", fmt.Appendf(nil, frames["/v1/metrics"], `{"histogram":{"dataPoints":[{"bucketCounts":[0`+strings.Repeat(",0", maxParts)+`]}]}}`)},
+	} {
+		if got, answer := r.post(t, test.path, test.contentType, test.body); got != http.StatusBadRequest || !strings.Contains(answer, "holds more than") {
+			t.Errorf("%s: got %d %.200q, want 400", name, got, answer)
+		}
+	}
+	r.ext.inFlight.isEmpty(t)
+}
+
+// TestRequestsInFlightAreBounded, by their bytes and by their messages: what would
+// be more is asked to come again. Small requests are not looked into unless they
+// are many.
+func TestRequestsInFlightAreBounded(t *testing.T) {
+	r := startReceiver(t, true)
+	json := fmt.Appendf(nil, frames["/v1/logs"], `{"eventName":"e"}`)
+	proto := wrapped([]byte("e"), 12, 2, 2, 1)
+	in := &r.ext.inFlight
+	for name, fill := range map[string]func(sign int64){
+		"bytes": func(sign int64) { in.bytes.Add(sign * (maxInFlight - 1)) },
+		"messages": func(sign int64) {
+			in.messages.Add(sign * maxMessagesInFlight)
+			in.uncounted.Add(sign * 2 * maxMessages)
+		},
+	} {
+		fill(1)
+		for contentType, body := range map[string][]byte{"application/json": json, "application/x-protobuf": proto} {
+			if got, answer := r.post(t, "/v1/logs", contentType, body); got != http.StatusServiceUnavailable {
+				t.Errorf("%s: got %d %q, want 503", name, got, answer)
+			}
+		}
+		if err := r.invoke(t.Context(), proto); status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: got %v, want Unavailable", name, err)
+		}
+		fill(-1)
+		in.isEmpty(t)
+		if got, answer := r.post(t, "/v1/logs", "application/json", json); got != http.StatusOK {
+			t.Errorf("got %d %s, want 200", got, answer)
+		}
+		if err := r.invoke(t.Context(), proto); err != nil {
+			t.Error(err)
+		}
+		in.isEmpty(t)
+	}
+	if n := r.log.FilterMessage("refused a request").Len(); n != 6 {
+		t.Errorf("got %d lines of the log, want 6", n)
 	}
 }
 
-// TestBodiesInFlightAreBounded: what would be more than that is asked to come
-// again.
-func TestBodiesInFlightAreBounded(t *testing.T) {
+// TestACallWithTwoRequestsIsRefused, and nothing of it stays in memory.
+func TestACallWithTwoRequestsIsRefused(t *testing.T) {
 	r := startReceiver(t, true)
-	r.ext.inFlight.Store(maxInFlight - 10)
-	body := []byte(fmt.Sprintf(frames["/v1/logs"], `{"eventName":"e"}`))
-	for _, contentType := range []string{"application/json", "application/x-protobuf"} {
-		if got, answer := r.post(t, "/v1/logs", contentType, body); got != http.StatusServiceUnavailable {
-			t.Errorf("got %d %q, want 503", got, answer)
-		}
+	stream, err := r.conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, logsMethod, rawCodec)
+	if err != nil {
+		t.Fatal(err)
 	}
-	r.ext.inFlight.Add(-maxInFlight + 10)
-	if got, answer := r.post(t, "/v1/logs", "application/json", body); got != http.StatusOK {
-		t.Errorf("got %d %s, want 200", got, answer)
+	message := rawMessage(wrapped([]byte("e"), 12, 2, 2, 1))
+	if err := errors.Join(stream.SendMsg(message), stream.SendMsg(message), stream.CloseSend()); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.RecvMsg(&logspb.ExportLogsServiceResponse{}); status.Code(err) != codes.Internal {
+		t.Errorf("got %v, want Internal", err)
+	}
+	r.ext.inFlight.isEmpty(t)
+	if got := r.take(t); got != "" {
+		t.Errorf("received %s", got)
+	}
+}
+
+// TestARepairEndsWithItsSender: it takes long if much is odd, and is alone.
+func TestARepairEndsWithItsSender(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	document := fmt.Appendf(nil, frames["/v1/logs"], `{"flags":-1}`)
+	if fixed, count := repairDocument(ctx, document, nil); fixed != nil || count != (repaired{}) {
+		t.Errorf("got %s", fixed)
 	}
 }
 

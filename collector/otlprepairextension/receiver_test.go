@@ -60,7 +60,7 @@ func startReceiver(t testing.TB, repaired bool) *otlpReceiver {
 
 func startReceiverWith(t testing.TB, repaired bool, limitMiB int) *otlpReceiver {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "otlp") // short: the path of a socket has at most 104 bytes
+	dir, err := os.MkdirTemp("", "otlp") //nolint:usetesting // short: the path of a socket has at most 104 bytes
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package otlprepairextension
 
 import (
 	"bytes"
+	"context"
 	"slices"
 
 	logspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -58,9 +59,6 @@ var signals = []signal{
 	},
 }
 
-// maxParts bounds the memory of a repair, 32 bytes for each member and element.
-const maxParts = 8 << 20
-
 // repair returns a request that the receiver can read. What it cannot read in it
 // is found by asking its own decoder about the parts, so that nothing is changed
 // but what it would have refused:
@@ -79,13 +77,13 @@ func repair(request []byte) ([]byte, repaired) {
 	if err != nil {
 		return request, repaired{}
 	}
-	return repairDocument(document, request)
+	return repairDocument(context.Background(), document, request)
 }
 
 // repairDocument is repair for one JSON object. If there is nothing to repair, or
-// no way to, it returns otherwise.
-func repairDocument(document, otherwise []byte) ([]byte, repaired) {
-	if x := measure(document); x.check() != nil || x.parts > maxParts {
+// no way to, or when ctx ends, it returns otherwise.
+func repairDocument(ctx context.Context, document, otherwise []byte) ([]byte, repaired) {
+	if x := measure(document); x.check() != nil {
 		return otherwise, repaired{}
 	}
 	var all repaired
@@ -94,7 +92,7 @@ func repairDocument(document, otherwise []byte) ([]byte, repaired) {
 		if s.readable(document) {
 			continue
 		}
-		f := fixer{signal: s, text: document}
+		f := fixer{signal: s, ctx: ctx, text: document}
 		if !f.tape.Scan(document) {
 			return otherwise, repaired{}
 		}
@@ -183,10 +181,12 @@ func appendAttribute(dst []byte, key string, value []byte) []byte {
 type fixer struct {
 	*signal
 
+	ctx   context.Context // of the sender: a repair takes up to 20 µs for each record
 	text  []byte
 	tape  jsonline.Tape
 	count repaired
-	// broken is set when there is no place for what cannot be read.
+	// broken is set when there is no place for what cannot be read, and when ctx has
+	// ended.
 	broken bool
 }
 
@@ -334,6 +334,9 @@ func (f *fixer) holdsItems(fd protoreflect.FieldDescriptor) bool {
 
 // itemOf appends a repaired log record, span or metric.
 func (f *fixer) itemOf(dst []byte, md protoreflect.MessageDescriptor, i uint32) []byte {
+	if f.broken = f.broken || f.ctx.Err() != nil; f.broken {
+		return dst
+	}
 	if f.readsItem(f.raw(i)) {
 		return append(dst, f.raw(i)...)
 	}
