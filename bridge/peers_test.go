@@ -145,7 +145,7 @@ func TestAnInterimAnswerIsNoAnswer(t *testing.T) {
 		w.WriteHeader(http.StatusEarlyHints)
 	}
 	c := new(collector)
-	c.push(func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {
+	c.push(func(w http.ResponseWriter, r *http.Request, _ *collogspb.ExportLogsServiceRequest) {
 		early(w)
 		<-r.Context().Done()
 	}, func(w http.ResponseWriter, r *http.Request, req *collogspb.ExportLogsServiceRequest) {

@@ -372,7 +372,8 @@ const maxWords = 200
 func oneLine(s string) string {
 	s = shortened(strings.ToValidUTF8(strings.Join(strings.Fields(s), " "), "\uFFFD"))
 	if strings.ContainsFunc(s, notPrintable) {
-		return shortened(strconv.Quote(s)) // an escape is up to ten bytes
+		text := strconv.Quote(s)
+		return `"` + shortened(text[1:len(text)-1]) + `"` // an escape is up to ten bytes
 	}
 	return s
 }

@@ -757,6 +757,9 @@ func TestWordsOfTheCollectorAreBoundedAndFitForATerminal(t *testing.T) {
 					if len(s) > most || strings.ContainsFunc(s, unicode.IsControl) {
 						t.Errorf("said %d bytes, want at most %d without control characters: %.100q", len(s), most, s)
 					}
+					if strings.Count(s, `"`)%2 != 0 {
+						t.Errorf("a quoted text has no end: %s", s)
+					}
 				}
 			})
 		}

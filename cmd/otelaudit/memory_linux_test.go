@@ -142,3 +142,24 @@ func TestAppendPassesOverALineThatIsTooLong(t *testing.T) {
 		})
 	}
 }
+
+// A list of spans in a file costs no more memory than some of the file: three bytes of it
+// can be a span.
+func TestTraceHoldsOnlyTheSpansOfTheTrace(t *testing.T) {
+	const spans, most = 2_000_000, 150
+	dir := t.TempDir()
+	path, file := filepath.Join(dir, "audit.jsonl"), filepath.Join(dir, "spans.json")
+	list := `{"resourceSpans":[{},{"scopeSpans":[{},{"spans":[` + strings.Repeat("{},", spans) + `{"traceId":"` + testTrace + `","spanId":"000000000000000a","name":"last"}]}]}]}`
+	for name, text := range map[string]string{path: `{"event":"nav","trace_id":"` + testTrace + `"}` + "\n", file: list} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, stderr, code, peak := runProcess(t, nil, "trace", testTrace, "--path", path, "--spans", file)
+	if peak > most {
+		t.Errorf("held %d MiB, want %d at most", peak, most)
+	}
+	if code != codeDone || !strings.Contains(stdout, "span last 000000000000000a") {
+		t.Errorf("got exit code %d and %q; %s", code, stdout, stderr)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -128,9 +129,21 @@ func (o *output) lookForReader() error {
 
 // json writes v on one line.
 func (o *output) json(v any) error {
-	enc := json.NewEncoder(o)
+	line, err := jsonOf(v)
+	if err != nil {
+		return err
+	}
+	_, err = o.Write(line)
+	return err
+}
+
+// jsonOf returns v as one line.
+func jsonOf(v any) ([]byte, error) {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	err := enc.Encode(v)
+	return line.Bytes(), err
 }
 
 // csvWriter writes CSV. On a terminal a cell is one line.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -118,6 +119,9 @@ func TestNoControlCharacterReachesATerminal(t *testing.T) {
 			t.Errorf("%q: got exit code %d and %q, want %d", test.args, code, text, test.code)
 		}
 		checkTerminal(t, test.args, text)
+		if rows := strings.Count(text, "\n"); test.args[0] == "query" && slices.Contains(test.args, "csv") && rows != 3 {
+			t.Errorf("%q: got %d lines, want one for each event and the head: %q", test.args, rows, text)
+		}
 	}
 
 	x := startAtTerminal(t, "sh", "-c", "otelaudit append --path new.jsonl - <"+input)

@@ -13,11 +13,11 @@ import (
 	"io"
 	"math"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
@@ -25,43 +25,86 @@ import (
 // line as the collector's file exporter writes them, or one for the whole file
 // and any white space. Objects with logs or metrics have no spans. Members may have
 // the names of the protocol's fields, such as resource_spans, as protojson allows.
-// Tempo calls resourceSpans batches, and its second API puts them into trace. As
-// OTLP asks, keys that are not known are ignored. Ids are hexadecimal in OTLP and
-// base64 in Tempo, so that protojson cannot read both.
-type otlpTraces struct {
-	ResourceSpans      []resourceSpans `json:"resourceSpans"`
-	ResourceSpansSnake []resourceSpans `json:"resource_spans"`
-	Batches            []resourceSpans `json:"batches"`
-	Trace              *otlpTraces     `json:"trace"`
+// Tempo calls resourceSpans batches, and its second API puts them into trace. Before
+// OTLP 1.0, scopes were instrumentation libraries. As OTLP asks, keys that are not
+// known are ignored. Ids are hexadecimal in OTLP and base64 in Tempo, so that
+// protojson cannot read both.
+//
+// spanLists has, for each level of an object, the members that are lists of the next
+// level. What the last ones list are spans.
+var spanLists = [][]string{
+	{"resourceSpans", "resource_spans", "batches"},
+	{"scopeSpans", "scope_spans", "instrumentationLibrarySpans", "instrumentation_library_spans"},
+	{"spans"},
 }
 
-// Before OTLP 1.0, scopes were instrumentation libraries.
-type resourceSpans struct {
-	ScopeSpans        []scopeSpans `json:"scopeSpans"`
-	ScopeSpansSnake   []scopeSpans `json:"scope_spans"`
-	LibrarySpans      []scopeSpans `json:"instrumentationLibrarySpans"`
-	LibrarySpansSnake []scopeSpans `json:"instrumentation_library_spans"`
-}
-
-type scopeSpans struct {
-	Spans []otlpSpan `json:"spans"`
-}
-
-// all yields the spans, in their order.
-func (t *otlpTraces) all(yield func(otlpSpan) bool) {
-	for ; t != nil; t = t.Trace {
-		for _, resource := range slices.Concat(t.ResourceSpans, t.ResourceSpansSnake, t.Batches) {
-			for _, scope := range slices.Concat(resource.ScopeSpans, resource.ScopeSpansSnake, resource.LibrarySpans, resource.LibrarySpansSnake) {
-				for _, span := range scope.Spans {
-					if !yield(span.merged()) {
-						return
-					}
-				}
+// eachSpan calls f with each span of an object that is valid JSON. Only one span at a
+// time is decoded: a list of empty spans is short, and would fill a hundred times its
+// size. part, whose name is path, is the object, or an element of the lists above lists.
+func eachSpan(part []byte, path string, lists [][]string, f func(otlpSpan)) error {
+	if len(lists) == 0 {
+		var span otlpSpanJSON
+		if err := json.Unmarshal(part, &span); err != nil {
+			return &wrongPart{part, path, err}
+		}
+		f(span.merged())
+		return nil
+	}
+	if kind := jsonline.KindOf(part); kind == jsonline.Null {
+		return nil
+	} else if kind != jsonline.Object {
+		return &wrongPart{part, path, json.Unmarshal(part, &struct{}{})}
+	}
+	var failed error
+	err := jsonline.EachMember(part, func(key, value []byte) bool {
+		if path == "" && jsonline.KeyIs(key, "trace") {
+			failed = eachSpan(value, "trace.", lists, f)
+		}
+		for _, name := range lists[0] {
+			if jsonline.KeyIs(key, name) {
+				failed = eachElement(value, path+name+".", lists[1:], f)
 			}
 		}
-	}
+		return failed == nil
+	})
+	return cmp.Or(failed, err)
 }
 
+// eachElement is eachSpan of each element of a list.
+func eachElement(list []byte, path string, lists [][]string, f func(otlpSpan)) error {
+	if kind := jsonline.KindOf(list); kind == jsonline.Null {
+		return nil
+	} else if kind != jsonline.Array {
+		return &wrongPart{list, path, json.Unmarshal(list, &[]struct{}{})}
+	}
+	var failed error
+	err := jsonline.EachElement(list, func(element []byte) bool {
+		failed = eachSpan(element, path, lists, f)
+		return failed == nil
+	})
+	return cmp.Or(failed, err)
+}
+
+// wrongPart is an error of a part of an object.
+type wrongPart struct {
+	part []byte // whose capacity is what the object has from its beginning on
+	path string // with a dot at its end
+	err  error
+}
+
+func (e *wrongPart) Error() string {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](e.err)
+	if !ok {
+		return e.err.Error()
+	}
+	field := strings.TrimSuffix(e.path+strings.TrimPrefix(wrong.Field, "otlpSpan."), ".")
+	if field == "" {
+		return "want an object with resourceSpans, got " + visible.Excerpt(wrong.Value)
+	}
+	return fmt.Sprintf("%s: want another type than %s", visible.Excerpt(field), visible.Excerpt(wrong.Value))
+}
+
+// otlpSpan is a span.
 type otlpSpan struct {
 	TraceID  hexID     `json:"traceId"`
 	SpanID   hexID     `json:"spanId"`
@@ -73,7 +116,11 @@ type otlpSpan struct {
 		Code    otlpStatus `json:"code"`
 		Message string     `json:"message"`
 	} `json:"status"`
+}
 
+// otlpSpanJSON is a span as a file has it.
+type otlpSpanJSON struct {
+	otlpSpan
 	TraceIDSnake  hexID     `json:"trace_id"`
 	SpanIDSnake   hexID     `json:"span_id"`
 	ParentIDSnake hexID     `json:"parent_span_id"`
@@ -81,14 +128,14 @@ type otlpSpan struct {
 	EndSnake      unixNanos `json:"end_time_unix_nano"`
 }
 
-// merged returns s with each value in the first of its two members.
-func (s otlpSpan) merged() otlpSpan {
+// merged returns the span with each value from the first of its two members.
+func (s *otlpSpanJSON) merged() otlpSpan {
 	s.TraceID = cmp.Or(s.TraceID, s.TraceIDSnake)
 	s.SpanID = cmp.Or(s.SpanID, s.SpanIDSnake)
 	s.ParentID = cmp.Or(s.ParentID, s.ParentIDSnake)
 	s.Start = cmp.Or(s.Start, s.StartSnake)
 	s.End = cmp.Or(s.End, s.EndSnake)
-	return s
+	return s.otlpSpan
 }
 
 // hexID is an id in lower case.
@@ -157,21 +204,7 @@ type spansOfFile struct {
 // prefix, in their order. It ends with ctx, also when path is a pipe to which
 // nobody writes.
 func readSpans(ctx context.Context, path, prefix string) (spansOfFile, error) {
-	type result struct {
-		spansOfFile
-		err error
-	}
-	done := make(chan result, 1)
-	go func() { // an Open or Read cannot be interrupted; the process ends soon
-		file, err := decodeSpans(ctx, path, prefix)
-		done <- result{file, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return spansOfFile{}, context.Cause(ctx)
-	case r := <-done:
-		return r.spansOfFile, r.err
-	}
+	return untilDone(ctx, func() (spansOfFile, error) { return decodeSpans(ctx, path, prefix) })
 }
 
 func decodeSpans(ctx context.Context, path, prefix string) (file spansOfFile, err error) {
@@ -186,23 +219,30 @@ func decodeSpans(ctx context.Context, path, prefix string) (file spansOfFile, er
 		if ctx.Err() != nil {
 			return file, context.Cause(ctx)
 		}
-		var traces otlpTraces
-		err := dec.Decode(&traces)
+		var object json.RawMessage
+		err := dec.Decode(&object)
 		switch {
 		case errors.Is(err, io.EOF):
 			return file, nil
 		case errors.Is(err, io.ErrUnexpectedEOF): // it is being written, or its writer was killed
-			file.torn = lines.locate(path, err)
+			file.torn = lines.locate(path, err, 0)
 			return file, nil
 		case err != nil:
-			return file, lines.locate(path, err)
+			return file, lines.locate(path, err, 0)
 		}
-		lines.forget(dec.InputOffset())
-		for span := range traces.all {
+		err = eachSpan(object, "", spanLists, func(span otlpSpan) {
 			if strings.HasPrefix(string(span.TraceID), prefix) {
 				file.spans = append(file.spans, span)
 			}
+		})
+		if err != nil {
+			at := dec.InputOffset() - int64(len(object))
+			if wrong, ok := errors.AsType[*wrongPart](err); ok {
+				at += int64(cap(object) - cap(wrong.part))
+			}
+			return file, lines.locate(path, err, at)
 		}
+		lines.forget(dec.InputOffset())
 	}
 }
 
@@ -235,20 +275,13 @@ func (c *lineCounter) forget(offset int64) {
 	c.kept = append(c.kept[:0], c.kept[len(done):]...)
 }
 
-// locate returns an error of the decoder with the line that it is on: where it
-// is known within a value, else where the value begins.
-func (c *lineCounter) locate(path string, err error) error {
-	at := int64(len(c.kept) - len(bytes.TrimLeft(c.kept, " \t\r\n")))
+// locate returns an error with the line that it is on: where the decoder knows that,
+// else that of an offset.
+func (c *lineCounter) locate(path string, err error, offset int64) error {
+	at := offset - c.offset
 	reason := err.Error()
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		at = syntax.Offset - c.offset
-	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		at = wrong.Offset
-		reason = fmt.Sprintf("%s: want another type than %s", visible.Excerpt(wrong.Field), visible.Excerpt(wrong.Value))
-		if wrong.Field == "" {
-			reason = "want an object with resourceSpans, got " + visible.Excerpt(wrong.Value)
-		}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		at, reason = int64(len(bytes.TrimRight(c.kept, " \t\r\n"))), "the file ends in the middle of an object"

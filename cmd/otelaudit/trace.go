@@ -102,12 +102,17 @@ trace itself have no span.`,
 		if file.torn != nil {
 			a.sayf("warning: %v; the spans before it are used", file.torn)
 		}
-		t, err := newTraceTree(ctx, whole, entries, spans, &a.clock)
+		t, err := untilDone(ctx, func() (*traceTree, error) { return newTraceTree(ctx, whole, entries, spans, &a.clock) })
 		if err != nil {
 			return err
 		}
 		if format.value == "json" {
-			return a.out.json(t)
+			line, err := untilDone(ctx, func() ([]byte, error) { return jsonOf(t) })
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(line)
+			return err
 		}
 		return t.write(ctx, a.out, &a.clock)
 	})
@@ -123,6 +128,27 @@ trace itself have no span.`,
 		return nil
 	}
 	return cmd
+}
+
+// untilDone returns what f returns, or why ctx ended as soon as it does: f may read
+// from a pipe, or sum up for seconds. f goes on then, and the process ends soon.
+func untilDone[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	select {
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	case r := <-done:
+		return r.value, r.err
+	}
 }
 
 // traceEntries returns the events whose trace id begins with id.

@@ -127,6 +127,24 @@ func TestATraceEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeInterruptedIsNotWaitedFor has a function that never returns.
+func TestWhatCannotBeInterruptedIsNotWaitedFor(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	want := errors.New("interrupted")
+	release := make(chan struct{})
+	defer close(release)
+	if _, err := untilDone(ctx, func() (int, error) {
+		cancel(want)
+		<-release
+		return 0, nil
+	}); !errors.Is(err, want) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+	if got, err := untilDone(t.Context(), func() (int, error) { return 7, want }); got != 7 || !errors.Is(err, want) {
+		t.Errorf("got %d, %v", got, err)
+	}
+}
+
 // TestTheCellsOfATraceAreBounded shows each text that a log and a file of spans
 // have, of 600 KB.
 func TestTheCellsOfATraceAreBounded(t *testing.T) {
