@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,8 +28,15 @@ type child struct {
 	process int // and its group
 	ended   chan childEnd
 	reaped  chan struct{} // that a process ended; with room for one
-	others  []int         // children that guard had before, and the watcher
 	watcher *watcher
+	endErr  error // of the watcher that was ended early
+
+	// reaping is held while a process is waited for, and while the processes are
+	// listed: what ends meanwhile stays in /proc.
+	reaping sync.Mutex
+	others  []int          // children that guard had before, and the watcher; with reaping
+	over    atomic.Bool    // the child was waited for
+	emptied bool           // its process group too, so that another one may get its number
 	stopped chan os.Signal // that stopped it
 
 	tty   *os.File // nil: there is no terminal to give it
@@ -98,10 +107,10 @@ func startChild(cmd *exec.Cmd, grace time.Duration) (*child, error) {
 
 // end ends the watcher.
 func (c *child) end() error {
-	if c.watcher == nil {
-		return nil
+	if c.watcher != nil {
+		c.endErr, c.watcher = c.watcher.release(), nil
 	}
-	return c.watcher.release()
+	return c.endErr
 }
 
 // openTerminal sets tty, if guard has a terminal.
@@ -119,7 +128,7 @@ func (c *child) openTerminal() {
 func (c *child) wait() {
 	for {
 		var status unix.WaitStatus
-		pid, err := unix.Wait4(-1, &status, unix.WUNTRACED, nil)
+		pid, err := c.waitAny(&status)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ECHILD):
@@ -135,8 +144,10 @@ func (c *child) wait() {
 			}
 		case status.Signaled():
 			const signaled = 128
+			c.over.Store(true)
 			c.ended <- childEnd{code: signaled + int(status.Signal())}
 		case status.Exited():
+			c.over.Store(true)
 			c.ended <- childEnd{code: status.ExitStatus()}
 		}
 		select {
@@ -171,6 +182,9 @@ func (c *child) pass(sig os.Signal) error {
 
 // signal sends sig to the process group. That it is gone is no error.
 func (c *child) signal(sig syscall.Signal) error {
+	if c.emptied {
+		return nil
+	}
 	if err := unix.Kill(-c.process, sig); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
@@ -239,14 +253,18 @@ func (c *child) terminate() []process {
 }
 
 // kill ends all that is left, and returns what this process may not end.
-func (c *child) kill() []process { return c.signalAll(unix.SIGKILL) }
+func (c *child) kill() []process {
+	c.killChildren()
+	return c.signalAll(unix.SIGKILL)
+}
 
 // signalAll sends sig to the process group and to the descendants that left it.
 func (c *child) signalAll(sig unix.Signal) (denied []process) {
-	groupErr := unix.Kill(-c.process, sig)
+	groupErr := c.signal(sig)
 	for _, p := range c.left() {
 		var err error
 		switch {
+		case p.dead:
 		case p.group != c.process:
 			err = p.signal(sig)
 		case p.pid == 0:
@@ -264,10 +282,19 @@ func (c *child) signalAll(sig unix.Signal) (denied []process) {
 // left returns what is left of the command, once it has ended: its process group,
 // also where its members are not known, and its descendants.
 func (c *child) left() []process {
+	over := c.over.Load()
+	c.reaping.Lock()
 	list := descendants(c.others)
-	grouped := slices.ContainsFunc(list, func(p process) bool { return p.group == c.process })
-	if !grouped && !errors.Is(unix.Kill(-c.process, 0), unix.ESRCH) {
-		list = append(list, process{group: c.process})
+	c.reaping.Unlock()
+	if c.emptied || slices.ContainsFunc(list, func(p process) bool { return p.group == c.process }) {
+		return list
+	}
+	if !errors.Is(unix.Kill(-c.process, 0), unix.ESRCH) {
+		return append(list, process{group: c.process})
+	}
+	if over {
+		c.emptied = true
+		_ = c.end() // there is no group to end; the error is kept
 	}
 	return list
 }

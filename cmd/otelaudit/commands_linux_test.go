@@ -1,3 +1,6 @@
 package main
 
-func init() { testCommands["becomeroot"] = becomeRoot }
+func init() {
+	testCommands["becomeroot"] = becomeRoot
+	testCommands["endfirstthread"] = endFirstThread
+}

@@ -19,7 +19,7 @@ type process struct {
 	pid, parent, group int
 	start              string // in ticks since the system's start: with pid, it identifies the process
 	name               string
-	dead               bool // and not waited for
+	dead               bool // all of its threads, and not waited for
 }
 
 func (p process) String() string {
@@ -36,23 +36,28 @@ func readProcess(pid int) (process, bool) {
 	if err != nil || open < 0 || end < open {
 		return process{}, false
 	}
-	const stateField, parentField, groupField, startField = 0, 1, 2, 19
+	const stateField, parentField, groupField, threadsField, startField = 0, 1, 2, 17, 19
 	fields := strings.Fields(string(stat[end+1:]))
 	if len(fields) <= startField {
 		return process{}, false
 	}
 	parent, err := strconv.Atoi(fields[parentField])
 	group, err2 := strconv.Atoi(fields[groupField])
-	state := fields[stateField]
+	threads, err3 := strconv.Atoi(fields[threadsField])
 	return process{
 		pid: pid, parent: parent, group: group, start: fields[startField],
-		name: string(stat[open+1 : end]), dead: state == "Z" || state == "X",
-	}, err == nil && err2 == nil
+		// If only the first thread has ended, the others go on under a Z.
+		name: string(stat[open+1 : end]), dead: (fields[stateField] == "Z" || fields[stateField] == "X") && threads <= 1,
+	}, err == nil && err2 == nil && err3 == nil
 }
 
 // descendants returns the living processes that this one started, directly or not,
 // but for those whose pid is in except, and theirs. This process is a subreaper: a
 // daemon whose parent has ended is its child.
+//
+// It also returns dead children. One may have died while this read /proc, after it
+// had started a process that is not in the list. If none is waited for meanwhile, an
+// empty list says that there is nothing.
 func descendants(except []int) []process {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -74,7 +79,7 @@ func descendants(except []int) []process {
 		delete(children, parents[0]) // what was read while processes ended may have a circle
 		for _, p := range list {
 			parents = append(parents, p.pid)
-			if !p.dead {
+			if !p.dead || p.parent == os.Getpid() {
 				found = append(found, p)
 			}
 		}

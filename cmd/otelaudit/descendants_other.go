@@ -9,7 +9,10 @@ import (
 )
 
 // process stands for one that is known only by its group.
-type process struct{ pid, group int }
+type process struct {
+	pid, group int
+	dead       bool // never
+}
 
 func (p process) String() string { return fmt.Sprintf("process group %d", p.group) }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,10 +54,15 @@ func TestGuardStopsAllThatItsCommandStarted(t *testing.T) {
 		"daemon ignores": {`setsid sh -c "trap '' TERM; sh spend; sleep 1000" & exit 0`, actionKilled},
 		"stopped":        {`sh -c "echo \$\$ >> pids; kill -STOP \$\$" & while ! grep -q . pids; do :; done; sh spend & exit 0`, actionStopped},
 		"daemon stopped": {`setsid sh -c "echo \$\$ >> pids; kill -STOP \$\$" & while ! grep -q . pids; do :; done; sh spend & exit 0`, actionStopped},
+		"forks on":       {`echo "trap '' TERM; echo \$\$ >> pids; [ \$1 = 0 ] || setsid sh chain \$((\$1 - 1)) & exit" > chain; sh chain 5000; sh spend & exit 0`, actionKilled},
 		"still there":    {`setsid sh spend & wait; wait`, actionStopped},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd, stderr := guardCommand(t, "--grace", "300ms", "--", "sh", "-c", test.script)
+			grace := "1m"
+			if test.action == actionKilled {
+				grace = "300ms"
+			}
+			cmd, stderr := guardCommand(t, "--grace", grace, "--", "sh", "-c", test.script)
 			for file, text := range map[string]string{"spend": spend, "pids": ""} {
 				if err := os.WriteFile(filepath.Join(cmd.Dir, file), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
@@ -112,6 +119,76 @@ func TestGuardStaysUntilWhatIsLeftEnds(t *testing.T) {
 	}
 }
 
+// TestADeadChildIsListed is of a process that may have started another one, and ended,
+// since the list of processes was read. An empty list says that there is none.
+func TestADeadChildIsListed(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := &child{process: cmd.Process.Pid} // not of its own group
+	if !slices.ContainsFunc(c.left(), func(p process) bool { return p.pid == cmd.Process.Pid && p.dead }) {
+		t.Error("a child that was not waited for is not in the list")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if slices.ContainsFunc(c.left(), func(p process) bool { return p.pid == cmd.Process.Pid }) {
+		t.Error("a child that was waited for is in the list")
+	}
+}
+
+// endFirstThread is a command of the tests whose first thread ends: /proc shows a Z,
+// and the other threads go on until standard input ends.
+func endFirstThread() {
+	for tid := 0; tid != os.Getpid(); {
+		got := make(chan int)
+		go func() {
+			runtime.LockOSThread() // the thread ends with the goroutine, or is not used again
+			got <- unix.Gettid()
+			if unix.Gettid() == os.Getpid() {
+				_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
+			}
+			select {}
+		}()
+		tid = <-got
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+func TestAProcessWithoutItsFirstThreadLives(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "endfirstthread")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(stat), ") Z ") {
+			break
+		}
+		runtime.Gosched()
+	}
+	if p, ok := readProcess(cmd.Process.Pid); !ok || p.dead {
+		t.Errorf("got %+v, %t, want a process that lives", p, ok)
+	}
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestASignalEndsWhatIsLeft would leave a user no way to end guard but a SIGKILL.
 func TestASignalEndsWhatIsLeft(t *testing.T) {
 	cmd, _ := guardCommand(t, "--grace", "300ms", "--", "sh", "-c", `setsid sh -c "trap '' TERM INT; while :; do sleep 1; done" & exit 0`)
@@ -145,6 +222,10 @@ func TestAKilledGuardTakesTheWholeGroupAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitText(t, out, "begun")
+	// What is killed by the name of guard's program is not the watcher.
+	for !slices.ContainsFunc(descendants(nil), func(p process) bool { return p.parent == cmd.Process.Pid && p.name == watcherVerb }) {
+		runtime.Gosched()
+	}
 	if err := unix.Kill(-cmd.Process.Pid, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,8 @@ func (a *app) guardWatcher() *cobra.Command {
 			if err != nil {
 				return usagef("%s is started by guard", watcherVerb)
 			}
+			// killall and pkill end processes by this name, and guard has the program's.
+			_ = os.WriteFile("/proc/self/comm", []byte(watcherVerb), 0) // only Linux has it
 			lines := bufio.NewReader(a.in)
 			first, err := lines.ReadString('\n')
 			if err != nil || first == watcherDone {
