@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -13,15 +12,11 @@ import (
 
 var errOddUTF16 = errors.New("the body is UTF-16 with half a character at its end; send UTF-8")
 
-// oneDocument returns a body as one JSON object in UTF-8, and of how many it was
-// made: a body may hold several objects (JSON Lines, for example), or arrays of
-// them. Their members follow each other in the one object, where the receiver
-// takes each list that occurs more than once. charset is that of the content
-// type, if there is one.
-func oneDocument(body []byte, charset string) (document []byte, count int, err error) {
-	if body, err = toUTF8(body, charset); err != nil {
-		return nil, 0, err
-	}
+// oneDocument returns a body as one JSON object, and of how many it was made: a
+// body may hold several objects (JSON Lines, for example), or arrays of them. Their
+// members follow each other in the one object, where the receiver takes each list
+// that occurs more than once. Each has to be a request that is received at path.
+func oneDocument(body []byte, path string) (document []byte, count int, err error) {
 	several := make([]byte, 0, len(body))
 	several = append(several, '{')
 	add := func(object []byte) error {
@@ -30,8 +25,8 @@ func oneDocument(body []byte, charset string) (document []byte, count int, err e
 		if len(object) == 0 {
 			return nil
 		}
-		if !holdsRequest(object) {
-			return fmt.Errorf("JSON document %d of the body is no OTLP request; send one request in a body", count)
+		if !holdsRequest(object, path) {
+			return fmt.Errorf("JSON document %d of the body is no OTLP request of %.50q; send one request in a body", count, path)
 		}
 		if len(several) > 1 {
 			several = append(several, ',')
@@ -90,9 +85,13 @@ func notJSON(err error, offset int) error {
 }
 
 // holdsRequest reports whether members have a list of a request among them.
-// Without one, the receiver would take the document and keep nothing of it.
-func holdsRequest(members []byte) bool {
+// Without one that is received at path, the receiver would take the document and
+// keep nothing of it.
+func holdsRequest(members []byte, path string) bool {
 	for i := range signals {
+		if !signals[i].takes(path) {
+			continue
+		}
 		root := signals[i].request.Fields().Get(0)
 		for _, name := range []string{root.JSONName(), string(root.Name())} {
 			if bytes.Contains(members, []byte(`"`+name+`"`)) {
@@ -118,9 +117,8 @@ func trimSpace(text []byte) []byte {
 }
 
 // toUTF8 returns a body of UTF-16 in UTF-8. It is known by its byte order mark,
-// by the charset, or by the NUL beside the character it begins with.
-func toUTF8(body []byte, charset string) ([]byte, error) {
-	charset = strings.ToLower(charset)
+// or by the NUL beside the character it begins with, which no JSON has in UTF-8.
+func toUTF8(body []byte) ([]byte, error) {
 	var high int // index of a unit's higher byte
 	switch {
 	case bytes.HasPrefix(body, []byte{0xFF, 0xFE}):
@@ -132,9 +130,6 @@ func toUTF8(body []byte, charset string) ([]byte, error) {
 	case len(body) >= 2 && body[0] == 0 && body[1] != 0:
 		high = 0
 	default:
-		if strings.HasPrefix(charset, "utf-16") && len(body) >= 2 && body[0] > ' ' && body[0] != '{' && body[0] != '[' {
-			return nil, fmt.Errorf("the body is not %.20q as its content type says; send UTF-8", charset)
-		}
 		return body, nil
 	}
 	if len(body)%2 != 0 {

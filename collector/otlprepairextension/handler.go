@@ -2,7 +2,6 @@ package otlprepairextension
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +38,7 @@ type handler struct {
 var _ http.Handler = (*handler)(nil)
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || err != nil || kind != typeJSON && kind != typeProto {
 		h.next.ServeHTTP(w, r)
 		return
@@ -67,7 +66,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case kind == typeProto:
 		req.proto(w, read.Bytes())
 	default:
-		req.json(w, read.Bytes(), params["charset"])
+		req.json(w, read.Bytes())
 	}
 }
 
@@ -126,7 +125,12 @@ func (s *signal) takes(path string) bool {
 	return true
 }
 
-func (q *request) json(w http.ResponseWriter, body []byte, charset string) {
+func (q *request) json(w http.ResponseWriter, body []byte) {
+	body, err := toUTF8(body)
+	if err != nil {
+		q.refuseOf(w, err)
+		return
+	}
 	x := measure(body)
 	if err := x.check(); err != nil {
 		q.refuseOf(w, err)
@@ -134,7 +138,7 @@ func (q *request) json(w http.ResponseWriter, body []byte, charset string) {
 	}
 	if len(trimSpace(body[x.end:])) > 0 {
 		// The receiver's decoder would take the first document, and ignore the others.
-		document, count, err := oneDocument(body, charset)
+		document, count, err := oneDocument(body, q.r.URL.Path)
 		if err == nil {
 			x = measure(document)
 			err = x.check()
@@ -163,7 +167,7 @@ func (q *request) json(w http.ResponseWriter, body []byte, charset string) {
 		first.send(w)
 		return
 	}
-	fixed, count, err := repairBody(q.r.Context(), body, charset)
+	fixed, count, err := q.repair(body)
 	<-q.repairing
 	switch {
 	case fixed != nil:
@@ -181,15 +185,15 @@ func (q *request) json(w http.ResponseWriter, body []byte, charset string) {
 
 var errUnreadable = errors.New("the body is not OTLP/JSON: its lists of resources, scopes and records are not where they have to be")
 
-// repairBody returns what the receiver can read of a body that it refused. If
+// repair returns what the receiver can read of a body that it refused. If
 // there is nothing to repair, it returns nil, and if the receiver cannot read the
 // body, why.
-func repairBody(ctx context.Context, body []byte, charset string) ([]byte, repaired, error) {
-	document, _, err := oneDocument(body, charset)
+func (q *request) repair(body []byte) ([]byte, repaired, error) {
+	document, _, err := oneDocument(body, q.r.URL.Path)
 	if err != nil {
 		return nil, repaired{}, err
 	}
-	fixed, count := repairDocument(ctx, document, nil)
+	fixed, count := repairDocument(q.r.Context(), document, nil)
 	switch {
 	case fixed != nil:
 		return fixed, count, nil
