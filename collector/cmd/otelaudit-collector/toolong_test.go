@@ -20,12 +20,12 @@ func TestARecordThatNoLineCanHoldIsABadRequest(t *testing.T) {
 	}
 	mustPost(t, c.url+"/v1/logs", logsJSON("c"))
 	c.terminate(t)
-	names := ""
+	var names strings.Builder
 	for _, line := range linesOf(t, path) {
-		names += line["event"].(string)
+		names.WriteString(line["event"].(string))
 	}
-	if names != "abc" {
-		t.Errorf("got events %s, want abc", names)
+	if got := names.String(); got != "abc" {
+		t.Errorf("got events %s, want abc", got)
 	}
 	if said := c.output.String(); len(said) > 1<<20 {
 		t.Errorf("the collector said %d bytes", len(said))
