@@ -62,7 +62,7 @@ func TestMetricsSayWhatWasDoneAndWhatIsLeft(t *testing.T) {
 	got := map[string]float64{}
 	waitFor(t, "the end of the log", func() bool {
 		got = collect(t, reader)
-		return got["otelaudit.replay.lag.size"] == 1 && got["otelaudit.replay.rejected"] == 1
+		return got["otelaudit.replay.lag.size"] == 1 && got["otelaudit.replay.rejected"] == 1 && got["otelaudit.replay.damaged"] == 1
 	})
 	want := map[string]float64{
 		"otelaudit.replay.sent": 3, "otelaudit.replay.rejected": 1, "otelaudit.replay.damaged": 1, "otelaudit.replay.retried": 1,

@@ -131,7 +131,7 @@ func TestAGroupThatIsTriedAgainAsItIsIsNotDoubled(t *testing.T) {
 	partly := func(entry observer.LoggedEntry) bool {
 		return strings.Contains(fmt.Sprint(entry.ContextMap()["error"]), "only the first")
 	}
-	for deadline := time.Now().Add(time.Minute); logged.Filter(partly).Len() == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); logged.Filter(partly).Len() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			disk.Resize(t, "64M")
 			t.Fatal("the disk took nothing in part: the test shows nothing")
