@@ -9,7 +9,7 @@ import (
 )
 
 // awaitPatience ends a test that would wait for ever.
-const awaitPatience = time.Minute
+const awaitPatience = 10 * time.Minute
 
 // await FILE PATTERN: waits until something in the file matches the pattern,
 // which a process in the background writes to.

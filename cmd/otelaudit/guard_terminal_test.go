@@ -65,7 +65,7 @@ func (x *terminal) types(keys string) {
 // sees waits for text.
 func (x *terminal) sees(text string) {
 	x.t.Helper()
-	if !x.seesWithin(time.Minute, text) {
+	if !x.seesWithin(awaitPatience, text) {
 		x.t.Fatalf("got %q, want %q", x.seen, text)
 	}
 }
@@ -94,10 +94,9 @@ func (x *terminal) seesWithin(d time.Duration, text string) bool {
 // it changes the modes of the terminal.
 func (x *terminal) asks(line, answer string) {
 	x.t.Helper()
-	const tries = 10
-	for range tries {
+	for wait := 2 * time.Second; wait < awaitPatience; wait *= 2 {
 		x.types(line + "\n")
-		if x.seesWithin(2*time.Second, answer) {
+		if x.seesWithin(wait, answer) {
 			return
 		}
 	}
