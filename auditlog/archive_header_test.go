@@ -310,6 +310,14 @@ func TestLinesWithoutATimeAreCountedOfArchivesThatAreSkipped(t *testing.T) {
 		if found != test.found || strings.Contains(log.String(), want) != (test.warned > 0) {
 			t.Errorf("%+v: got %d events and %q, want %d and %s", test.filter, found, &log, test.found, want)
 		}
+		if test.warned == 0 {
+			continue // without bounds, the sums have them
+		}
+		log.Reset()
+		spend, err := newReader(filepath.Join(dir, "audit.jsonl"), cfg).Spend(t.Context(), test.filter)
+		if err != nil || spend.Untimed != int64(test.warned) || strings.Count(log.String(), want) != 1 {
+			t.Errorf("%+v: got a spend with %d lines without a time, %v, and %q", test.filter, spend.Untimed, err, &log)
+		}
 	}
 }
 

@@ -72,7 +72,7 @@ func (m *hourlyModel) lines(n int) string {
 			strconv.FormatInt(t.Unix(), 10), strconv.FormatInt(t.UnixMilli(), 10), `"` + strconv.FormatInt(t.UnixNano(), 10) + `"`,
 		}
 		form := ts[m.random.IntN(len(ts))]
-		if t.Year() < 1980 || t.Year() > 2200 {
+		if t.Year() < 1991 || t.Year() > 2200 {
 			form = ts[0]
 		}
 		fmt.Fprintf(&b, `{"ts":%s,"n":%d,"session_id":"s%d","cost":%v,"input_t":%d}`+"\n", form, m.n, m.random.IntN(2), m.random.ExpFloat64()-0.5, m.random.IntN(100))

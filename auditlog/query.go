@@ -88,12 +88,12 @@ func gatherLines[P selective](ctx context.Context, r *Reader, snapshot *Snapshot
 ) (int64, error) {
 	onDamage := r.onDamage(m.Filter)
 	sections := snapshot.sections(r.sectionSize)
-	var inSkipped atomic.Int64
+	m.inSkipped.Store(0)
 	for i := range sections {
 		sections[i].skip = func(archive archiveSummary) bool {
 			skip := m.excludes(archive)
 			if skip {
-				inSkipped.Add(archive.untimed)
+				m.inSkipped.Add(archive.untimed)
 			}
 			return skip
 		}
@@ -103,7 +103,7 @@ func gatherLines[P selective](ctx context.Context, r *Reader, snapshot *Snapshot
 		untimed += p.withoutTime()
 		return deliver(p, onDamage, linesBefore)
 	})
-	if untimed += inSkipped.Load(); untimed > 0 {
+	if untimed += m.inSkipped.Load(); untimed > 0 && !m.told {
 		message := "auditlog: lines without a readable time"
 		if m.timed {
 			message += " were left out"
@@ -204,6 +204,10 @@ type matcher struct {
 	Filter
 	timed   bool
 	traceID []byte // quoted
+	// inSkipped is the number of events without a readable ts in the archives that
+	// the last scan skipped, and told that an earlier scan has told of them.
+	inSkipped atomic.Int64
+	told      bool
 }
 
 func newMatcher(filter Filter) *matcher {

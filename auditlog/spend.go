@@ -82,6 +82,8 @@ func (r *Reader) Spend(ctx context.Context, filter Filter, by ...GroupBy) (spend
 	if err := s.scan(ctx, r, snapshot, m); err != nil {
 		return Spend{}, err
 	}
+	s.untimed += m.inSkipped.Load()
+	m.told = true
 	if (s.doubled || s.repeated.Load()) && !filter.NoDedup {
 		if err := s.dedup(ctx, r, snapshot, m); err != nil {
 			return Spend{}, err

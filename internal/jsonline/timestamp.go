@@ -70,7 +70,8 @@ func parseEpochNumber(lit []byte) (time.Time, bool) {
 // parseEpoch reads the digits of a time since 1970, with or without a fraction.
 // The number of digits before the point tells the unit: 9 or 10 are seconds, 12
 // or 13 milliseconds, 15 or 16 microseconds, 18 or 19 nanoseconds. All of these are
-// times from 1973-03-03 to 2286-11-20. Any other number is no time.
+// times from 1990 to 2286-11-20. Any other number is no time: what would be one of
+// the years before may be a date without separators, 202602131430 or 260213143022.
 func parseEpoch(s []byte) (time.Time, bool) {
 	whole, fraction, pointed := bytes.Cut(s, []byte{'.'})
 	const fewest, most, group = 9, 19, 3
@@ -78,8 +79,9 @@ func parseEpoch(s []byte) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	scale := (len(whole) - fewest) / group * group // 0 for seconds, 3 for milliseconds …
+	const earliest = 631_152_000                   // 1990-01-01
 	seconds, ok := number(whole[:len(whole)-scale])
-	if !ok {
+	if !ok || seconds < earliest {
 		return time.Time{}, false
 	}
 	nanos, unit := 0, int(time.Second)
