@@ -75,16 +75,21 @@ func TestARequestOf64MiBIsTaken(t *testing.T) {
 	c.terminate(t)
 }
 
-// TestEachConfigurationTakes64MiB by its settings.
+// TestEachConfigurationTakes64MiB by its settings, and bounds the gRPC calls that
+// may receive as much at a time.
 func TestEachConfigurationTakes64MiB(t *testing.T) {
 	for file, protocols := range configurations(t) {
-		for name, key := range map[string]string{"http": "max_request_body_size", "grpc": "max_recv_msg_size_mib"} {
+		for name, settings := range map[string]map[string]int{
+			"http": {"max_request_body_size": 64 << 20},
+			"grpc": {"max_recv_msg_size_mib": 64, "max_concurrent_streams": 16},
+		} {
 			if !protocols.IsSet(name) {
 				continue
 			}
-			want := map[string]int{"http": 64 << 20, "grpc": 64}[name]
-			if got := protocols.Get(name + "::" + key); got != want {
-				t.Errorf("%s: %s is %v, want %d", file, key, got, want)
+			for key, want := range settings {
+				if got := protocols.Get(name + "::" + key); got != want {
+					t.Errorf("%s: %s is %v, want %d", file, key, got, want)
+				}
 			}
 		}
 	}
