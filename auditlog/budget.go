@@ -32,7 +32,7 @@ import (
 // after the first Check, and otherwise at the last usable ts before it in the log; if
 // there is none, it does not count. FORMAT.md section 7 says which ts are readable.
 //
-// A call of a model that is told of twice counts once, as in [Reader.Spend]. A call
+// A call of a model that is logged twice counts once, as in [Reader.Spend]. A call
 // counts when its event is written: calls that run at the same time can spend more
 // than is left. [Reader.SpentIn] sums other periods in the same way.
 //

@@ -25,7 +25,7 @@ import (
 //	lstat(plain)               it is the path's still, and once more below
 //	rename(temporary, gz)      not replacing anything
 //	fsync(folder)              the archive is durable under its name
-//	chmod(plain)               who has it open knows why it is gone, see follow;
+//	chmod(plain)               other processes see why it is gone, see follow;
 //	                           not of a file with a second name
 //	unlink(plain), fsync(folder)
 //
@@ -78,7 +78,7 @@ func (c *compressor) compress(path string) (err error) {
 		return err
 	}
 	// Of a file with another name (a hard link, in a backup for example) that would be
-	// the other one's mode: who has it open compares the content then.
+	// the other one's mode: a process with an open descriptor compares the content then.
 	if info, err = plain.Stat(); err != nil {
 		return err
 	}

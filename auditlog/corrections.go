@@ -2,7 +2,7 @@ package auditlog
 
 // callTally follows a log that grows, and says by how much sums by the hour
 // that count every event are to be corrected where a line stands twice, and, with
-// pairs, where two events tell of one call.
+// pairs, where two events are of one call.
 type callTally struct {
 	pairs       bool
 	seen        recentIDs

@@ -78,7 +78,7 @@ type call struct {
 	tag   any    // of a Tally
 	hour  int64  // of its time, for sums by the hour
 	// identity is that of identityOf. An event without usage that has one is a
-	// call here too, told of by nothing.
+	// call here too, without an event.
 	identity uint64
 	// joined is the call that it was found to be a part of.
 	joined *call

@@ -205,7 +205,7 @@ type matcher struct {
 	timed   bool
 	traceID []byte // quoted
 	// inSkipped is the number of events without a readable ts in the archives that
-	// the last scan skipped, and told that an earlier scan has told of them.
+	// the last scan skipped, and told is set once they are logged.
 	inSkipped atomic.Int64
 	told      bool
 }

@@ -93,7 +93,7 @@ func (r *Reader) Spend(ctx context.Context, filter Filter, by ...GroupBy) (spend
 }
 
 // SpendOf sums entries, which are in the order of the log, as [Reader.Spend]
-// sums those of a log: a call that is told of twice is counted once. key returns
+// sums those of a log: a call that is logged twice is counted once. key returns
 // the group of an entry; nil means no groups. The most expensive group is the
 // first. An entry that is not a JSON object is an error.
 func SpendOf(entries []Entry, key func(Entry) string) (Spend, error) {
@@ -141,9 +141,8 @@ type spender struct {
 	// untimed is the number of events without a readable ts.
 	untimed int64
 	groups  map[string]*sum // by groupKey
-	// doubled tells that there are events which may tell of a call that
-	// another one tells of too, and repeated that a log.record.uid stands twice
-	// within the window. Most logs have neither, and need no second scan.
+	// doubled is set if two events may be of one call, and repeated if a
+	// log.record.uid stands twice within the window. Most logs have neither, and need no second scan.
 	doubled  bool
 	repeated atomic.Bool
 	uids     uidFilter
@@ -176,8 +175,8 @@ func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *ma
 	})
 }
 
-// dedup takes lines that stand twice, and one of each two events that tell of one
-// call, out of the sums.
+// dedup takes lines that stand twice, and one of each two events of one call,
+// out of the sums.
 func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
 	d := s.deduper()
 	var seen recentIDs

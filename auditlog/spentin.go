@@ -10,7 +10,7 @@ import (
 type Period struct{ Start, End time.Time }
 
 // SpentIn returns what was spent in each of periods, as a [Budget] that is made at
-// the instant now counts it: a call that is told of twice once, a negative cost as 0,
+// the instant now counts it: a call that is logged twice once, a negative cost as 0,
 // and an event without a usable ts at the last one before it. onDamage is that of a
 // [Filter]. Errors are those of [Reader.Spend].
 func (r *Reader) SpentIn(ctx context.Context, now time.Time, onDamage func(*DamageError), periods ...Period) ([]Totals, error) {

@@ -279,7 +279,7 @@ func (c *child) signalAll(sig unix.Signal) (denied []process) {
 	return denied
 }
 
-// left returns what is left of the command, once it has ended: its process group,
+// left returns the processes of the command that outlive its first one: its process group,
 // also where its members are not known, and its descendants.
 func (c *child) left() []process {
 	over := c.over.Load()

@@ -252,7 +252,7 @@ func (g *guard) run(ctx context.Context, args []string) error {
 	return codeError(codeFailed)
 }
 
-// pollInterval is how often guard looks for what is left of a command.
+// pollInterval is how often guard looks for processes that outlive the command.
 const pollInterval = 250 * time.Millisecond
 
 // watch waits until the command and all that it left behind have ended, and returns

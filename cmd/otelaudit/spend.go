@@ -59,7 +59,7 @@ log.record.uid, ts, event, cost and tokens as one of the 4,096 events before it.
 	// A time.Duration holds twice as many hours.
 	hours := &number{least: 1, most: 1 << 20}
 	cmd.Flags().Var(hours, "hours", "only events since the start of the hour that was N hours ago (at 14:30, 1 means since 13:00)")
-	noDedup := cmd.Flags().Bool("no-dedup", false, "count every event, also where two tell of one call or a line stands twice")
+	noDedup := cmd.Flags().Bool("no-dedup", false, "count every event: both records of one call, and each copy of a line")
 	by := choiceFlag(cmd, "by", "", "group the sums", "event", "model", "session", "hour", "day", "week", "month")
 	breakdown := cmd.Flags().Bool("breakdown", false, "divide each group by model")
 	format := formatFlag(cmd, "table", "json", "csv")

@@ -232,7 +232,7 @@ func (t *traceTree) write(ctx context.Context, w *output, c *clock) error {
 		return err
 	}
 	if twice := int64(t.entries) - t.Total.Events; twice > 0 {
-		_, err := fmt.Fprintf(w, "events that tell of a call again, and do not count: %d\n", twice)
+		_, err := fmt.Fprintf(w, "further records of a call, which do not count: %d\n", twice)
 		return err
 	}
 	return nil
