@@ -13,30 +13,30 @@ import (
 // enter prepares for writing: it returns true with the active file open, at
 // l.path, and locked against other processes. It returns false when another
 // process has the lock and wait is false. The caller has the turn, and leaves.
-func (l *Log) enter(wait bool) (bool, error) {
+func (l *Log) lockActive(wait bool) (bool, error) {
 	if l.closed {
 		return false, ErrClosed
 	}
-	if l.cadence.failed() != nil {
+	if l.syncer.failed() != nil {
 		if err := l.repair(); err != nil {
 			return false, fmt.Errorf("%w: %w", ErrSuspended, err)
 		}
 	}
-	return l.enterFile(wait)
+	return l.lockActiveFile(wait)
 }
 
 // enterFile is enter for a Log that is in order. A sole owner leaves it to
 // watch to look at the path.
-func (l *Log) enterFile(wait bool) (bool, error) {
+func (l *Log) lockActiveFile(wait bool) (bool, error) {
 	if l.cfg.soleOwner && l.locked && l.end >= 0 {
 		l.size = l.end
 		return true, nil
 	}
-	return l.enterLooking(wait)
+	return l.lockActiveChecked(wait)
 }
 
 // enterLooking is enterFile with a look at the path.
-func (l *Log) enterLooking(wait bool) (bool, error) {
+func (l *Log) lockActiveChecked(wait bool) (bool, error) {
 	for {
 		if l.file == nil {
 			if err := l.openFile(); err != nil {
@@ -49,17 +49,17 @@ func (l *Log) enterLooking(wait bool) (bool, error) {
 		if l.file == nil {
 			continue // it was rotated away
 		}
-		info, here, err := l.look()
+		info, here, err := l.statActive()
 		if err != nil {
-			l.leave()
+			l.unlockActive()
 			return false, err
 		}
 		if here {
 			l.size = info.Size
 			return true, l.noticeTruncation()
 		}
-		if err := l.follow(info); err != nil {
-			l.leave()
+		if err := l.handleDisplaced(info); err != nil {
+			l.unlockActive()
 			return false, err
 		}
 	}
@@ -86,17 +86,17 @@ func (l *Log) lockFile(wait bool) (bool, error) {
 	}
 	// Not from the open folder: that must not wait, and another process may be about
 	// to rename there.
-	info, here, err := l.lookAlongPath()
+	info, here, err := l.statPath()
 	if err != nil {
 		return false, err
 	}
 	if !here {
-		place, err := l.whereIs(info)
+		place, err := l.fateOf(info)
 		if err != nil {
 			return false, err
 		}
 		if place == archived {
-			return true, l.follow(info)
+			return true, l.handleDisplaced(info)
 		}
 	}
 	if !wait {
@@ -110,7 +110,7 @@ func (l *Log) lockFile(wait bool) (bool, error) {
 }
 
 // leave unlocks the active file, unless this Log is its sole owner.
-func (l *Log) leave() {
+func (l *Log) unlockActive() {
 	if l.file == nil || !l.locked || l.cfg.soleOwner {
 		return
 	}
@@ -140,25 +140,25 @@ func (l *Log) openFile() error {
 		if err != nil {
 			return err
 		}
-		return l.use(f)
+		return l.setActive(f)
 	}
 }
 
 // use makes f the active file. With an error f is closed.
-func (l *Log) use(f vfs.File) error {
+func (l *Log) setActive(f vfs.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	l.useAs(f, info)
+	l.setActiveAs(f, info)
 	return nil
 }
 
 // useAs is use for a file of which info tells.
-func (l *Log) useAs(f vfs.File, info vfs.Info) {
-	l.file, l.id, l.end, l.locked, l.evidence = f, info, -1, false, false
+func (l *Log) setActiveAs(f vfs.File, info vfs.Info) {
+	l.file, l.id, l.end, l.locked, l.suspectLinked = f, info, -1, false, false
 	l.opened = time.Now()
-	l.cadence.use(f)
+	l.syncer.setFile(f)
 }
 
 // closeFile lets go of the active file, and of its lock.

@@ -56,15 +56,15 @@ func (l *Log) Append(ctx context.Context, events ...Event) error {
 // over lines that it has encoded. lines may be used again when it returns; after an
 // error that says nothing is in the file, they are what they were.
 func (l *Log) AppendLines(ctx context.Context, lines *jsonline.Lines) error {
-	if l.cadence.lines == 1 {
+	if l.syncer.lines == 1 {
 		return l.appendToDisk(ctx, lines)
 	}
-	r := l.turns.request(lines)
-	defer l.turns.free(r)
+	r := l.queue.request(lines)
+	defer l.queue.free(r)
 	if err := l.outcome(r, l.writeShared(ctx, r)); err != nil || r.written == 0 {
 		return err
 	}
-	return l.cadence.keep(ctx, r.last)
+	return l.syncer.waitBelowLimit(ctx, r.last)
 }
 
 // AppendLinesToDisk is AppendLines that returns nil when the lines are on stable
@@ -95,8 +95,8 @@ func (l *Log) outcome(r *request, err error) error {
 // writeShared writes the lines of r with those of others. The error is that of
 // ctx, and r was not written then.
 func (l *Log) writeShared(ctx context.Context, r *request) error {
-	w, err := l.turns.join(ctx, r)
-	if err == nil && w == yourTurn {
+	w, err := l.queue.enqueue(ctx, r)
+	if err == nil && w == leader {
 		err = l.lead(ctx, r)
 	}
 	return err
@@ -105,45 +105,45 @@ func (l *Log) writeShared(ctx context.Context, r *request) error {
 // lead writes the lines of r, which has the turn, and of those that wait. The
 // error is that of ctx, and r was not written then.
 func (l *Log) lead(ctx context.Context, r *request) error {
-	free, err := l.enter(false)
+	free, err := l.lockActive(false)
 	if err == nil && !free {
 		// Another process has the lock. Who waits for it must be able to give
 		// up, and flock(2) cannot: a goroutine of its own waits in it.
-		l.turns.again(r)
+		l.queue.requeueFront(r)
 		go l.leadLater()
-		w, err := l.turns.await(ctx, r)
-		if err == nil && w == yourTurn { // leadLater failed, or it served too many others
+		w, err := l.queue.await(ctx, r)
+		if err == nil && w == leader { // leadLater failed, or it served too many others
 			return l.lead(ctx, r)
 		}
 		return err
 	}
 	if err != nil {
 		r.err = err
-		l.turns.release()
+		l.queue.release()
 		return nil
 	}
 	var room [8]*request
-	l.serve(l.turns.collect(append(room[:0], r)), r)
+	l.serve(l.queue.drain(append(room[:0], r)), r)
 	return nil
 }
 
 // serve writes the lines of batch, and of those that wait for the same commit,
 // leaves the file and passes on the turn. It wakes all of batch but leader.
 func (l *Log) serve(batch []*request, leader *request) {
-	commits := slices.ContainsFunc(batch, func(r *request) bool { return r.commits })
+	commits := slices.ContainsFunc(batch, func(r *request) bool { return r.leadsCommit })
 	if commits {
-		l.write(l.commits.board(batch))
+		l.write(l.commitGroup.takeFollowers(batch))
 	} else {
 		l.write(batch)
 	}
-	l.leave()
-	l.turns.release()
+	l.unlockActive()
+	l.queue.release()
 	if commits {
-		l.commits.wrote() // who went along is woken when it is on disk
+		l.commitGroup.markWritten() // who went along is woken when it is on disk
 	}
 	for _, r := range batch {
 		if r != leader {
-			r.wake <- served
+			r.wake <- done
 		}
 	}
 }
@@ -157,18 +157,18 @@ const lockLimit = 10 * time.Second
 func (l *Log) leadLater() {
 	entered := make(chan struct{})
 	go l.expire(entered)
-	_, err := l.enter(true)
+	_, err := l.lockActive(true)
 	close(entered)
 
-	batch := l.turns.collect(nil)
+	batch := l.queue.drain(nil)
 	if err == nil {
 		l.serve(batch, nil)
 		return
 	}
-	l.turns.release()
+	l.queue.release()
 	for _, r := range batch {
 		r.err = err
-		r.wake <- served
+		r.wake <- done
 	}
 }
 
@@ -182,9 +182,9 @@ func (l *Log) expire(entered <-chan struct{}) {
 			return
 		case <-late.C:
 		}
-		for _, r := range l.turns.expired(time.Now().Add(-lockLimit)) {
+		for _, r := range l.queue.expired(time.Now().Add(-lockLimit)) {
 			r.err = ErrLocked
-			r.wake <- served
+			r.wake <- done
 		}
 		late.Reset(time.Second)
 	}

@@ -337,7 +337,7 @@ func (b *Budget) release() { <-b.turn }
 
 // update reads what is new and brings periods up to date.
 func (b *Budget) update(ctx context.Context, t time.Time) error {
-	now := bucketOf(t, secondsPerQuarter)
+	now := slotOfTime(t, secondsPerQuarter)
 	if now != b.now || b.hour.End.IsZero() {
 		local := t.In(cmp.Or(b.cfg.zone, time.UTC))
 		b.now, b.hour, b.day, b.spend.answered = now, calendar.Hour(local), calendar.Day(local), false
@@ -346,7 +346,7 @@ func (b *Budget) update(ctx context.Context, t time.Time) error {
 	if b.cfg.perDay > 0 {
 		start = b.day.Start
 	}
-	err := b.spend.refresh(ctx, b.reader, t, bucketOf(start, secondsPerQuarter))
+	err := b.spend.refresh(ctx, b.reader, t, slotOfTime(start, secondsPerQuarter))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = b.reader.missing(ctx, err)
 		b.spend.forget(now) // of what was read, nothing is left
@@ -360,7 +360,7 @@ func (b *Budget) update(ctx context.Context, t time.Time) error {
 		if limit > 0 {
 			b.periods = append(b.periods, BudgetPeriod{
 				Name: name, Limit: limit, Start: p.Start, End: p.End,
-				Spent: b.spend.total(bucketOf(p.Start, secondsPerQuarter), bucketOf(p.End, secondsPerQuarter)),
+				Spent: b.spend.total(slotOfTime(p.Start, secondsPerQuarter), slotOfTime(p.End, secondsPerQuarter)),
 			})
 		}
 	}

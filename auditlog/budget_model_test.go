@@ -159,7 +159,7 @@ func TestBudgetHoldsNoMoreThanADay(t *testing.T) {
 			m.append(strings.Repeat(fmt.Sprintf(`{"ts":%q,"cost":1,"request_id":"q","span_id":"s"}`+"\n", time.Now().Format(time.RFC3339Nano)), 2))
 			m.append(fmt.Sprintf(`{"ts":%q,"cost":1,"request_id":"q","otelaudit.span.name":"n"}`+"\n", time.Now().Format(time.RFC3339Nano)))
 			m.must(b.Check(t.Context()))
-			for _, buckets := range b.spend.buckets() {
+			for _, buckets := range b.spend.allSlots() {
 				if len(buckets) > 25 {
 					t.Fatalf("%d buckets are remembered", len(buckets))
 				}

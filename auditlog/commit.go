@@ -15,63 +15,63 @@ import (
 // one, unwritten: written now they would need the next fsync all the same, and
 // make this one slower. The turn to write is free during the fsync, so appends
 // that wait for no disk go on.
-type commits struct {
-	turns
+type commitGroup struct {
+	writeQueue
 
 	// The commit of who has the turn: who goes with it, and whether all of
 	// that is in the kernel.
-	riders  []*request
+	followers  []*request
 	spare   []*request // the memory for riders; of who has the turn
 	written bool
 
-	gathering
+	commitDelay
 }
 
 // appendToDisk appends lines, which are on disk when it returns nil.
 func (l *Log) appendToDisk(ctx context.Context, lines *jsonline.Lines) error {
-	r := l.turns.request(lines)
-	defer l.turns.free(r)
-	w, err := l.commits.join(ctx, r)
-	if err == nil && w == yourTurn {
+	r := l.queue.request(lines)
+	defer l.queue.free(r)
+	w, err := l.commitGroup.enqueue(ctx, r)
+	if err == nil && w == leader {
 		err = l.commit(ctx, r)
 	}
 	if err := l.outcome(r, err); err != nil || r.written == 0 {
 		return err
 	}
-	return l.cadence.await(ctx, r.last)
+	return l.syncer.await(ctx, r.last)
 }
 
 // commit writes and syncs the lines of r, which has the turn of commits, and of
 // those that wait behind it. The error is that of ctx, and r was not written
 // then.
 func (l *Log) commit(ctx context.Context, r *request) error {
-	l.commits.gather(ctx)
-	r.commits = true
+	l.commitGroup.waitForGroup(ctx)
+	r.leadsCommit = true
 	err := l.writeShared(ctx, r)
 	if err == nil && r.written > 0 {
 		start := time.Now()
 		// All of them look at the outcome themselves: each has a context of its own.
-		if l.cadence.await(ctx, r.last) == nil {
-			l.commits.syncTook(time.Since(start))
+		if l.syncer.await(ctx, r.last) == nil {
+			l.commitGroup.syncTook(time.Since(start))
 		}
 	}
-	l.commits.end(r.err)
+	l.commitGroup.end(r.err)
 	return err
 }
 
 // join waits until r has the turn, or its lines are written and synced. With an
 // error it is not written. When ctx ends while they are being synced, join
 // returns as if they were; whoever looks will wait for the fsync, and ctx.
-func (c *commits) join(ctx context.Context, r *request) (wakeup, error) {
+func (c *commitGroup) enqueue(ctx context.Context, r *request) (wakeup, error) {
 	c.mu.Lock()
-	if !c.taken {
-		c.taken = true
+	if !c.held {
+		c.held = true
 		c.mu.Unlock()
-		return yourTurn, nil
+		return leader, nil
 	}
 	r.since = time.Now()
 	c.waiting = append(c.waiting, r)
-	c.cameFor(len(c.waiting) + 1)
+	c.notify(len(c.waiting) + 1)
 	c.mu.Unlock()
 	if ctx.Done() == nil {
 		return <-r.wake, nil // at a third of what it costs to select
@@ -84,8 +84,8 @@ func (c *commits) join(ctx context.Context, r *request) (wakeup, error) {
 	if c.remove(r) {
 		return 0, context.Cause(ctx)
 	}
-	if c.leave(r) {
-		return served, nil
+	if c.detach(r) {
+		return done, nil
 	}
 	// It is being written, or has been woken.
 	return <-r.wake, nil
@@ -93,15 +93,15 @@ func (c *commits) join(ctx context.Context, r *request) (wakeup, error) {
 
 // leave takes r out of the commit if its lines are written, and else makes
 // wrote wake it.
-func (c *commits) leave(r *request) bool {
+func (c *commitGroup) detach(r *request) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := slices.Index(c.riders, r)
+	i := slices.Index(c.followers, r)
 	if i < 0 || !c.written {
-		r.leaves = true
+		r.canceled = true
 		return false
 	}
-	c.riders = slices.Delete(c.riders, i, i+1)
+	c.followers = slices.Delete(c.followers, i, i+1)
 	return true
 }
 
@@ -110,23 +110,23 @@ func (c *commits) leave(r *request) bool {
 const maxCommit = 2 << 20
 
 // board adds to batch those that wait, for the write that is about to be made.
-func (c *commits) board(batch []*request) []*request {
+func (c *commitGroup) takeFollowers(batch []*request) []*request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written = false
-	c.riders = c.next(c.spare, maxCommit)
-	return append(batch, c.riders...)
+	c.followers = c.drainLocked(c.spare, maxCommit)
+	return append(batch, c.followers...)
 }
 
 // wrote tells that the write was made.
-func (c *commits) wrote() {
+func (c *commitGroup) markWritten() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written = true
-	c.riders = slices.DeleteFunc(c.riders, func(r *request) bool {
-		leaves := r.leaves // not to be read once r is awake
+	c.followers = slices.DeleteFunc(c.followers, func(r *request) bool {
+		leaves := r.canceled // not to be read once r is awake
 		if leaves {
-			r.wake <- served
+			r.wake <- done
 		}
 		return leaves
 	})
@@ -134,21 +134,21 @@ func (c *commits) wrote() {
 
 // end ends the commit, wakes who went with it, and gives the turn to the next.
 // err is why the lines of who had the turn are not in the file.
-func (c *commits) end(err error) {
+func (c *commitGroup) end(err error) {
 	if errors.Is(err, ErrLocked) {
 		// Who waited as long as that need not wait for a turn of its own.
 		for _, r := range c.expired(time.Now().Add(-lockLimit)) {
 			r.err = ErrLocked
-			r.wake <- served
+			r.wake <- done
 		}
 	}
 	c.mu.Lock()
-	c.crowd, c.ended = len(c.riders)+1+len(c.waiting), time.Now()
-	riders := c.riders
-	c.riders = nil
+	c.groupSize, c.ended = len(c.followers)+1+len(c.waiting), time.Now()
+	riders := c.followers
+	c.followers = nil
 	c.mu.Unlock()
 	for _, r := range riders { // without mu, for which they would wait when they come back
-		r.wake <- served
+		r.wake <- done
 	}
 	clear(riders)
 	c.spare = riders[:0]

@@ -7,12 +7,12 @@ type callTally struct {
 	pairs       bool
 	seen        recentIDs
 	deduper     *deduper
-	corrections hourBuckets
+	corrections slots
 	first       int64 // hours before it are not summed up
 }
 
 func newCallTally(pairs bool) *callTally {
-	t := &callTally{pairs: pairs, corrections: make(hourBuckets)}
+	t := &callTally{pairs: pairs, corrections: make(slots)}
 	t.deduper = newDeduper(func(a, b, merged *call) {
 		t.correct(a.hour, a.amounts, (*sum).remove)
 		t.correct(b.hour, b.amounts, (*sum).remove)

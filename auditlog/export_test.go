@@ -4,9 +4,9 @@ import "github.com/otelaudit/otelaudit/internal/vfs"
 
 // Unsynced returns how many lines of l are in the kernel and not yet on disk.
 func Unsynced(l *Log) int64 {
-	l.cadence.mu.Lock()
-	defer l.cadence.mu.Unlock()
-	return l.cadence.written - l.cadence.synced
+	l.syncer.mu.Lock()
+	defer l.syncer.mu.Unlock()
+	return l.syncer.written - l.syncer.synced
 }
 
 // WithFS makes a Log write to another file system. It reads from the real one

@@ -18,10 +18,10 @@ import (
 )
 
 // place is where an active file is that is not at the path any more.
-type place int
+type fate int
 
 const (
-	moved    place = iota // somebody renamed it
+	moved    fate = iota // somebody renamed it
 	removed               // somebody removed it; our descriptor is all there is
 	archived              // it was rotated, and compressed perhaps
 	replaced              // another Log repaired it after a failed fsync
@@ -33,7 +33,7 @@ const (
 const compressedMode = 0o400
 
 // whereIs finds the file that info tells of, which is not at the path.
-func (l *Log) whereIs(info vfs.Info) (place, error) {
+func (l *Log) fateOf(info vfs.Info) (fate, error) {
 	switch {
 	case info.Mode&0o200 == 0:
 		return archived, nil
@@ -111,29 +111,29 @@ func (l *Log) isCompressedIn(name string, size int64) (_ bool, err error) {
 // moved away. info is what the file says of itself. The caller has the turn,
 // and the lock unless the file was rotated. When follow returns nil, l.file is
 // nil or the active file, locked.
-func (l *Log) follow(info vfs.Info) error {
-	where, err := l.whereIs(info)
+func (l *Log) handleDisplaced(info vfs.Info) error {
+	where, err := l.fateOf(info)
 	if err != nil {
 		return err
 	}
 	if where == removed {
 		return l.restore(info.Size)
 	}
-	failure := l.cadence.failed()
+	failure := l.syncer.failed()
 	if failure == nil && where != replaced {
-		failure = l.cadence.finish()
+		failure = l.syncer.finish()
 	}
 	if failure != nil && where == archived {
 		// Its pages are what is compressed and synced, so nothing can be done
 		// for these lines, and nothing was found to be wrong with them.
-		l.cadence.doubt(failure)
+		l.syncer.markIndeterminate(failure)
 		l.unsynced.clear()
 	}
 	if where == moved {
 		l.log.Warn("auditlog: the active file was moved away; going on in a new one", slog.String("path", l.path))
 	}
 	if failure != nil && where == moved || where == replaced {
-		if err := l.owe(where == replaced); err != nil {
+		if err := l.carryOver(where == replaced); err != nil {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func (l *Log) follow(info vfs.Info) error {
 
 // owe takes the lines that no fsync covers into the next file. With look, only
 // those that the file which another Log made of this one lacks.
-func (l *Log) owe(look bool) error {
+func (l *Log) carryOver(look bool) error {
 	lacking := l.unsynced.chunks
 	if look {
 		var err error
@@ -151,10 +151,10 @@ func (l *Log) owe(look bool) error {
 		}
 	}
 	for _, c := range lacking {
-		l.owed = append(l.owed, l.unsynced.buf[c.start:c.end]...)
+		l.carryover = append(l.carryover, l.unsynced.buf[c.start:c.end]...)
 	}
 	l.unsynced.clear()
-	l.cadence.owe()
+	l.syncer.markCarryover()
 	return nil
 }
 
@@ -264,17 +264,17 @@ func (l *Log) restore(size int64) error {
 	l.log.Warn("auditlog: the active file was removed; its content is back",
 		slog.String("path", l.path), slog.String("archive", asArchive), slog.Int64("length", size))
 	err = l.file.Chmod(compressedMode)
-	return errors.Join(err, l.takeOver(f, info, asArchive))
+	return errors.Join(err, l.swapActive(f, info, asArchive))
 }
 
 // takeOver goes on with f, which holds all that was written and is synced, in
 // place of the active file; with an archive's path, f is only kept.
-func (l *Log) takeOver(f vfs.File, info vfs.Info, asArchive string) error {
+func (l *Log) swapActive(f vfs.File, info vfs.Info, asArchive string) error {
 	old := l.file
-	l.useAs(f, info)
+	l.setActiveAs(f, info)
 	l.locked, l.size, l.end = true, info.Size, info.Size
 	err := l.names.Sync()
-	l.cadence.repaired(err)
+	l.syncer.repaired(err)
 	if err != nil {
 		return errors.Join(err, old.Close())
 	}
@@ -300,5 +300,5 @@ func (l *Log) noticeTruncation() error {
 	l.unsynced.truncated(l.size)
 	l.log.Warn("auditlog: the active file was truncated", slog.String("path", l.path),
 		slog.Int64("size", l.size), slog.Int64("lost", lost))
-	return l.note(reasonTruncated, map[string]any{"truncated_offset": l.size, "truncated_length": lost})
+	return l.addRecoveryEvent(reasonTruncated, map[string]any{"truncated_offset": l.size, "truncated_length": lost})
 }

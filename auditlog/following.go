@@ -153,7 +153,7 @@ func (f *follower) readAll(ctx context.Context, s *Snapshot) (lines int64, err e
 	if f.how.Last == 0 {
 		more := true
 		newPart := func() *matches { return &matches{selection: selection{matcher: f.matcher}} }
-		lines, err := gatherLines(ctx, f.reader, s, f.matcher, newPart, func(p *matches, onDamage func(*DamageError), linesBefore int64) bool {
+		lines, err := parallelScanLines(ctx, f.reader, s, f.matcher, newPart, func(p *matches, onDamage func(*DamageError), linesBefore int64) bool {
 			more = p.yield(f.yield, onDamage, linesBefore)
 			return more
 		})

@@ -63,10 +63,10 @@ const (
 )
 
 // hourOf counts hours from 1970 on.
-func hourOf(t time.Time) int64 { return bucketOf(t, secondsPerHour) }
+func hourOf(t time.Time) int64 { return slotOfTime(t, secondsPerHour) }
 
 // bucketOf counts buckets from 1970 on.
-func bucketOf(t time.Time, seconds int64) int64 {
+func slotOfTime(t time.Time, seconds int64) int64 {
 	s := t.Unix()
 	if s < 0 {
 		s -= seconds - 1
@@ -83,10 +83,10 @@ type hourlySpend struct {
 	session  string             // the only one to count; empty means all
 	calls    *callTally         // corrects what the buckets count twice
 	onDamage func(*DamageError) // nil: it is logged
-	bounds   hourBounds
+	bounds   slotBounds
 	widest   int64       // number of hours that somebody asked for
 	archives []archiveID // that were read, oldest first
-	archived hourBuckets // what they hold
+	archivedSlots slots // what they hold
 	active   activeSpend
 	folder   folderState // before the archives were listed
 
@@ -121,8 +121,8 @@ const maxMisdated = 1 << 16
 type activeSpend struct {
 	info    os.FileInfo // when it was read; nil without an active file
 	read    position    // behind the last line feed that was read
-	buckets hourBuckets // of the lines before it
-	tail    hourBuckets // of the line behind it, which has no line feed yet
+	slots slots // of the lines before it
+	tail    slots // of the line behind it, which has no line feed yet
 }
 
 // since returns the totals of the hours from first on.
@@ -138,7 +138,7 @@ func (h *hourlySpend) since(ctx context.Context, r *Reader, now time.Time, first
 
 // refresh reads what is new, so that total knows the hours from first on.
 func (h *hourlySpend) refresh(ctx context.Context, r *Reader, t time.Time, first int64) error {
-	now := bucketOf(t, h.bucketSeconds())
+	now := slotOfTime(t, h.slotSeconds())
 	h.widest = max(h.widest, now-first)
 	h.bounds.now, h.bounds.latest = now, t.Add(maxAhead)
 	if first < h.bounds.first || h.bounds.seconds == 0 {
@@ -160,23 +160,23 @@ func (h *hourlySpend) refresh(ctx context.Context, r *Reader, t time.Time, first
 // total sums the hours from first on and before end.
 func (h *hourlySpend) total(first, end int64) Totals {
 	var total sum
-	for _, b := range h.buckets() {
+	for _, b := range h.allSlots() {
 		b.addTo(&total, first, end)
 	}
 	return total.totals()
 }
 
 // buckets returns all that have to be added up.
-func (h *hourlySpend) buckets() [4]hourBuckets {
-	return [4]hourBuckets{h.archived, h.active.buckets, h.active.tail, h.calls.corrections}
+func (h *hourlySpend) allSlots() [4]slots {
+	return [4]slots{h.archivedSlots, h.active.slots, h.active.tail, h.calls.corrections}
 }
 
-func (h *hourlySpend) bucketSeconds() int64 { return cmp.Or(h.seconds, secondsPerHour) }
+func (h *hourlySpend) slotSeconds() int64 { return cmp.Or(h.seconds, secondsPerHour) }
 
 // forget makes the next update read everything.
 func (h *hourlySpend) forget(now int64) {
 	bounds := h.bounds
-	bounds.first, bounds.seconds = now-h.widest, h.bucketSeconds()
+	bounds.first, bounds.seconds = now-h.widest, h.slotSeconds()
 	if h.watched && (h.active.info != nil || len(h.archives) > 0) {
 		h.arrivals++ // nobody knows any more that there were none
 	}
@@ -288,7 +288,7 @@ func (h *hourlySpend) drop(first int64) {
 		return
 	}
 	h.bounds.first = first
-	for _, b := range h.buckets() {
+	for _, b := range h.allSlots() {
 		b.dropBefore(h.bounds.first)
 	}
 	maps.DeleteFunc(h.misdated, func(_ uint64, hour int64) bool { return hour < first })
@@ -320,7 +320,7 @@ func (h *hourlySpend) readArchives(ctx context.Context, r *Reader, archives []*F
 	if err != nil {
 		return err
 	}
-	h.archived = h.archived.merge(read.buckets)
+	h.archivedSlots = h.archivedSlots.merge(read.buckets)
 	h.carry = read.carry
 	h.arrived(1) // whatever they hold
 	for _, f := range archives {
@@ -354,7 +354,7 @@ func (h *hourlySpend) readRotated(ctx context.Context, f *File) error {
 		return err
 	}
 	h.take(rest, &h.carry)
-	h.archived = h.archived.merge(h.active.buckets).merge(rest.buckets)
+	h.archivedSlots = h.archivedSlots.merge(h.active.slots).merge(rest.buckets)
 	h.arrived(rest.events)
 	h.archives = append(h.archives, f.id)
 	h.active = activeSpend{}
@@ -413,7 +413,7 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 	}
 	h.arrived(read.events)
 	h.carry = read.carry
-	next.buckets = h.active.buckets.merge(read.buckets)
+	next.slots = h.active.slots.merge(read.buckets)
 	h.active = next
 	return nil
 }
@@ -460,10 +460,10 @@ func (before folderState) same(now folderState) bool {
 }
 
 // hourBuckets are sums by the hour.
-type hourBuckets map[int64]*sum
+type slots map[int64]*sum
 
 // merge adds other to b and returns it; b may be nil.
-func (b hourBuckets) merge(other hourBuckets) hourBuckets {
+func (b slots) merge(other slots) slots {
 	if b == nil {
 		return other
 	}
@@ -478,7 +478,7 @@ func (b hourBuckets) merge(other hourBuckets) hourBuckets {
 }
 
 // addTo adds the hours from first on and before end to total.
-func (b hourBuckets) addTo(total *sum, first, end int64) {
+func (b slots) addTo(total *sum, first, end int64) {
 	for hour, s := range b {
 		if hour >= first && hour < end {
 			total.merge(s)
@@ -486,7 +486,7 @@ func (b hourBuckets) addTo(total *sum, first, end int64) {
 	}
 }
 
-func (b hourBuckets) dropBefore(first int64) {
+func (b slots) dropBefore(first int64) {
 	for hour := range b {
 		if hour < first {
 			delete(b, hour)
@@ -495,7 +495,7 @@ func (b hourBuckets) dropBefore(first int64) {
 }
 
 // hourBounds say which hours have buckets.
-type hourBounds struct {
+type slotBounds struct {
 	first   int64     // the first of them
 	now     int64     // the present one
 	latest  time.Time // later ones are ahead of the clock
@@ -505,9 +505,9 @@ type hourBounds struct {
 	edges []time.Time
 }
 
-func (b hourBounds) bucket(t time.Time) int64 {
+func (b slotBounds) slot(t time.Time) int64 {
 	if b.edges == nil {
-		return bucketOf(t, b.seconds)
+		return slotOfTime(t, b.seconds)
 	}
 	at := int64(0)
 	for _, edge := range b.edges {
@@ -520,13 +520,13 @@ func (b hourBounds) bucket(t time.Time) int64 {
 }
 
 // excludes reports whether an archive holds nothing for the buckets.
-func (b hourBounds) excludes(archive archiveSummary) bool {
-	return archive.damaged == 0 && archive.untimed == 0 && archive.timed && b.bucket(archive.newest) < b.first
+func (b slotBounds) excludes(archive archiveSummary) bool {
+	return archive.damaged == 0 && archive.untimed == 0 && archive.timed && b.slot(archive.newest) < b.first
 }
 
 // hoursRead is what was read of sections.
 type hoursRead struct {
-	buckets hourBuckets
+	buckets slots
 	lines   int64 // in the last file up to the end of its section
 	events  int64
 	carry   int64 // behind them
@@ -608,10 +608,10 @@ func (h *hourlySpend) newPart() *hourPart {
 // hourPart sums by the hour.
 type hourPart struct {
 	damageList
-	bounds  hourBounds
+	bounds  slotBounds
 	session string // the only one to count; empty means all
 	events  int64  // of it
-	buckets hourBuckets
+	buckets slots
 	hour    int64 // of bucket: neighbours in a log are neighbours in time
 	bucket  *sum
 	last    int64 // the hour of the last usable time, if timed
@@ -636,7 +636,7 @@ func (p *hourPart) event(s *fileScan) {
 	t, usable := jsonline.ParseTime(s.fields[fieldTime])
 	hour := int64(noHour)
 	if usable = usable && !t.After(p.bounds.latest); usable {
-		hour = p.bounds.bucket(t)
+		hour = p.bounds.slot(t)
 		p.last, p.timed = hour, true
 	}
 	if p.session != "" && !isString(s.fields[fieldSession], p.session) {
@@ -671,7 +671,7 @@ func (p *hourPart) event(s *fileScan) {
 func (p *hourPart) add(hour int64, a amounts) {
 	if p.bucket == nil || p.hour != hour {
 		if p.buckets == nil {
-			p.buckets = make(hourBuckets)
+			p.buckets = make(slots)
 		}
 		if p.buckets[hour] == nil {
 			p.buckets[hour] = new(sum)

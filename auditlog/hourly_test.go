@@ -325,7 +325,7 @@ func TestHourlySpendForgetsHoursThatPassed(t *testing.T) {
 			if got, err := r.HourlySpend(t.Context(), 1); err != nil || got.Cost != want {
 				t.Fatalf("at %v: got %+v, %v, want a cost of %v", time.Now(), got, err, want)
 			}
-			if n := len(r.hourly.active.buckets); n > 4 {
+			if n := len(r.hourly.active.slots); n > 4 {
 				t.Fatalf("%d hours are remembered", n)
 			}
 			time.Sleep(time.Hour)

@@ -29,14 +29,14 @@ type Log struct {
 	log  *slog.Logger
 	fs   vfs.FS
 
-	commits commits
-	turns   turns
+	commitGroup commitGroup
+	queue   writeQueue
 	// The fields of writer belong to the goroutine that has the turn.
 	writer
 
-	cadence    cadence
+	syncer    syncer
 	compressor compressor
-	watch      watch
+	monitor      monitor
 	counts     counts
 
 	closeOnce sync.Once
@@ -59,8 +59,8 @@ type writer struct {
 
 	// What goes to the file ahead of the next lines: lines that are counted as
 	// written and were lost with a file, and events that tell of it.
-	owed  []byte
-	notes []byte
+	carryover  []byte
+	recoveryEvents []byte
 
 	unsynced unsynced
 	parts    []part
@@ -69,7 +69,7 @@ type writer struct {
 	rotateAgain time.Time // after a rotation that failed
 	repairAgain time.Time // after a repair that failed
 	repairErr   error
-	evidence    bool // the suspect file has its second name
+	suspectLinked    bool // the suspect file has its second name
 }
 
 // Open opens the log at path for appending, and finishes what an interrupted
@@ -100,7 +100,7 @@ func Open(path string, opts ...Option) (*Log, error) {
 		fs:     cfg.fs,
 		writer: writer{end: -1},
 	}
-	l.cadence.init(l)
+	l.syncer.init(l)
 	l.compressor.init(l)
 	if err := makeFolder(l.dir); err != nil {
 		return nil, fmt.Errorf("auditlog: make the log's folder: %w", err)
@@ -113,7 +113,7 @@ func Open(path string, opts ...Option) (*Log, error) {
 		}
 		return nil, fmt.Errorf("auditlog: open %s: %w", path, err)
 	}
-	l.watch.start(l)
+	l.monitor.start(l)
 	return l, nil
 }
 
@@ -129,7 +129,7 @@ func (l *Log) start() error {
 			return err
 		}
 		l.locked = true
-		_, here, err := l.look()
+		_, here, err := l.statActive()
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (l *Log) start() error {
 	}
 	l.removeLeftovers(names)
 	l.finishRotations(names)
-	l.leave()
+	l.unlockActive()
 	return nil
 }
 
@@ -213,21 +213,21 @@ func (l *Log) warnOfLocks() {
 // the file is released when the lock is.
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
-		l.watch.stop()
+		l.monitor.stop()
 		ctx, cancel := context.WithTimeout(context.Background(), lockLimit)
 		defer cancel()
-		if err := l.turns.take(ctx); err != nil {
-			l.closeErr = errors.Join(fmt.Errorf("auditlog: close %s: %w", l.path, ErrLocked), l.cadence.sync(context.Background()))
+		if err := l.queue.acquire(ctx); err != nil {
+			l.closeErr = errors.Join(fmt.Errorf("auditlog: close %s: %w", l.path, ErrLocked), l.syncer.sync(context.Background()))
 			go func() {
-				_ = l.turns.take(context.Background()) // without end, so without error
+				_ = l.queue.acquire(context.Background()) // without end, so without error
 				if err := l.stop(); err != nil {
 					l.log.Error("auditlog: close", slog.String("path", l.path), slog.Any("error", err))
 				}
-				l.turns.release()
+				l.queue.release()
 			}()
 			return
 		}
-		defer l.turns.release()
+		defer l.queue.release()
 		if err := l.stop(); err != nil {
 			l.closeErr = fmt.Errorf("auditlog: close %s: %w", l.path, err)
 		}
@@ -238,11 +238,11 @@ func (l *Log) Close() error {
 // stop is Close for who has the turn.
 func (l *Log) stop() error {
 	var err error
-	if len(l.owed)+len(l.notes) > 0 {
-		err = l.writeNotes()
+	if len(l.carryover)+len(l.recoveryEvents) > 0 {
+		err = l.writeRecoveryEvents()
 	}
 	l.closed = true
-	err = errors.Join(err, l.cadence.stop())
+	err = errors.Join(err, l.syncer.stop())
 	err = errors.Join(err, l.closeFile(), l.closeFolder(), l.closeNames())
 	l.compressor.wait()
 	return err
@@ -252,5 +252,5 @@ func (l *Log) stop() error {
 // storage. ctx bounds the waiting; the fsync goes on if it ends first. Any
 // error but [ErrClosed] is a [*SyncError].
 func (l *Log) Sync(ctx context.Context) error {
-	return l.cadence.sync(ctx)
+	return l.syncer.sync(ctx)
 }

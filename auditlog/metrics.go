@@ -25,7 +25,7 @@ func (r *Reader) AccuracyMetrics(ctx context.Context, since time.Time) (Accuracy
 	var count accuracyPart
 	m := newMatcher(Filter{Since: since})
 	newPart := func() *accuracyPart { return &accuracyPart{selection: selection{matcher: m}} }
-	err := gather(ctx, r, m, newPart, func(p *accuracyPart, onDamage func(*DamageError), linesBefore int64) bool {
+	err := parallelScan(ctx, r, m, newPart, func(p *accuracyPart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
 		count.navs += p.navs
 		count.fails += p.fails
@@ -100,7 +100,7 @@ func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (G
 	newPart := func() *gatePart {
 		return &gatePart{selection: selection{matcher: m}, gateCounter: gateCounter{last: latest{room: g.last.room}}}
 	}
-	err := gather(ctx, r, m, newPart, func(p *gatePart, onDamage func(*DamageError), linesBefore int64) bool {
+	err := parallelScan(ctx, r, m, newPart, func(p *gatePart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
 		g.merge(&p.gateCounter)
 		return true

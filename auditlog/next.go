@@ -130,7 +130,7 @@ func (s *Snapshot) next(ctx context.Context, at Cursor) (*Snapshot, error) {
 			return s.grown(at)
 		}
 	}
-	archives, active, err := settle(ctx, s.reader)
+	archives, active, err := listConsistent(ctx, s.reader)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (s *Snapshot) goOn(before *Snapshot, f *File, at Cursor) error {
 		if s.from, err = lineOf(f.active, min(agreed, at.Offset, f.size)); err != nil {
 			return err
 		}
-		s.trail = trail{}
+		s.trail = fingerprint{}
 	}
 	return s.trail.extend(f.active, s.from.Offset)
 }
@@ -309,7 +309,7 @@ func (s *Snapshot) findCopy(at Cursor, old *File, archives []archive, active *os
 }
 
 // copied reports whether the archive f begins with what was seen.
-func copied(seen *trail, f *File) (_ bool, err error) {
+func copied(seen *fingerprint, f *File) (_ bool, err error) {
 	c, err := f.openArchive()
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

@@ -19,7 +19,7 @@ type syncObservers struct {
 // it must be safe for concurrent use and call no method of l. The function
 // returned ends that; a call that has begun may still be running then.
 func (l *Log) ObserveSyncs(observe func(d time.Duration, err error)) (stop func()) {
-	o := &l.cadence.observers
+	o := &l.syncer.observers
 	o.change(func(list []*func(time.Duration, error)) []*func(time.Duration, error) {
 		return append(list, &observe)
 	})

@@ -50,7 +50,7 @@ func (r *Reader) Query(ctx context.Context, filter Filter) iter.Seq2[Entry, erro
 	return func(yield func(Entry, error) bool) {
 		m, more := newMatcher(filter), true
 		newPart := func() *matches { return &matches{selection: selection{matcher: m}} }
-		err := gather(ctx, r, m, newPart, func(p *matches, onDamage func(*DamageError), linesBefore int64) bool {
+		err := parallelScan(ctx, r, m, newPart, func(p *matches, onDamage func(*DamageError), linesBefore int64) bool {
 			more = p.yield(yield, onDamage, linesBefore)
 			return more
 		})
@@ -63,7 +63,7 @@ func (r *Reader) Query(ctx context.Context, filter Filter) iter.Seq2[Entry, erro
 // gather scans the log for parts that hold what matches m, and calls deliver
 // with each of them, in order, until it returns false. Parts tell onDamage of
 // damage, with linesBefore added to its line number.
-func gather[P selective](ctx context.Context, r *Reader, m *matcher, newPart func() P,
+func parallelScan[P selective](ctx context.Context, r *Reader, m *matcher, newPart func() P,
 	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
 ) (err error) {
 	snapshot, err := r.Snapshot(ctx)
@@ -71,19 +71,19 @@ func gather[P selective](ctx context.Context, r *Reader, m *matcher, newPart fun
 		return err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	return gatherFrom(ctx, r, snapshot, m, newPart, deliver)
+	return parallelScanFrom(ctx, r, snapshot, m, newPart, deliver)
 }
 
 // gatherFrom is gather from a snapshot.
-func gatherFrom[P selective](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
+func parallelScanFrom[P selective](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
 	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
 ) error {
-	_, err := gatherLines(ctx, r, snapshot, m, newPart, deliver)
+	_, err := parallelScanLines(ctx, r, snapshot, m, newPart, deliver)
 	return err
 }
 
 // gatherLines is gatherFrom and returns the number of lines in the last file.
-func gatherLines[P selective](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
+func parallelScanLines[P selective](ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher, newPart func() P,
 	deliver func(p P, onDamage func(*DamageError), linesBefore int64) bool,
 ) (int64, error) {
 	onDamage := r.onDamage(m.Filter)
@@ -252,7 +252,7 @@ func (s *selection) withoutTime() int64 { return s.untimed }
 
 // selective is a part with a selection.
 type selective interface {
-	partial
+	accumulator
 	withoutTime() int64
 }
 

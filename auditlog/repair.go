@@ -33,7 +33,7 @@ func (l *Log) repair() error {
 	if now := time.Now(); now.Before(l.repairAgain) {
 		return l.repairErr
 	}
-	cause := l.cadence.failed()
+	cause := l.syncer.failed()
 	if l.repairErr == nil {
 		l.log.Error("auditlog: fsync failed; repairing the active file", slog.String("path", l.path), slog.Any("error", cause))
 	}
@@ -61,32 +61,32 @@ func (l *Log) repairNow(cause error) error {
 	}
 	defer func() {
 		if !wasLocked {
-			l.leave()
+			l.unlockActive()
 		}
 	}()
 	if l.file != nil {
-		info, here, err := l.lookAlongPath()
+		info, here, err := l.statPath()
 		switch {
 		case err != nil:
 			return err
 		case here:
 			return l.rewrite(info.Size, cause)
 		}
-		if err := l.follow(info); err != nil {
+		if err := l.handleDisplaced(info); err != nil {
 			return err
 		}
 	}
-	if l.cadence.failed() == nil {
+	if l.syncer.failed() == nil {
 		return nil
 	}
 	// The lines that the lost file owes go to the next.
-	if free, err := l.enterFile(false); err != nil || !free {
+	if free, err := l.lockActiveFile(false); err != nil || !free {
 		return errors.Join(err, errBusy(free))
 	}
 	if err := l.flushAhead(); err != nil {
 		return err
 	}
-	l.cadence.settled()
+	l.syncer.carryoverWritten()
 	return nil
 }
 
@@ -101,7 +101,7 @@ func errBusy(free bool) error {
 // its own place.
 func (l *Log) rewrite(size int64, cause error) error {
 	suspect := ""
-	if !l.evidence {
+	if !l.suspectLinked {
 		suspect = l.suspectName()
 	}
 	from := l.unsynced.from(size)
@@ -130,8 +130,8 @@ func (l *Log) rewrite(size int64, cause error) error {
 		return errors.Join(err, l.removeIfThere(temp), f.Close())
 	}
 	l.counts.recovered.Add(1)
-	err = l.takeOver(f, info, "")
-	l.evidence = err != nil
+	err = l.swapActive(f, info, "")
+	l.suspectLinked = err != nil
 	return err
 }
 

@@ -82,7 +82,7 @@ func (l *Log) restoreBehind(size int64) (done bool, err error) {
 	l.log.Warn("auditlog: another file took the place of the active file; what was appended meanwhile is back",
 		slog.String("path", l.path), slog.Int64("length", size-what.behind), slog.Int64("removed_lines", what.lacks))
 	err = l.file.Chmod(compressedMode)
-	return true, errors.Join(err, l.takeOver(f, info, ""))
+	return true, errors.Join(err, l.swapActive(f, info, ""))
 }
 
 // appendBehind appends to f, which has end bytes, what removed holds behind the last

@@ -21,10 +21,10 @@ const nextSuffix = ".next"
 // on stable storage. The archive is compressed in the background. ctx bounds
 // the waiting for other writers.
 func (l *Log) Rotate(ctx context.Context) error {
-	if err := l.turns.take(ctx); err != nil {
+	if err := l.queue.acquire(ctx); err != nil {
 		return fmt.Errorf("auditlog: rotate %s: waiting for other writers: %w", l.path, err)
 	}
-	defer l.turns.release()
+	defer l.queue.release()
 	if err := l.rotateNow(); err != nil {
 		return fmt.Errorf("auditlog: rotate %s: %w", l.path, err)
 	}
@@ -32,15 +32,15 @@ func (l *Log) Rotate(ctx context.Context) error {
 }
 
 func (l *Log) rotateNow() error {
-	if _, err := l.enter(true); err != nil {
+	if _, err := l.lockActive(true); err != nil {
 		return err
 	}
-	defer l.leave()
+	defer l.unlockActive()
 	// A sole owner has perhaps not looked for a second, and others not along the path.
 	if err := l.closeFolder(); err != nil {
 		return err
 	}
-	if _, err := l.enterLooking(true); err != nil {
+	if _, err := l.lockActiveChecked(true); err != nil {
 		return err
 	}
 	if l.size == 0 {
@@ -68,21 +68,21 @@ func (l *Log) rotateNow() error {
 // up to the fsync of the folder leaves everything as it was, with l.file in
 // its place; after it, l.file is nil.
 func (l *Log) rotate() error {
-	if err := l.cadence.syncNow(); err != nil {
+	if err := l.syncer.syncNow(); err != nil {
 		return fmt.Errorf("%w: %w", ErrSuspended, err)
 	}
 	if l.file == nil {
 		return nil // a repair found it gone
 	}
 	for {
-		info, here, err := l.lookAlongPath()
+		info, here, err := l.statPath()
 		if err != nil {
 			return err
 		}
 		if here {
 			break
 		}
-		if err := l.follow(info); err != nil || l.file == nil {
+		if err := l.handleDisplaced(info); err != nil || l.file == nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (l *Log) rotate() error {
 	}
 	switch {
 	case err == nil:
-		l.useAs(next, nextInfo)
+		l.setActiveAs(next, nextInfo)
 		l.locked, l.size, l.end = true, 0, 0
 	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
 		// Another process found no file at the path and made one; it may have

@@ -93,7 +93,7 @@ func (s *fileScan) await(ctx context.Context, turn <-chan struct{}) error {
 }
 
 // partial is what a goroutine gathers while it scans a section.
-type partial interface {
+type accumulator interface {
 	// event takes the current event of s; what it keeps of it is a copy.
 	event(s *fileScan)
 	// damaged takes damage, whose line number counts from the section's first.
@@ -105,7 +105,7 @@ type partial interface {
 
 // scanSection fills parts and gives them to flush until it returns false. It returns
 // the number of lines read.
-func scanSection[P partial](ctx context.Context, s section, newPart func() P, flush func(P) bool) (lines int64, err error) {
+func scanSection[P accumulator](ctx context.Context, s section, newPart func() P, flush func(P) bool) (lines int64, err error) {
 	p, more := newPart(), true
 	handOver := func() {
 		if p.full() && more {
@@ -149,7 +149,7 @@ func scanSection[P partial](ctx context.Context, s section, newPart func() P, fl
 // in the file before the section; before the first one there are lines. It
 // returns how many there are in the last file, up to the end of its section. It
 // holds a constant number of parts: those who scan ahead wait for deliver.
-func scanSections[P partial](ctx context.Context, sections []section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
+func scanSections[P accumulator](ctx context.Context, sections []section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
 	workers := runtime.GOMAXPROCS(0)
 	if workers == 1 || len(sections) == 1 {
 		return scanInOrder(ctx, sections, lines, newPart, deliver)
@@ -209,7 +209,7 @@ func scanSections[P partial](ctx context.Context, sections []section, lines int6
 }
 
 // scanInOrder is scanSections without other goroutines.
-func scanInOrder[P partial](ctx context.Context, sections []section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
+func scanInOrder[P accumulator](ctx context.Context, sections []section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
 	more := true
 	for _, s := range sections {
 		if s.from == 0 {

@@ -87,7 +87,7 @@ func checkSettle(t *testing.T, rename, create, compress, rotations int) {
 	atLeast := written
 
 	step := 0
-	archives, active, err := settle(t.Context(), steppedFolder{r, func() {
+	archives, active, err := listConsistent(t.Context(), steppedFolder{r, func() {
 		if step == rename {
 			rotate()
 		}
@@ -160,7 +160,7 @@ func TestSettleSeesAnArchiveThatOneListingMisses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		archives, active, err := settle(t.Context(), &blinkingFolder{Reader: r, misses: misses})
+		archives, active, err := listConsistent(t.Context(), &blinkingFolder{Reader: r, misses: misses})
 		if err != nil || len(archives) != 2 {
 			t.Errorf("listing %d misses one: got %v, %v, want two archives", misses, archives, err)
 		}
@@ -203,7 +203,7 @@ func TestSettleKeepsUpWithFilesThatAreCompressedAtOnce(t *testing.T) {
 		compressAll(t, dir)
 		begin()
 	}}
-	archives, active, err := settle(t.Context(), f)
+	archives, active, err := listConsistent(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,24 +256,24 @@ func TestSettleEnds(t *testing.T) {
 	other := func() (*os.File, error) { return os.Open(path) }
 	none := func() (*os.File, error) { return nil, fs.ErrNotExist }
 	still := func() ([]archive, error) { return nil, nil }
-	if _, _, err := settle(t.Context(), scriptedFolder{other, still}); err == nil {
+	if _, _, err := listConsistent(t.Context(), scriptedFolder{other, still}); err == nil {
 		t.Error("an active file that is always another one is no error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := settle(ctx, scriptedFolder{other, still}); !errors.Is(err, context.Canceled) {
+	if _, _, err := listConsistent(ctx, scriptedFolder{other, still}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	broken := errors.New("broken")
 	failing := func() ([]archive, error) { return nil, broken }
-	if _, _, err := settle(t.Context(), scriptedFolder{none, failing}); !errors.Is(err, broken) {
+	if _, _, err := listConsistent(t.Context(), scriptedFolder{none, failing}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the listing", err)
 	}
 	noOpen := func() (*os.File, error) { return nil, broken }
-	if _, _, err := settle(t.Context(), scriptedFolder{noOpen, still}); !errors.Is(err, broken) {
+	if _, _, err := listConsistent(t.Context(), scriptedFolder{noOpen, still}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of opening %s", err, path)
 	}
-	if _, _, err := settle(t.Context(), scriptedFolder{none, still}); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := listConsistent(t.Context(), scriptedFolder{none, still}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 }

@@ -26,7 +26,7 @@ type Snapshot struct {
 	// What Next goes by.
 	known    []archiveID // of the archives that are older than active
 	unlisted bool        // known is empty because nobody asked for archives
-	trail    trail       // of active
+	trail    fingerprint       // of active
 	left     *os.File    // was active in the snapshot before this one
 	from     Cursor
 	change   Change
@@ -70,7 +70,7 @@ func (r *Reader) snapshot(ctx context.Context) (_ *Snapshot, err error) {
 	if r.cfg.activeOnly {
 		active, err = r.openActive()
 	} else {
-		archives, active, err = settle(ctx, r)
+		archives, active, err = listConsistent(ctx, r)
 	}
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ const maxSettling = 1000
 // one, no archive was made since. Else the file is an archive itself by now:
 // it, and what follows it, is left out of the list and read through the open
 // file as it was.
-func settle(ctx context.Context, dir folder) ([]archive, *os.File, error) {
+func listConsistent(ctx context.Context, dir folder) ([]archive, *os.File, error) {
 	var known []archive // made before the active file was opened
 	for range maxSettling {
 		if err := context.Cause(ctx); err != nil {

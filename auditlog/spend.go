@@ -156,7 +156,7 @@ func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *ma
 		}
 		return p
 	}
-	return gatherFrom(ctx, r, snapshot, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
+	return parallelScanFrom(ctx, r, snapshot, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
 		p.report(onDamage, linesBefore)
 		s.untimed += p.untimed
 		s.doubled = s.doubled || p.doubled
@@ -184,7 +184,7 @@ func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *m
 	newPart := func() *callPart {
 		return &callPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone), pairs: s.doubled, repeats: repeated}
 	}
-	err := gatherFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
+	err := parallelScanFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
 		for _, c := range p.calls {
 			switch {
 			case c.identity != 0 && seen.add(c.identity):

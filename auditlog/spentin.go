@@ -24,14 +24,14 @@ func (r *Reader) SpentIn(ctx context.Context, now time.Time, onDamage func(*Dama
 	slices.SortFunc(edges, time.Time.Compare)
 	h := hourlySpend{
 		calls: newCallTally(true), onDamage: onDamage, carry: noHour,
-		bounds: hourBounds{first: 1, latest: now.Add(maxAhead), edges: edges},
+		bounds: slotBounds{first: 1, latest: now.Add(maxAhead), edges: edges},
 	}
 	if err := h.updateAll(ctx, r); err != nil {
 		return nil, err
 	}
 	totals := make([]Totals, len(periods))
 	for i, p := range periods {
-		totals[i] = h.total(h.bounds.bucket(p.Start), h.bounds.bucket(p.End))
+		totals[i] = h.total(h.bounds.slot(p.Start), h.bounds.slot(p.End))
 	}
 	return totals, nil
 }

@@ -59,7 +59,7 @@ func (r *Reader) Tally(ctx context.Context, filter Filter, t Tally) (total Total
 	pairs := lazyDeduper{deduper: d}
 	var seen recentIDs
 	newPart := func() *tallyPart { return &tallyPart{matches: matches{selection: selection{matcher: m}}} }
-	err = gatherFrom(ctx, r, snapshot, m, newPart, func(p *tallyPart, onDamage func(*DamageError), linesBefore int64) bool {
+	err = parallelScanFrom(ctx, r, snapshot, m, newPart, func(p *tallyPart, onDamage func(*DamageError), linesBefore int64) bool {
 		i := 0
 		return p.yield(func(e Entry, _ error) bool {
 			c := p.calls[i]

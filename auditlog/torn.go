@@ -13,7 +13,7 @@ import (
 // glued to a torn one: nothing, when the file ends in a line feed. A torn tail
 // is evidence of a crash: it is ended, not removed, and an event says where it
 // lies.
-func (l *Log) mend() ([]byte, error) {
+func (l *Log) terminateTornTail() ([]byte, error) {
 	if l.size == l.end || l.size == 0 {
 		return nil, nil
 	}
@@ -60,10 +60,10 @@ func (l *Log) recoveredEvent(dst []byte, reason string, what map[string]any) ([]
 }
 
 // note puts such an event ahead of the next lines.
-func (l *Log) note(reason string, what map[string]any) error {
+func (l *Log) addRecoveryEvent(reason string, what map[string]any) error {
 	l.counts.recovered.Add(1)
-	notes, err := l.recoveredEvent(l.notes, reason, what)
-	l.notes = notes
+	notes, err := l.recoveredEvent(l.recoveryEvents, reason, what)
+	l.recoveryEvents = notes
 	return err
 }
 

@@ -29,7 +29,7 @@ func (u *unsynced) cut(start int) { u.buf = u.buf[:start] }
 
 // wrote tells that the n bytes from start on are in the file at offset, the
 // last of their lines being number last, and that what is behind them is not.
-func (u *unsynced) wrote(start, n int, offset, last int64) {
+func (u *unsynced) markWritten(start, n int, offset, last int64) {
 	if !u.discard {
 		u.buf = u.buf[:start+n]
 		if n > 0 {

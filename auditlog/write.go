@@ -53,8 +53,8 @@ func (l *Log) rotateFull() error {
 	err := l.rotate()
 	switch {
 	case err == nil && l.file == nil:
-		_, err = l.enter(true)
-	case err != nil && l.file != nil && l.cadence.failed() == nil:
+		_, err = l.lockActive(true)
+	case err != nil && l.file != nil && l.syncer.failed() == nil:
 		l.counts.rotationsFailed.Add(1)
 		l.rotateAgain = time.Now().Add(retryInterval)
 		l.log.Error("auditlog: the active file grows beyond its limit, because it cannot be rotated",
@@ -72,7 +72,7 @@ const retryInterval = time.Second
 func (l *Log) writeFit(batch []*request) (int, error) {
 	l.parts = l.parts[:0]
 	if batch[0].lines.Size() >= ownWrite {
-		l.unsynced.forget(l.cadence.syncedLines()) // it is to hold nothing, then
+		l.unsynced.forget(l.syncer.syncedLines()) // it is to hold nothing, then
 	}
 	start, err := l.putAhead()
 	if err != nil {
@@ -131,7 +131,7 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 // that were lost with an earlier file, and events that tell of such things. It
 // returns where in unsynced that begins; with an error it has put nothing.
 func (l *Log) putAhead() (start int, err error) {
-	mend, err := l.mend()
+	mend, err := l.terminateTornTail()
 	for err != nil && errors.Is(err, io.EOF) {
 		// Somebody who takes no lock truncated it since it was looked at.
 		info, statErr := l.file.Stat()
@@ -142,15 +142,15 @@ func (l *Log) putAhead() (start int, err error) {
 		if err := l.noticeTruncation(); err != nil {
 			return 0, err
 		}
-		mend, err = l.mend()
+		mend, err = l.terminateTornTail()
 	}
 	if err != nil {
 		return 0, err
 	}
 	start = l.unsynced.size()
 	l.unsynced.put(mend)
-	l.unsynced.put(l.owed)
-	l.unsynced.put(l.notes)
+	l.unsynced.put(l.carryover)
+	l.unsynced.put(l.recoveryEvents)
 	return start, nil
 }
 
@@ -184,13 +184,13 @@ func (l *Log) writeOut(start, ahead int, buf []byte) (int, error) {
 		kept, err = l.cutBack(ahead, wrote, len(buf), err)
 	}
 	if kept > 0 {
-		l.owed, l.notes = l.owed[:0], l.notes[:0]
+		l.carryover, l.recoveryEvents = l.carryover[:0], l.recoveryEvents[:0]
 	}
 	lines := 0
 	for _, p := range l.parts {
 		lines += p.lines
 	}
-	number, synced := l.cadence.wrote(lines)
+	number, synced := l.syncer.markWritten(lines)
 	number -= int64(lines)
 	for _, p := range l.parts {
 		number += int64(p.lines)
@@ -199,7 +199,7 @@ func (l *Log) writeOut(start, ahead int, buf []byte) (int, error) {
 	}
 	l.counts.appended.Add(int64(lines))
 	l.counts.bytes.Add(int64(kept))
-	l.unsynced.wrote(start, kept, offset, number)
+	l.unsynced.markWritten(start, kept, offset, number)
 	l.unsynced.forget(synced)
 	return lines, err
 }
@@ -286,11 +286,11 @@ func (l *Log) reduceParts(ahead, n int) {
 
 // writeNotes writes what is to go ahead of the next lines without waiting for
 // them.
-func (l *Log) writeNotes() error {
-	if free, err := l.enter(false); err != nil || !free {
+func (l *Log) writeRecoveryEvents() error {
+	if free, err := l.lockActive(false); err != nil || !free {
 		return err
 	}
-	defer l.leave()
+	defer l.unlockActive()
 	return l.flushAhead()
 }
 

@@ -75,7 +75,7 @@ func (k *Keys) Find(key []byte) int {
 // and for the reason of an error.
 func (k *Keys) Scan(text []byte, values [][]byte) error {
 	clear(values)
-	if k.scanUsual(text, values) {
+	if k.scanFast(text, values) {
 		return nil
 	}
 	clear(values)
@@ -93,9 +93,9 @@ const maxUsualDepth = 63
 // scanUsual does what Scan does, but reports false without a reason for what
 // is not a JSON object, and also for objects that are rare: nested deeper than
 // maxUsualDepth, or with an escape in a key.
-func (k *Keys) scanUsual(text []byte, values [][]byte) bool {
+func (k *Keys) scanFast(text []byte, values [][]byte) bool {
 	var (
-		i     = skipUsualSpace(text, 0)
+		i     = skipSpaceFast(text, 0)
 		open  uint64 // bit stack of what is open around i: 1 an object, 0 an array
 		depth int
 		// Of the member of the object itself that i is in: the index of its
@@ -121,13 +121,13 @@ key: // A key starts at i, behind white space.
 		wanted = k.Find(text[keyStart:i])
 	}
 	if i++; i < len(text) && text[i] != ':' {
-		i = skipUsualSpace(text, i)
+		i = skipSpaceFast(text, i)
 	}
 	if i >= len(text) || text[i] != ':' {
 		return false
 	}
 	if i++; i < len(text) && text[i] <= ' ' {
-		i = skipUsualSpace(text, i)
+		i = skipSpaceFast(text, i)
 	}
 	if depth == 1 {
 		start = i
@@ -148,7 +148,7 @@ value: // A value starts at i, behind white space.
 		}
 	case c == '{':
 		if i++; i < len(text) && text[i] <= ' ' {
-			i = skipUsualSpace(text, i)
+			i = skipSpaceFast(text, i)
 		}
 		if i < len(text) && text[i] == '}' {
 			i++
@@ -162,7 +162,7 @@ value: // A value starts at i, behind white space.
 		goto key
 	case c == '[':
 		if i++; i < len(text) && text[i] <= ' ' {
-			i = skipUsualSpace(text, i)
+			i = skipSpaceFast(text, i)
 		}
 		if i < len(text) && text[i] == ']' {
 			i++
@@ -187,10 +187,10 @@ value: // A value starts at i, behind white space.
 			wanted = -1
 		}
 		if depth == 0 {
-			return skipUsualSpace(text, i) == len(text)
+			return skipSpaceFast(text, i) == len(text)
 		}
 		if i < len(text) && text[i] <= ' ' {
-			i = skipUsualSpace(text, i)
+			i = skipSpaceFast(text, i)
 		}
 		if i >= len(text) {
 			return false
@@ -198,7 +198,7 @@ value: // A value starts at i, behind white space.
 		switch c := text[i]; {
 		case c == ',':
 			if i++; i < len(text) && text[i] <= ' ' {
-				i = skipUsualSpace(text, i)
+				i = skipSpaceFast(text, i)
 			}
 			if open&1 != 0 {
 				goto key
@@ -215,7 +215,7 @@ value: // A value starts at i, behind white space.
 }
 
 // skipUsualSpace is skipSpace in another shape, which the compiler inlines.
-func skipUsualSpace(text []byte, i int) int {
+func skipSpaceFast(text []byte, i int) int {
 	for i < len(text) && text[i] <= ' ' && spaces>>text[i]&1 != 0 {
 		i++
 	}

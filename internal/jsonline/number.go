@@ -178,7 +178,7 @@ type Number struct {
 
 // ParseNumber reads the JSON number lit, which must have passed the scanner.
 func ParseNumber(lit []byte) Number {
-	if n, ok := parseUsual(lit); ok {
+	if n, ok := parseFast(lit); ok {
 		return n
 	}
 	integer := true
@@ -208,7 +208,7 @@ var exactPowers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1
 // of at most 15 digits and without exponent. Both the digits and the power of
 // ten are then exact as float64, so their quotient is the number next to the
 // true one (Clinger, How to read floating point numbers accurately).
-func parseUsual(lit []byte) (Number, bool) {
+func parseFast(lit []byte) (Number, bool) {
 	digits := lit
 	negative := len(digits) > 0 && digits[0] == '-'
 	if negative {

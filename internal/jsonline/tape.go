@@ -50,7 +50,7 @@ const Opaque = Object + 1
 // is a JSON object. What is wrong with one that is not, EachMember tells.
 // Nesting is limited by memory only.
 func (t *Tape) Scan(text []byte) bool {
-	i := skipUsualSpace(text, 0)
+	i := skipSpaceFast(text, 0)
 	return i < len(text) && text[i] == '{' && t.ScanValue(text)
 }
 
@@ -62,7 +62,7 @@ func (t *Tape) ScanValue(text []byte) bool {
 	}
 	const none = math.MaxUint32
 	var (
-		i        = skipUsualSpace(text, 0)
+		i        = skipSpaceFast(text, 0)
 		tokens   = t.Tokens
 		open     = uint32(none) // the token of what is open around i; its Next is that of what is open around it
 		inObject bool
@@ -83,13 +83,13 @@ key: // A key starts at i, behind white space.
 	}
 	token.End, token.Next, token.Marks = at32(i), at32(len(tokens)), marks
 	if i < len(text) && text[i] != ':' {
-		i = skipUsualSpace(text, i)
+		i = skipSpaceFast(text, i)
 	}
 	if i >= len(text) || text[i] != ':' {
 		return false
 	}
 	if i++; i < len(text) && text[i] <= ' ' {
-		i = skipUsualSpace(text, i)
+		i = skipSpaceFast(text, i)
 	}
 
 value: // A value starts at i, behind white space.
@@ -121,7 +121,7 @@ value: // A value starts at i, behind white space.
 			token.Kind = Object
 		}
 		if i++; i < len(text) && text[i] <= ' ' {
-			i = skipUsualSpace(text, i)
+			i = skipSpaceFast(text, i)
 		}
 		if i < len(text) && text[i] == c+2 { // '}' is two behind '{', and ']' behind '['
 			i++
@@ -147,7 +147,7 @@ value: // A value starts at i, behind white space.
 	// A value ends before i.
 	for open != none {
 		if i < len(text) && text[i] <= ' ' {
-			i = skipUsualSpace(text, i)
+			i = skipSpaceFast(text, i)
 		}
 		if i >= len(text) {
 			return false
@@ -155,7 +155,7 @@ value: // A value starts at i, behind white space.
 		switch c := text[i]; {
 		case c == ',':
 			if i++; i < len(text) && text[i] <= ' ' {
-				i = skipUsualSpace(text, i)
+				i = skipSpaceFast(text, i)
 			}
 			if inObject {
 				goto key
@@ -172,7 +172,7 @@ value: // A value starts at i, behind white space.
 		}
 	}
 	t.Tokens = tokens
-	return skipUsualSpace(text, i) == len(text)
+	return skipSpaceFast(text, i) == len(text)
 }
 
 // at32 narrows an index of a text that Scan takes, or of its tokens, of which

@@ -55,7 +55,7 @@ func (e *Encoder) SetExtra(attrs ...attribute.KeyValue) { e.extra = attrs }
 // [otelline.Decoder.Decode]. Nothing is added then.
 func (e *Encoder) Add(raw []byte, offset int64) error {
 	end := e.w.size()
-	scope, ok := e.addUsual(raw, offset)
+	scope, ok := e.addFast(raw, offset)
 	if !ok {
 		e.w.at = len(e.w.buf) - end // whatever was begun
 		r, err := e.decoder.Decode(raw, offset)

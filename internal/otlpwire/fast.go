@@ -13,7 +13,7 @@ import (
 // addUsual writes the record of a line as writers usually produce them, and
 // returns its scope. It reports false if the Decoder is to decide, and may have
 // written something then.
-func (e *Encoder) addUsual(raw []byte, offset int64) (scope int32, ok bool) {
+func (e *Encoder) addFast(raw []byte, offset int64) (scope int32, ok bool) {
 	if !e.tape.Scan(raw) || !e.line.read(raw, &e.tape) {
 		return 0, false
 	}

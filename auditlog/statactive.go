@@ -16,7 +16,7 @@ import (
 // have been moved together with the file: that is noticed as soon as a sole owner
 // notices anything. What renames at the path uses lookAlongPath: there may be a
 // file of another process there.
-func (l *Log) look() (info vfs.Info, here bool, err error) {
+func (l *Log) statActive() (info vfs.Info, here bool, err error) {
 	if l.folder != nil {
 		at, err := l.folder.Stat(l.base)
 		if err == nil && at.Same(l.id) {
@@ -26,11 +26,11 @@ func (l *Log) look() (info vfs.Info, here bool, err error) {
 			return info, false, err
 		}
 	}
-	return l.lookAlongPath()
+	return l.statPath()
 }
 
 // lookAlongPath is look that believes no open folder, for who has the lock or not.
-func (l *Log) lookAlongPath() (info vfs.Info, here bool, err error) {
+func (l *Log) statPath() (info vfs.Info, here bool, err error) {
 	at, err := l.fs.Stat(l.path)
 	switch {
 	case err == nil && at.Same(l.id):
@@ -86,7 +86,7 @@ func (l *Log) holdNames() error {
 	if err != nil {
 		return err
 	}
-	l.cadence.useFolder(names)
+	l.syncer.useFolder(names)
 	err = l.closeNames()
 	l.names = names
 	return err

@@ -18,7 +18,7 @@ const (
 // checksum of each block. So a file that was truncated, and has perhaps grown
 // beyond that place since, is not read on in the middle of something else, and
 // a copy of the file is known. The zero value remembers nothing.
-type trail struct {
+type fingerprint struct {
 	to   int64    // end of what is remembered
 	head uint32   // checksum of the first block, up to the end of it
 	from int64    // beginning of sums, where a block begins
@@ -27,9 +27,9 @@ type trail struct {
 
 // extend remembers src up to the offset to. At the end of src it stops, and
 // t.to is less than to.
-func (t *trail) extend(src io.ReaderAt, to int64) error {
+func (t *fingerprint) extend(src io.ReaderAt, to int64) error {
 	if to < t.to {
-		*t = trail{}
+		*t = fingerprint{}
 	}
 	if to == t.to {
 		return nil
@@ -74,7 +74,7 @@ func (t *trail) extend(src io.ReaderAt, to int64) error {
 // agrees returns up to where src holds what is remembered: t.to if it holds
 // all of it, else the beginning of the first block that differs. With all, it
 // looks at every block, else first at the ends only.
-func (t *trail) agrees(src io.ReaderAt) (int64, error) {
+func (t *fingerprint) agrees(src io.ReaderAt) (int64, error) {
 	if t.to == 0 {
 		return 0, nil
 	}
@@ -100,16 +100,16 @@ func (t *trail) agrees(src io.ReaderAt) (int64, error) {
 }
 
 // block returns where the block of t.sums[i] begins.
-func (t *trail) block(i int) int64 { return t.from + int64(i)*trailBlock }
+func (t *fingerprint) block(i int) int64 { return t.from + int64(i)*trailBlock }
 
 // same reports whether the block of src at offset has the checksum.
-func (t *trail) same(src io.ReaderAt, buf []byte, offset int64, sum uint32) (bool, error) {
+func (t *fingerprint) same(src io.ReaderAt, buf []byte, offset int64, sum uint32) (bool, error) {
 	n, err := readUpTo(src, buf, offset, t.to)
 	return err == nil && int64(n) == min(t.to-offset, trailBlock) && crc32.ChecksumIEEE(buf[:n]) == sum, err
 }
 
 // begins reports whether src begins with all that is remembered.
-func (t *trail) begins(src io.Reader) (bool, error) {
+func (t *fingerprint) begins(src io.Reader) (bool, error) {
 	buf := make([]byte, trailBlock)
 	for offset := int64(0); offset < t.to; {
 		n, err := io.ReadFull(src, buf[:min(t.to-offset, trailBlock)])

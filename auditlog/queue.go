@@ -11,9 +11,9 @@ import (
 // turns passes the right to write from goroutine to goroutine, in the order in
 // which they asked. Whoever has the turn may serve others that wait with lines
 // along with its own, so that they share one write; these never get the turn.
-type turns struct {
+type writeQueue struct {
 	mu      sync.Mutex
-	taken   bool
+	held   bool
 	waiting []*request
 	// A pool of each Log, since a channel that was made in a bubble of
 	// testing/synctest may not be used outside.
@@ -32,18 +32,18 @@ type request struct {
 	last    int64 // the running number of the last of them
 	err     error
 
-	commits bool // it has the turn of commits, and takes along those that wait for it
-	leaves  bool // its context ended while it was being written for a commit
+	leadsCommit bool // it has the turn of commits, and takes along those that wait for it
+	canceled  bool // its context ended while it was being written for a commit
 }
 
 type wakeup int
 
 const (
-	yourTurn wakeup = iota
-	served
+	leader wakeup = iota
+	done
 )
 
-func (t *turns) request(lines *jsonline.Lines) *request {
+func (t *writeQueue) request(lines *jsonline.Lines) *request {
 	r, ok := t.pool.Get().(*request)
 	if !ok {
 		r = &request{wake: make(chan wakeup, 1)}
@@ -53,18 +53,18 @@ func (t *turns) request(lines *jsonline.Lines) *request {
 }
 
 // free takes r back; nobody may know it any more.
-func (t *turns) free(r *request) {
+func (t *writeQueue) free(r *request) {
 	r.lines, r.err = nil, nil
 	t.pool.Put(r)
 }
 
 // join waits until r has the turn or is served. With an error it is neither.
-func (t *turns) join(ctx context.Context, r *request) (wakeup, error) {
+func (t *writeQueue) enqueue(ctx context.Context, r *request) (wakeup, error) {
 	t.mu.Lock()
-	if !t.taken {
-		t.taken = true
+	if !t.held {
+		t.held = true
 		t.mu.Unlock()
-		return yourTurn, nil
+		return leader, nil
 	}
 	if r.since.IsZero() {
 		r.since = time.Now()
@@ -75,7 +75,7 @@ func (t *turns) join(ctx context.Context, r *request) (wakeup, error) {
 }
 
 // await waits for r, which is among those waiting.
-func (t *turns) await(ctx context.Context, r *request) (wakeup, error) {
+func (t *writeQueue) await(ctx context.Context, r *request) (wakeup, error) {
 	select {
 	case w := <-r.wake:
 		return w, nil
@@ -89,7 +89,7 @@ func (t *turns) await(ctx context.Context, r *request) (wakeup, error) {
 }
 
 // remove takes r back, unless somebody took it up.
-func (t *turns) remove(r *request) bool {
+func (t *writeQueue) remove(r *request) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, w := range t.waiting {
@@ -102,16 +102,16 @@ func (t *turns) remove(r *request) bool {
 }
 
 // take waits for the turn.
-func (t *turns) take(ctx context.Context) error {
+func (t *writeQueue) acquire(ctx context.Context) error {
 	r := t.request(nil)
-	_, err := t.join(ctx, r)
+	_, err := t.enqueue(ctx, r)
 	t.free(r)
 	return err
 }
 
 // again puts r, which has the turn and leaves it to another goroutine, before
 // all who wait.
-func (t *turns) again(r *request) {
+func (t *writeQueue) requeueFront(r *request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r.since.IsZero() {
@@ -128,17 +128,17 @@ const maxShared = 1 << 20
 
 // collect appends to batch the requests with lines that wait, up to the first
 // that wants the turn, for the one who has it to serve.
-func (t *turns) collect(batch []*request) []*request {
+func (t *writeQueue) drain(batch []*request) []*request {
 	t.mu.Lock()
 	if len(t.waiting) > 0 {
-		batch = t.next(batch, maxShared)
+		batch = t.drainLocked(batch, maxShared)
 	}
 	t.mu.Unlock()
 	return batch
 }
 
 // next is collect for who has mu, which takes up requests to that many bytes.
-func (t *turns) next(batch []*request, most int) []*request {
+func (t *writeQueue) drainLocked(batch []*request, most int) []*request {
 	size, n := 0, 0
 	for n < len(t.waiting) && t.waiting[n].lines != nil && size < most {
 		size += t.waiting[n].lines.Size()
@@ -150,7 +150,7 @@ func (t *turns) next(batch []*request, most int) []*request {
 }
 
 // expired is collect for requests that wait since then or longer.
-func (t *turns) expired(then time.Time) (batch []*request) {
+func (t *writeQueue) expired(then time.Time) (batch []*request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept := t.waiting[:0]
@@ -167,22 +167,22 @@ func (t *turns) expired(then time.Time) (batch []*request) {
 }
 
 // drop removes the first n requests.
-func (t *turns) drop(n int) {
+func (t *writeQueue) drop(n int) {
 	rest := copy(t.waiting, t.waiting[n:])
 	clear(t.waiting[rest:])
 	t.waiting = t.waiting[:rest]
 }
 
 // release gives the turn to the next that waits.
-func (t *turns) release() {
+func (t *writeQueue) release() {
 	t.mu.Lock()
 	if len(t.waiting) == 0 {
-		t.taken = false
+		t.held = false
 		t.mu.Unlock()
 		return
 	}
 	r := t.waiting[0]
 	t.drop(1)
 	t.mu.Unlock()
-	r.wake <- yourTurn
+	r.wake <- leader
 }

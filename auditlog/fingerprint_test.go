@@ -40,7 +40,7 @@ func TestTrailKnowsWhereAFileChanged(t *testing.T) {
 
 // readInParts remembers content up to size or, by a shorter last part, a little
 // less.
-func readInParts(t *testing.T, random *rand.Rand, content []byte, size int64) (tr trail, to int64) {
+func readInParts(t *testing.T, random *rand.Rand, content []byte, size int64) (tr fingerprint, to int64) {
 	t.Helper()
 	for {
 		part := 1 + random.Int64N(size)
@@ -71,7 +71,7 @@ func TestTrailHasABound(t *testing.T) {
 	const window = trailBlocks * trailBlock
 	random := rand.New(rand.NewPCG(1, 2))
 	content := randomBytes(random, 2*window+5)
-	var all, parts trail
+	var all, parts fingerprint
 	if err := all.extend(bytes.NewReader(content), int64(len(content))); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestTrailHasABound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, tr := range map[string]trail{"all": all, "parts": parts} {
+	for name, tr := range map[string]fingerprint{"all": all, "parts": parts} {
 		if got := len(tr.sums); got < trailBlocks || got > trailBlocks*5/4+1 {
 			t.Errorf("%s: %d blocks are remembered, want about %d", name, got, trailBlocks)
 		}
@@ -109,7 +109,7 @@ func TestTrailHasABound(t *testing.T) {
 
 func TestTrailStopsAtTheEndOfTheFile(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789"), trailBlock)
-	var tr trail
+	var tr fingerprint
 	if err := tr.extend(bytes.NewReader(content[:5000]), 6000); err != nil || tr.to != 5000 {
 		t.Fatalf("it ends at %d, %v, want 5000", tr.to, err)
 	}

@@ -13,85 +13,85 @@ import (
 // It waits in a select and does not let others run in a loop: the scheduler would
 // run the loop in turn with what it has on this processor, and not take over what
 // waits for another one.
-type gathering struct {
-	crowd    int           // how many the last commit and its end found
+type commitDelay struct {
+	groupSize    int           // how many the last commit and its end found
 	ended    time.Time     // when that was
-	patience time.Duration // for how long from then on to wait
-	here     chan struct{} // tells that they came; with room for one
-	late     *time.Timer
-	waits    bool
+	delay time.Duration // for how long from then on to wait
+	complete     chan struct{} // tells that they came; with room for one
+	timer     *time.Timer
+	awaitsGroup    bool
 
-	skip, skipNext int // in how many commits not to wait, after it was in vain
+	backoff, nextBackoff int // in how many commits not to wait, after it was in vain
 }
 
 const (
 	// mostPatience bounds the wait where an fsync takes long.
-	mostPatience = 2 * time.Millisecond
+	maxDelay = 2 * time.Millisecond
 	// leastPatience is what the wait itself costs: where an fsync is as fast, or who
 	// was woken had as much time to come, it is not worth it.
-	leastPatience = 20 * time.Microsecond
+	minDelay = 20 * time.Microsecond
 	// mostSkipped is in how many commits not to wait where it is always in vain.
-	mostSkipped = 64
+	maxBackoff = 64
 )
 
 // syncTook tells how long the last fsync took. Who has the turn calls it.
-func (g *gathering) syncTook(d time.Duration) { g.patience = min(2*d, mostPatience) }
+func (g *commitDelay) syncTook(d time.Duration) { g.delay = min(2*d, maxDelay) }
 
 // cameFor tells that n are here, who has the turn among them. The caller has mu.
-func (g *gathering) cameFor(n int) {
-	if g.waits && n >= g.crowd {
-		g.waits = false
-		g.here <- struct{}{}
+func (g *commitDelay) notify(n int) {
+	if g.awaitsGroup && n >= g.groupSize {
+		g.awaitsGroup = false
+		g.complete <- struct{}{}
 	}
 }
 
 // gather waits for as many as the commit before had, unless ctx ends. The caller
 // has the turn.
-func (c *commits) gather(ctx context.Context) {
-	left := c.patience - time.Since(c.ended)
-	if left < leastPatience || !c.expectMore() {
+func (c *commitGroup) waitForGroup(ctx context.Context) {
+	left := c.delay - time.Since(c.ended)
+	if left < minDelay || !c.expectMore() {
 		return
 	}
-	if c.late == nil {
-		c.late = time.NewTimer(left)
+	if c.timer == nil {
+		c.timer = time.NewTimer(left)
 	} else {
-		c.late.Reset(left)
+		c.timer.Reset(left)
 	}
 	select {
-	case <-c.here:
-	case <-c.late.C:
+	case <-c.complete:
+	case <-c.timer.C:
 	case <-ctx.Done():
 	}
-	c.late.Stop()
+	c.timer.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waits {
-		c.waits = false
-		c.skipNext = min(max(2*c.skipNext, 1), mostSkipped)
-		c.skip = c.skipNext
+	if c.awaitsGroup {
+		c.awaitsGroup = false
+		c.nextBackoff = min(max(2*c.nextBackoff, 1), maxBackoff)
+		c.backoff = c.nextBackoff
 		return
 	}
-	c.skipNext = 0
+	c.nextBackoff = 0
 	select {
-	case <-c.here: // when it was as late
+	case <-c.complete: // when it was as late
 	default:
 	}
 }
 
 // expectMore reports whether to wait for others, and has the last of them tell.
-func (c *commits) expectMore() bool {
+func (c *commitGroup) expectMore() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case len(c.waiting)+1 >= c.crowd:
+	case len(c.waiting)+1 >= c.groupSize:
 		return false
-	case c.skip > 0:
-		c.skip--
+	case c.backoff > 0:
+		c.backoff--
 		return false
 	}
-	if c.here == nil {
-		c.here = make(chan struct{}, 1)
+	if c.complete == nil {
+		c.complete = make(chan struct{}, 1)
 	}
-	c.waits = true
+	c.awaitsGroup = true
 	return true
 }

@@ -23,7 +23,7 @@ import (
 //
 // After a failed fsync no round begins until the log is repaired, by whoever
 // of those that wait comes first.
-type cadence struct {
+type syncer struct {
 	lines    int64 // how many may be unsynced, and one more; 0 for any number
 	interval time.Duration
 	log      *Log
@@ -36,27 +36,27 @@ type cadence struct {
 	named   bool       // the name of file is durable
 	written int64
 	synced  int64
-	round   *round
-	crowd   int         // how many waited for the round before
+	inflight   *inflightSync
+	followers   int         // how many waited for the round before
 	failure error       // nothing is known to be durable of what is unsynced
 	failing atomic.Bool // failure != nil, for a look at it before each write
 	// Of the lines up to doubtful some may not be on disk, and nothing can be
 	// done about it.
-	doubtful int64
-	doubtErr error
-	doubted  int64 // how many they were, in all
+	indeterminate int64
+	indeterminateErr error
+	indeterminateLines  int64 // how many they were, in all
 	timer    *time.Timer
 	armed    bool // the timer runs
 	stopped  bool
 }
 
 // round is one fsync in progress.
-type round struct {
+type inflightSync struct {
 	done    chan struct{}
-	waiting int // how many wait for it, besides who began it
+	followers int // how many wait for it, besides who began it
 }
 
-func (c *cadence) init(l *Log) {
+func (c *syncer) init(l *Log) {
 	c.lines, c.interval, c.log = int64(l.cfg.syncLines), l.cfg.syncInterval, l
 	if l.cfg.withoutCadence {
 		c.lines, c.armed = 0, true // never to be armed again
@@ -68,14 +68,14 @@ func (c *cadence) init(l *Log) {
 
 // use makes f the file to sync. What was written to the one before it has been
 // synced, is owed, or lies outside our reach.
-func (c *cadence) use(f vfs.File) {
+func (c *syncer) setFile(f vfs.File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.file, c.named = f, false
 }
 
 // useFolder makes f the folder to sync: the name of the active file is in it.
-func (c *cadence) useFolder(f vfs.Folder) {
+func (c *syncer) useFolder(f vfs.Folder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.folder, c.named = f, false
@@ -83,7 +83,7 @@ func (c *cadence) useFolder(f vfs.Folder) {
 
 // failed returns the error after which the log has to be repaired, if there
 // was one.
-func (c *cadence) failed() error {
+func (c *syncer) failed() error {
 	if !c.failing.Load() {
 		return nil
 	}
@@ -93,19 +93,19 @@ func (c *cadence) failed() error {
 }
 
 // fail sets or clears the failure. The caller has mu.
-func (c *cadence) fail(err error) {
+func (c *syncer) fail(err error) {
 	c.failure = err
 	c.failing.Store(err != nil)
 }
 
 // covers counts the lines that are known to be on disk. The caller has mu.
-func (c *cadence) covers(lines int64) {
+func (c *syncer) covers(lines int64) {
 	c.synced = max(c.synced, lines)
-	c.log.counts.synced.Store(c.synced - c.doubted)
+	c.log.counts.synced.Store(c.synced - c.indeterminateLines)
 }
 
 // syncedLines returns how many lines are on disk.
-func (c *cadence) syncedLines() int64 {
+func (c *syncer) syncedLines() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.synced
@@ -113,23 +113,23 @@ func (c *cadence) syncedLines() int64 {
 
 // errOwed stands for a failure while lines wait to be written to the next
 // file.
-var errOwed = errors.New("lines of a lost file are not written again yet")
+var errCarryover = errors.New("lines of a lost file are not written again yet")
 
 // owe tells that unsynced lines are in no file any more, but about to be
 // written to the next one if the log owes any.
-func (c *cadence) owe() {
+func (c *syncer) markCarryover() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.log.owed) == 0 {
+	if len(c.log.carryover) == 0 {
 		c.fail(nil)
 		c.covers(c.written)
 	} else if c.failure == nil {
-		c.fail(errOwed)
+		c.fail(errCarryover)
 	}
 }
 
 // settled tells that the lines that were owed are in the file.
-func (c *cadence) settled() {
+func (c *syncer) carryoverWritten() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fail(nil)
@@ -137,7 +137,7 @@ func (c *cadence) settled() {
 
 // repaired tells that everything that was written is in the file and synced,
 // if err, of syncing the folder, is nil.
-func (c *cadence) repaired(err error) {
+func (c *syncer) repaired(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fail(err)
@@ -148,18 +148,18 @@ func (c *cadence) repaired(err error) {
 }
 
 // doubt gives up on knowing whether what is unsynced reached the disk.
-func (c *cadence) doubt(err error) {
+func (c *syncer) markIndeterminate(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.doubtful, c.doubtErr = c.written, err
-	c.doubted += c.written - c.synced
+	c.indeterminate, c.indeterminateErr = c.written, err
+	c.indeterminateLines += c.written - c.synced
 	c.fail(nil)
 	c.covers(c.written)
 }
 
 // wrote counts n lines that are now in the kernel and returns the number of
 // the last one, and that of the last one on disk.
-func (c *cadence) wrote(n int) (written, synced int64) {
+func (c *syncer) markWritten(n int) (written, synced int64) {
 	c.mu.Lock()
 	c.written += int64(n)
 	if !c.armed && c.written > c.synced {
@@ -175,7 +175,7 @@ func (c *cadence) wrote(n int) (written, synced int64) {
 
 // keep waits until fewer than the allowed number of lines up to last are
 // unsynced.
-func (c *cadence) keep(ctx context.Context, last int64) error {
+func (c *syncer) waitBelowLimit(ctx context.Context, last int64) error {
 	if c.lines == 0 {
 		return nil
 	}
@@ -183,12 +183,12 @@ func (c *cadence) keep(ctx context.Context, last int64) error {
 }
 
 // await waits until the lines up to last are on disk.
-func (c *cadence) await(ctx context.Context, last int64) error {
+func (c *syncer) await(ctx context.Context, last int64) error {
 	return syncError(c.wait(ctx, last, false))
 }
 
 // sync waits until everything that is written now is on disk.
-func (c *cadence) sync(ctx context.Context) error {
+func (c *syncer) sync(ctx context.Context) error {
 	c.mu.Lock()
 	stopped, last := c.stopped, c.written
 	c.mu.Unlock()
@@ -208,7 +208,7 @@ func syncError(err error) error {
 
 // syncNow is sync for who has the turn, so that nothing is written meanwhile.
 // Its error is no SyncError: it is not about the lines of the caller.
-func (c *cadence) syncNow() error {
+func (c *syncer) syncNow() error {
 	c.mu.Lock()
 	last := c.written
 	c.mu.Unlock()
@@ -216,18 +216,18 @@ func (c *cadence) syncNow() error {
 }
 
 // finish is syncNow without a repair.
-func (c *cadence) finish() error {
+func (c *syncer) finish() error {
 	c.mu.Lock()
 	last := c.written
 	c.mu.Unlock()
-	_, err := c.rounds(context.Background(), last)
+	_, err := c.syncUpTo(context.Background(), last)
 	return err
 }
 
 // wait returns when the first last lines are on disk.
-func (c *cadence) wait(ctx context.Context, last int64, haveTurn bool) error {
+func (c *syncer) wait(ctx context.Context, last int64, haveTurn bool) error {
 	for {
-		failed, err := c.rounds(ctx, last)
+		failed, err := c.syncUpTo(ctx, last)
 		if err == nil {
 			return nil
 		}
@@ -241,12 +241,12 @@ func (c *cadence) wait(ctx context.Context, last int64, haveTurn bool) error {
 }
 
 // repair repairs the log, unless somebody else did meanwhile.
-func (c *cadence) repair(ctx context.Context, haveTurn bool) error {
+func (c *syncer) repair(ctx context.Context, haveTurn bool) error {
 	if !haveTurn {
-		if err := c.log.turns.take(ctx); err != nil {
+		if err := c.log.queue.acquire(ctx); err != nil {
 			return errors.Join(c.failed(), err)
 		}
-		defer c.log.turns.release()
+		defer c.log.queue.release()
 		if c.log.closed {
 			return errors.Join(c.failed(), ErrClosed)
 		}
@@ -259,27 +259,27 @@ func (c *cadence) repair(ctx context.Context, haveTurn bool) error {
 
 // rounds returns nil when the first last lines are on disk. Otherwise failed
 // tells an error that a repair may mend.
-func (c *cadence) rounds(ctx context.Context, last int64) (failed bool, err error) {
+func (c *syncer) syncUpTo(ctx context.Context, last int64) (failed bool, err error) {
 	for {
 		c.mu.Lock()
 		switch {
 		case c.failure != nil && c.synced < last:
 			defer c.mu.Unlock()
 			return true, c.failure
-		case c.doubtErr != nil && last <= c.doubtful:
+		case c.indeterminateErr != nil && last <= c.indeterminate:
 			defer c.mu.Unlock()
-			return false, c.doubtErr
+			return false, c.indeterminateErr
 		case c.synced >= last:
 			c.mu.Unlock()
 			return false, nil
 		}
-		r := c.round
+		r := c.inflight
 		if r != nil {
-			r.waiting++
+			r.followers++
 			c.mu.Unlock()
 		} else {
-			r = &round{done: make(chan struct{})}
-			c.round = r
+			r = &inflightSync{done: make(chan struct{})}
+			c.inflight = r
 			c.mu.Unlock()
 			if ctx.Done() == nil {
 				c.run(r) // no need for a goroutine: nobody can call us off
@@ -297,9 +297,9 @@ func (c *cadence) rounds(ctx context.Context, last int64) (failed bool, err erro
 
 // run does the fsync of a round, and that of the folder if the file's name is
 // not durable yet.
-func (c *cadence) run(r *round) {
+func (c *syncer) run(r *inflightSync) {
 	c.mu.Lock()
-	if c.crowd > 0 {
+	if c.followers > 0 {
 		// Those who waited for the round before are awake now and about to
 		// append again. Behind their writes, one fsync covers all of them;
 		// before, it would cover the line of the first.
@@ -328,12 +328,12 @@ func (c *cadence) run(r *round) {
 			c.covers(covers)
 		}
 	}
-	c.round, c.crowd = nil, r.waiting
+	c.inflight, c.followers = nil, r.followers
 	close(r.done)
 }
 
 // tick is run by the timer: lines may have been waiting for an interval.
-func (c *cadence) tick() {
+func (c *syncer) tick() {
 	c.mu.Lock()
 	c.armed = false
 	last := c.written
@@ -349,7 +349,7 @@ func (c *cadence) tick() {
 
 // stop syncs what is unsynced and ends the timer. The caller has the turn, so
 // no line follows.
-func (c *cadence) stop() error {
+func (c *syncer) stop() error {
 	c.log.repairAgain = time.Time{} // the last chance
 	err := c.syncNow()
 	c.mu.Lock()
