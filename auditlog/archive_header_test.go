@@ -2,7 +2,6 @@ package auditlog
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/otelaudit/otelaudit/internal/archive"
 )
 
 // writeArchive compresses content as the log does and returns the archive.
@@ -32,18 +33,18 @@ func writeArchive(t testing.TB, content string) []byte {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	archive, err := os.ReadFile(path + ".gz")
+	packed, err := os.ReadFile(path + ".gz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return archive
+	return packed
 }
 
 // summaryOf returns what a reader believes of an archive.
-func summaryOf(t testing.TB, archive []byte) (archiveSummary, bool) {
+func summaryOf(t testing.TB, packed []byte) (archive.Summary, bool) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a.gz")
-	if err := os.WriteFile(path, archive, 0o600); err != nil {
+	if err := os.WriteFile(path, packed, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(path)
@@ -51,7 +52,7 @@ func summaryOf(t testing.TB, archive []byte) (archiveSummary, bool) {
 		t.Fatal(err)
 	}
 	defer f.Close() //nolint:errcheck // read only
-	s, ok, err := readSummary(f)
+	s, ok, err := archive.ReadSummary(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,14 +63,14 @@ const summarized = `{"ts":"2026-02-13T14:00:00.5Z"}` + "\n" + `{"ts":"2300-01-01
 	`{"ts":"1600-01-01T00:00:00Z"}` + "\n" + `{"ts":"yesterday"}` + "\nbroken\n{}"
 
 func TestArchiveSaysWhatItHolds(t *testing.T) {
-	archive := writeArchive(t, summarized)
-	got, ok := summaryOf(t, archive)
-	if !ok || got.events != 5 || got.untimed != 2 || got.damaged != 1 || got.bytes != int64(len(summarized)) || !got.timed ||
-		!got.oldest.Equal(time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC)) ||
-		!got.newest.Equal(time.Date(2299, 12, 31, 23, 0, 0, 1, time.UTC)) {
+	packed := writeArchive(t, summarized)
+	got, ok := summaryOf(t, packed)
+	if !ok || got.Events != 5 || got.Untimed != 2 || got.Damaged != 1 || got.Bytes != int64(len(summarized)) || !got.Timed ||
+		!got.Oldest.Equal(time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC)) ||
+		!got.Newest.Equal(time.Date(2299, 12, 31, 23, 0, 0, 1, time.UTC)) {
 		t.Errorf("got %+v, %v", got, ok)
 	}
-	z, err := gzip.NewReader(bytes.NewReader(archive))
+	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestArchiveSaysWhatItHolds(t *testing.T) {
 	if _, ok := summaryOf(t, gzipped(t, []byte(summarized))); ok {
 		t.Error("an archive without summary has one")
 	}
-	if got, ok := summaryOf(t, writeArchive(t, "{}\n")); !ok || got.timed || got.events != 1 {
+	if got, ok := summaryOf(t, writeArchive(t, "{}\n")); !ok || got.Timed || got.Events != 1 {
 		t.Errorf("without times: got %+v, %v", got, ok)
 	}
 }
@@ -102,75 +103,42 @@ func TestOtherProgramsReadAnArchiveWithSummary(t *testing.T) {
 // TestSummaryIsBelievedOnlyIfItFits changes an archive in every way that is
 // cheap to notice.
 func TestSummaryIsBelievedOnlyIfItFits(t *testing.T) {
-	archive := writeArchive(t, summarized)
+	packed := writeArchive(t, summarized)
 	other := writeArchive(t, strings.ReplaceAll(summarized, "2026", "2025"))
-	for i := summaryOffset; i < summaryOffset+summarySize; i++ {
+	for i := archive.SummaryOffset; i < archive.SummaryOffset+archive.SummarySize; i++ {
 		for bit := range 8 {
-			changed := bytes.Clone(archive)
+			changed := bytes.Clone(packed)
 			changed[i] ^= 1 << bit
 			if s, ok := summaryOf(t, changed); ok {
-				t.Errorf("bit %d of byte %d of the summary flipped: got %+v", bit, i-summaryOffset, s)
+				t.Errorf("bit %d of byte %d of the summary flipped: got %+v", bit, i-archive.SummaryOffset, s)
 			}
 		}
 	}
-	for i := len(archive) - gzipTrailerSize; i < len(archive); i++ {
-		changed := bytes.Clone(archive)
+	for i := len(packed) - archive.TrailerSize; i < len(packed); i++ {
+		changed := bytes.Clone(packed)
 		changed[i] ^= 1
 		if _, ok := summaryOf(t, changed); ok {
 			t.Errorf("byte %d changed: the summary is believed", i)
 		}
 	}
-	copied := append(bytes.Clone(archive[:summaryOffset+summarySize]), other[summaryOffset+summarySize:]...)
-	if len(archive) != len(other) {
-		t.Fatalf("the archives have %d and %d bytes; the test wants them equal", len(archive), len(other))
+	copied := append(bytes.Clone(packed[:archive.SummaryOffset+archive.SummarySize]), other[archive.SummaryOffset+archive.SummarySize:]...)
+	if len(packed) != len(other) {
+		t.Fatalf("the archives have %d and %d bytes; the test wants them equal", len(packed), len(other))
 	}
 	for name, changed := range map[string][]byte{
-		"another member behind it":  append(bytes.Clone(archive), gzipped(t, []byte("{}\n"))...),
-		"garbage behind it":         append(bytes.Clone(archive), 0),
-		"the same member behind it": append(bytes.Clone(archive), archive...),
-		"stitched":                  slices.Concat(archive, gzipped(t, []byte("{}\n")), archive),
-		"with its own trailer":      slices.Concat(archive, gzipped(t, []byte("{}\n")), archive[len(archive)-gzipTrailerSize:]),
-		"its trailer twice":         slices.Concat(archive, archive[len(archive)-gzipTrailerSize:]),
-		"cut":                       archive[:len(archive)-1],
-		"cut in the summary":        archive[:40],
+		"another member behind it":  append(bytes.Clone(packed), gzipped(t, []byte("{}\n"))...),
+		"garbage behind it":         append(bytes.Clone(packed), 0),
+		"the same member behind it": append(bytes.Clone(packed), packed...),
+		"stitched":                  slices.Concat(packed, gzipped(t, []byte("{}\n")), packed),
+		"with its own trailer":      slices.Concat(packed, gzipped(t, []byte("{}\n")), packed[len(packed)-archive.TrailerSize:]),
+		"its trailer twice":         slices.Concat(packed, packed[len(packed)-archive.TrailerSize:]),
+		"cut":                       packed[:len(packed)-1],
+		"cut in the summary":        packed[:40],
 		"header of another archive": copied,
 		"nothing":                   nil,
 	} {
 		if s, ok := summaryOf(t, changed); ok {
 			t.Errorf("%s: got %+v", name, s)
-		}
-	}
-}
-
-func TestSummaryIsFoundAmongOtherFields(t *testing.T) {
-	s := archiveSummary{events: 1}
-	data, err := s.encode()
-	if err != nil || len(data) != summarySize {
-		t.Fatalf("got %d bytes, %v, want %d", len(data), err, summarySize)
-	}
-	field := append([]byte{'o', 'a', summarySize, 0}, data...)
-	header := func(extra []byte) []byte {
-		head := []byte{0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0}
-		return append(binary.LittleEndian.AppendUint16(head, uint16(len(extra))), extra...)
-	}
-	before := []byte{'B', 'C', 2, 0, 1, 2}
-	for name, test := range map[string]struct {
-		head  []byte
-		found bool
-	}{
-		"alone":         {header(field), true},
-		"behind":        {header(append(bytes.Clone(before), field...)), true},
-		"before":        {header(append(bytes.Clone(field), before...)), true},
-		"cut":           {header(field)[:50], false},
-		"other":         {header(before), false},
-		"wrong length":  {header([]byte{'o', 'a', 255, 255, 1}), false},
-		"no field":      {header(nil), false},
-		"half a head":   {header([]byte{'o', 'a', 1}), false},
-		"no extra flag": {append([]byte{0x1f, 0x8b, 8, 0}, header(field)[4:]...), false},
-		"no gzip":       {append([]byte{'P', 'K'}, header(field)[2:]...), false},
-	} {
-		if got := findSummary(test.head); (got != nil) != test.found {
-			t.Errorf("%s: got %x", name, got)
 		}
 	}
 }
@@ -189,7 +157,7 @@ func TestBoundsOfTimeSkipArchivesAndStayExact(t *testing.T) {
 	}
 	names := make([]string, len(contents))
 	for i, content := range contents {
-		names[i] = filepath.Join(dir, archiveID{"20260213_143022", i}.plainName("audit")+".gz")
+		names[i] = filepath.Join(dir, archive.ID{Stamp: "20260213_143022", N: i}.PlainName("audit")+".gz")
 		if err := os.WriteFile(names[i], writeArchive(t, content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -236,12 +204,12 @@ func TestBoundsOfTimeSkipArchivesAndStayExact(t *testing.T) {
 		}
 	}
 	for _, name := range names { // the first block of compressed data is nonsense
-		archive, err := os.ReadFile(name)
+		packed, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		archive[summaryOffset+summarySize] = 0xff
-		if err := os.WriteFile(name, archive, 0o600); err != nil {
+		packed[archive.SummaryOffset+archive.SummarySize] = 0xff
+		if err := os.WriteFile(name, packed, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -282,8 +250,8 @@ func TestDamageIsToldOfWhateverTheBoundsOfTime(t *testing.T) {
 func TestLinesWithoutATimeAreCountedOfArchivesThatAreSkipped(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "audit_20260213_143022.jsonl.gz")
-	archive := writeArchive(t, `{"ts":1767225600,"session_id":"s"}`+"\n"+`{"session_id":"s"}`+"\n"+`{"ts":"x"}`+"\n")
-	if err := os.WriteFile(name, archive, 0o600); err != nil {
+	packed := writeArchive(t, `{"ts":1767225600,"session_id":"s"}`+"\n"+`{"session_id":"s"}`+"\n"+`{"ts":"x"}`+"\n")
+	if err := os.WriteFile(name, packed, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -326,13 +294,13 @@ func TestLinesWithoutATimeAreCountedOfArchivesThatAreSkipped(t *testing.T) {
 func TestAStitchedArchiveIsRead(t *testing.T) {
 	old := writeArchive(t, `{"ts":"2020-01-01T00:00:00.000Z","cost":1}`+"\n")
 	added := gzipped(t, []byte(`{"ts":"2026-01-01T00:00:00.000Z","cost":2}`+"\n"))
-	for name, archive := range map[string][]byte{
+	for name, packed := range map[string][]byte{
 		"between two copies": slices.Concat(old, added, old),
-		"before its trailer": slices.Concat(old, added, old[len(old)-gzipTrailerSize:]),
+		"before its trailer": slices.Concat(old, added, old[len(old)-archive.TrailerSize:]),
 		"at the end":         slices.Concat(old, added),
 	} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "audit_20260213_143022.jsonl.gz"), archive, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "audit_20260213_143022.jsonl.gz"), packed, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		r := newReader(filepath.Join(dir, "audit.jsonl"), newReaderConfig(nil))

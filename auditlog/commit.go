@@ -20,9 +20,9 @@ type commitGroup struct {
 
 	// The commit of who has the turn: who goes with it, and whether all of
 	// that is in the kernel.
-	followers  []*request
-	spare   []*request // the memory for riders; of who has the turn
-	written bool
+	followers []*request
+	spare     []*request // the memory for riders; of who has the turn
+	written   bool
 
 	commitDelay
 }

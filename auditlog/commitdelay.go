@@ -14,12 +14,12 @@ import (
 // run the loop in turn with what it has on this processor, and not take over what
 // waits for another one.
 type commitDelay struct {
-	groupSize    int           // how many the last commit and its end found
-	ended    time.Time     // when that was
-	delay time.Duration // for how long from then on to wait
-	complete     chan struct{} // tells that they came; with room for one
-	timer     *time.Timer
-	awaitsGroup    bool
+	groupSize   int           // how many the last commit and its end found
+	ended       time.Time     // when that was
+	delay       time.Duration // for how long from then on to wait
+	complete    chan struct{} // tells that they came; with room for one
+	timer       *time.Timer
+	awaitsGroup bool
 
 	backoff, nextBackoff int // in how many commits not to wait, after it was in vain
 }

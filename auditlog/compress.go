@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -56,18 +57,18 @@ func (c *compressor) compress(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
-	final := strings.TrimSuffix(path, lineSuffix) + gzipSuffix
+	final := strings.TrimSuffix(path, archive.PlainSuffix) + archive.GzipSuffix
 	if done, err := c.finished(plain, info.Size, final); err != nil {
 		return err
 	} else if !done {
-		if err := c.write(plain, info.Size, final+partSuffix); err != nil {
-			return errors.Join(err, c.log.removeIfThere(final+partSuffix))
+		if err := c.write(plain, info.Size, final+archive.TempSuffix); err != nil {
+			return errors.Join(err, c.log.removeIfThere(final+archive.TempSuffix))
 		}
 		// It took a while, in which the folder may have given way to another one.
 		if here, err := c.isAt(path, info); err != nil || !here {
-			return errors.Join(err, c.log.removeIfThere(final+partSuffix))
+			return errors.Join(err, c.log.removeIfThere(final+archive.TempSuffix))
 		}
-		if err := fsys.Rename(final+partSuffix, final, false); err != nil {
+		if err := fsys.Rename(final+archive.TempSuffix, final, false); err != nil {
 			return err
 		}
 	}
@@ -114,7 +115,7 @@ func (c *compressor) finished(plain vfs.File, size int64, final string) (bool, e
 		return false, nil
 	}
 	c.log.log.Warn("auditlog: setting a broken archive aside", slog.String("archive", final), slog.Any("error", err))
-	return false, c.log.fs.Rename(final, final+suspectSuffix, false)
+	return false, c.log.fs.Rename(final, final+archive.SuspectSuffix, false)
 }
 
 // gzipWriters are most of a megabyte each.
@@ -139,7 +140,7 @@ func (c *compressor) write(plain vfs.File, size int64, path string) (err error) 
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
 	z.Reset(f)
-	if z.Extra, err = summary.extra(); err != nil { // but for the size of the file
+	if z.Extra, err = summary.Extra(); err != nil { // but for the size of the file
 		return err
 	}
 	if _, err := io.Copy(z, io.NewSectionReader(plain, 0, size)); err != nil {
@@ -152,12 +153,12 @@ func (c *compressor) write(plain vfs.File, size int64, path string) (err error) 
 	if err != nil {
 		return err
 	}
-	summary.compressed = info.Size
-	field, err := summary.encode()
+	summary.Compressed = info.Size
+	field, err := summary.Encode()
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(field, summaryOffset); err != nil {
+	if _, err := f.WriteAt(field, archive.SummaryOffset); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

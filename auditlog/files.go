@@ -13,13 +13,14 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // File is one file of a [Snapshot]: an archive or the active file.
 type File struct {
 	path   string
-	id     archiveID  // of an archive
+	id     archive.ID // of an archive
 	beside vfs.Beside // opens it
 	logger damageLogger
 	// maxLine is the length in bytes of the longest line.

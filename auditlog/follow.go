@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -22,9 +23,9 @@ type fate int
 
 const (
 	moved    fate = iota // somebody renamed it
-	removed               // somebody removed it; our descriptor is all there is
-	archived              // it was rotated, and compressed perhaps
-	replaced              // another Log repaired it after a failed fsync
+	removed              // somebody removed it; our descriptor is all there is
+	archived             // it was rotated, and compressed perhaps
+	replaced             // another Log repaired it after a failed fsync
 )
 
 // compressedMode is the mode of a file whose content is safe in another one:
@@ -45,8 +46,8 @@ func (l *Log) fateOf(info vfs.Info) (fate, error) {
 		return 0, err
 	}
 	for _, name := range names {
-		_, compressed, isArchive := parseArchive(l.stem, name)
-		isSuspect := strings.HasPrefix(name, filepath.Base(l.path)) && strings.HasSuffix(name, suspectSuffix)
+		_, compressed, isArchive := archive.Parse(l.stem, name)
+		isSuspect := strings.HasPrefix(name, filepath.Base(l.path)) && strings.HasSuffix(name, archive.SuspectSuffix)
 		if !isSuspect && (!isArchive || compressed) {
 			continue
 		}
@@ -82,7 +83,7 @@ func (l *Log) fateOf(info vfs.Info) (fate, error) {
 // has a second name.
 func (l *Log) isCompressed(names []string, size int64) (bool, error) {
 	for _, name := range names {
-		if _, compressed, ok := parseArchive(l.stem, name); !ok || !compressed {
+		if _, compressed, ok := archive.Parse(l.stem, name); !ok || !compressed {
 			continue
 		}
 		if is, err := l.isCompressedIn(filepath.Join(l.dir, name), size); err != nil || is {
@@ -167,10 +168,10 @@ func (l *Log) lacking() ([]chunk, error) {
 		return nil, err
 	}
 	candidates := []string{l.path}
-	since := archiveID{stamp: l.opened.UTC().Add(-time.Second).Format(stampLayout)}
+	since := archive.ID{Stamp: l.opened.UTC().Add(-time.Second).Format(archive.StampLayout)}
 	for _, name := range names {
 		candidate := filepath.Join(l.dir, name)
-		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(since) > 0 && !slices.Contains(candidates, candidate) {
+		if id, _, ok := archive.Parse(l.stem, name); ok && id.Compare(since) > 0 && !slices.Contains(candidates, candidate) {
 			candidates = append(candidates, candidate)
 		}
 	}
@@ -199,7 +200,7 @@ func (l *Log) lackingIn(name string, chunks []chunk) (lacking []chunk, err error
 		return chunks, err
 	}
 	var r io.Reader = io.NewSectionReader(f, 0, info.Size)
-	if strings.HasSuffix(name, gzipSuffix) {
+	if strings.HasSuffix(name, archive.GzipSuffix) {
 		if r, err = gzip.NewReader(r); err != nil {
 			return chunks, fmt.Errorf("read %s: %w", name, err)
 		}

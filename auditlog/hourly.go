@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
@@ -79,16 +80,16 @@ func slotOfTime(t time.Time, seconds int64) int64 {
 // zero value but for calls has read nothing. It is used by who holds the Reader's
 // hourlyTurn. After an error it has read nothing.
 type hourlySpend struct {
-	seconds  int64              // of a bucket; 0 means an hour
-	session  string             // the only one to count; empty means all
-	calls    *callTally         // corrects what the buckets count twice
-	onDamage func(*DamageError) // nil: it is logged
-	bounds   slotBounds
-	widest   int64       // number of hours that somebody asked for
-	archives []archiveID // that were read, oldest first
-	archivedSlots slots // what they hold
-	active   activeSpend
-	folder   folderState // before the archives were listed
+	seconds       int64              // of a bucket; 0 means an hour
+	session       string             // the only one to count; empty means all
+	calls         *callTally         // corrects what the buckets count twice
+	onDamage      func(*DamageError) // nil: it is logged
+	bounds        slotBounds
+	widest        int64        // number of hours that somebody asked for
+	archives      []archive.ID // that were read, oldest first
+	archivedSlots slots        // what they hold
+	active        activeSpend
+	folder        folderState // before the archives were listed
 
 	// watched tells that all of the log was read: a line that is new arrives now.
 	// carry is the hour of the last usable time of a log that was not read to its
@@ -119,10 +120,10 @@ const maxMisdated = 1 << 16
 
 // activeSpend is what hourlySpend remembers of the active file.
 type activeSpend struct {
-	info    os.FileInfo // when it was read; nil without an active file
-	read    position    // behind the last line feed that was read
-	slots slots // of the lines before it
-	tail    slots // of the line behind it, which has no line feed yet
+	info  os.FileInfo // when it was read; nil without an active file
+	read  position    // behind the last line feed that was read
+	slots slots       // of the lines before it
+	tail  slots       // of the line behind it, which has no line feed yet
 }
 
 // since returns the totals of the hours from first on.
@@ -520,8 +521,8 @@ func (b slotBounds) slot(t time.Time) int64 {
 }
 
 // excludes reports whether an archive holds nothing for the buckets.
-func (b slotBounds) excludes(archive archiveSummary) bool {
-	return archive.damaged == 0 && archive.untimed == 0 && archive.timed && b.slot(archive.newest) < b.first
+func (b slotBounds) excludes(archive archive.Summary) bool {
+	return archive.Damaged == 0 && archive.Untimed == 0 && archive.Timed && b.slot(archive.Newest) < b.first
 }
 
 // hoursRead is what was read of sections.

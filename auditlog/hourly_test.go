@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/otelaudit/otelaudit/internal/archive"
 )
 
 // hourlyModel does to a log what writers, other programs and their
@@ -21,7 +23,7 @@ type hourlyModel struct {
 	random *rand.Rand
 	dir    string
 	path   string
-	next   archiveID
+	next   archive.ID
 	n      int
 	// twice makes lines that tell of a call that others tell of, too.
 	twice bool
@@ -34,7 +36,7 @@ type hourlyModel struct {
 
 func newHourlyModel(t *testing.T, seed uint64) *hourlyModel {
 	dir := t.TempDir()
-	return &hourlyModel{t: t, random: rand.New(rand.NewPCG(seed, 1)), dir: dir, path: filepath.Join(dir, "audit.jsonl"), next: archiveID{"20260213_143022", 0}, misdate: true,
+	return &hourlyModel{t: t, random: rand.New(rand.NewPCG(seed, 1)), dir: dir, path: filepath.Join(dir, "audit.jsonl"), next: archive.ID{Stamp: "20260213_143022", N: 0}, misdate: true,
 		arrived: make(map[string]bool), known: make(map[string]bool)}
 }
 
@@ -125,8 +127,8 @@ func (m *hourlyModel) rotate() {
 		return
 	}
 	m.must(err)
-	m.next.n++
-	plain := filepath.Join(m.dir, m.next.plainName("audit"))
+	m.next.N++
+	plain := filepath.Join(m.dir, m.next.PlainName("audit"))
 	m.must(os.Rename(m.path, plain))
 	switch m.random.IntN(3) {
 	case 0:
@@ -231,7 +233,7 @@ func (m *hourlyModel) step() string {
 		return "remove an archive"
 	case 15:
 		for _, name := range m.archives() {
-			if strings.HasSuffix(name, lineSuffix) {
+			if strings.HasSuffix(name, archive.PlainSuffix) {
 				content, err := os.ReadFile(name)
 				m.must(err)
 				m.compress(name, gzipped(m.t, content))
@@ -294,7 +296,7 @@ func TestHourlySpendReadsOnlyWhatIsNew(t *testing.T) {
 		if rotate != "" {
 			content, err := os.ReadFile(m.path)
 			m.must(err)
-			plain := filepath.Join(m.dir, m.next.plainName("audit"))
+			plain := filepath.Join(m.dir, m.next.PlainName("audit"))
 			m.must(os.Rename(m.path, plain))
 			if rotate == "compressed" {
 				m.compress(plain, gzipped(t, content))

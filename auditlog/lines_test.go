@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
@@ -147,7 +148,7 @@ func TestOneLongLineIsHeldAtATime(t *testing.T) {
 	line := `{"event":"` + strings.Repeat("x", 3*hopelessSize) + `"}` + "\n"
 	const files = 12
 	for i := range files {
-		name := archiveID{"20260213_143022", i}.plainName("audit")
+		name := archive.ID{Stamp: "20260213_143022", N: i}.PlainName("audit")
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat(line, 2)), 0o600); err != nil {
 			t.Fatal(err)
 		}

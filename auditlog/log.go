@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -30,13 +31,13 @@ type Log struct {
 	fs   vfs.FS
 
 	commitGroup commitGroup
-	queue   writeQueue
+	queue       writeQueue
 	// The fields of writer belong to the goroutine that has the turn.
 	writer
 
-	syncer    syncer
+	syncer     syncer
 	compressor compressor
-	monitor      monitor
+	monitor    monitor
 	counts     counts
 
 	closeOnce sync.Once
@@ -59,17 +60,17 @@ type writer struct {
 
 	// What goes to the file ahead of the next lines: lines that are counted as
 	// written and were lost with a file, and events that tell of it.
-	carryover  []byte
+	carryover      []byte
 	recoveryEvents []byte
 
 	unsynced unsynced
 	parts    []part
 
-	opened      time.Time // when file was
-	rotateAgain time.Time // after a rotation that failed
-	repairAgain time.Time // after a repair that failed
-	repairErr   error
-	suspectLinked    bool // the suspect file has its second name
+	opened        time.Time // when file was
+	rotateAgain   time.Time // after a rotation that failed
+	repairAgain   time.Time // after a repair that failed
+	repairErr     error
+	suspectLinked bool // the suspect file has its second name
 }
 
 // Open opens the log at path for appending, and finishes what an interrupted
@@ -94,7 +95,7 @@ func Open(path string, opts ...Option) (*Log, error) {
 		path:   path,
 		dir:    filepath.Dir(path),
 		base:   filepath.Base(path),
-		stem:   logStem(filepath.Base(path)),
+		stem:   archive.Stem(filepath.Base(path)),
 		cfg:    cfg,
 		log:    cfg.reader.logger,
 		fs:     cfg.fs,

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+
+	"github.com/otelaudit/otelaudit/internal/archive"
 )
 
 // Change says what became of the active file of a snapshot in the next one.
@@ -134,11 +136,11 @@ func (s *Snapshot) next(ctx context.Context, at Cursor) (*Snapshot, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	known := make(map[archiveID]bool, len(s.known))
+	known := make(map[archive.ID]bool, len(s.known))
 	for _, id := range s.known {
 		known[id] = true
 	}
-	archives = slices.DeleteFunc(archives, func(a archive) bool { return known[a.id] })
+	archives = slices.DeleteFunc(archives, func(a listedArchive) bool { return known[a.id] })
 	next, err := s.succeed(at, archives, active)
 	if err != nil {
 		return nil, errors.Join(err, closeFile(active))
@@ -203,7 +205,7 @@ func lineOf(src io.ReaderAt, offset int64) (at Cursor, err error) {
 
 // succeed returns the snapshot after s, whose active file is not at the path
 // any more. archives and active are what is there and s does not know.
-func (s *Snapshot) succeed(at Cursor, archives []archive, active *os.File) (*Snapshot, error) {
+func (s *Snapshot) succeed(at Cursor, archives []listedArchive, active *os.File) (*Snapshot, error) {
 	if s.active == nil {
 		return s.reader.newSnapshot(archives, active)
 	}
@@ -262,7 +264,7 @@ func sameOpen(a, b *os.File) (bool, error) {
 
 // leave returns the snapshot in which old, the active file of s, is complete,
 // and archives and active follow it.
-func (s *Snapshot) leave(old *File, at Cursor, change Change, archives []archive, active *os.File) (*Snapshot, error) {
+func (s *Snapshot) leave(old *File, at Cursor, change Change, archives []listedArchive, active *os.File) (*Snapshot, error) {
 	next, err := s.reader.newSnapshot(archives, active)
 	if err != nil {
 		return nil, err
@@ -281,7 +283,7 @@ func (s *Snapshot) leave(old *File, at Cursor, change Change, archives []archive
 // findCopy returns the index of the archive, or that behind the last one for
 // active, that begins with what was read of old, the active file of s; if that is
 // nothing, with all that old holds. It returns -1 if none does.
-func (s *Snapshot) findCopy(at Cursor, old *File, archives []archive, active *os.File) (int, error) {
+func (s *Snapshot) findCopy(at Cursor, old *File, archives []listedArchive, active *os.File) (int, error) {
 	seen, to := s.trail, at.Offset
 	if to == 0 {
 		to = old.size

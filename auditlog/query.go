@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
@@ -90,10 +91,10 @@ func parallelScanLines[P selective](ctx context.Context, r *Reader, snapshot *Sn
 	sections := snapshot.sections(r.sectionSize)
 	m.inSkipped.Store(0)
 	for i := range sections {
-		sections[i].skip = func(archive archiveSummary) bool {
+		sections[i].skip = func(archive archive.Summary) bool {
 			skip := m.excludes(archive)
 			if skip {
-				m.inSkipped.Add(archive.untimed)
+				m.inSkipped.Add(archive.Untimed)
 			}
 			return skip
 		}
@@ -259,10 +260,10 @@ type selective interface {
 // excludes reports whether no event of an archive matches, and nothing of it has to be
 // reported that its header does not say: damage, or how many events without a readable
 // ts match otherwise.
-func (m *matcher) excludes(archive archiveSummary) bool {
-	return m.timed && archive.damaged == 0 &&
-		(archive.untimed == 0 || m.Event == "" && m.Session == "" && m.Model == "" && m.TraceID == "") &&
-		(!archive.timed || !m.Since.IsZero() && archive.newest.Before(m.Since) || !m.Until.IsZero() && !archive.oldest.Before(m.Until))
+func (m *matcher) excludes(archive archive.Summary) bool {
+	return m.timed && archive.Damaged == 0 &&
+		(archive.Untimed == 0 || m.Event == "" && m.Session == "" && m.Model == "" && m.TraceID == "") &&
+		(!archive.Timed || !m.Since.IsZero() && archive.Newest.Before(m.Since) || !m.Until.IsZero() && !archive.Oldest.Before(m.Until))
 }
 
 // isTrace reports whether value is the trace id that is asked for, in any case.

@@ -13,7 +13,7 @@ import (
 // along with its own, so that they share one write; these never get the turn.
 type writeQueue struct {
 	mu      sync.Mutex
-	held   bool
+	held    bool
 	waiting []*request
 	// A pool of each Log, since a channel that was made in a bubble of
 	// testing/synctest may not be used outside.
@@ -33,7 +33,7 @@ type request struct {
 	err     error
 
 	leadsCommit bool // it has the turn of commits, and takes along those that wait for it
-	canceled  bool // its context ended while it was being written for a commit
+	canceled    bool // its context ended while it was being written for a commit
 }
 
 type wakeup int

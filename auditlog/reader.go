@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
@@ -46,7 +47,7 @@ func NewReader(path string, opts ...ReaderOption) (*Reader, error) {
 func newReader(path string, cfg readerConfig) *Reader {
 	dir, base := filepath.Split(path)
 	return &Reader{
-		path: path, dir: filepath.Clean(dir), stem: logStem(base), cfg: cfg, beside: vfs.NewBeside(path),
+		path: path, dir: filepath.Clean(dir), stem: archive.Stem(base), cfg: cfg, beside: vfs.NewBeside(path),
 		sectionSize: sectionSize,
 		hourly:      hourlySpend{calls: newCallTally(false)},
 		hourlyTurn:  make(chan struct{}, 1),

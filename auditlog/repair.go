@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -137,13 +138,13 @@ func (l *Log) rewrite(size int64, cause error) error {
 
 // suspectName returns a name that no file has yet.
 func (l *Log) suspectName() string {
-	base := l.path + "." + time.Now().UTC().Format(stampLayout)
-	name := base + suspectSuffix
+	base := l.path + "." + time.Now().UTC().Format(archive.StampLayout)
+	name := base + archive.SuspectSuffix
 	for n := 1; ; n++ {
 		if _, err := l.fs.Stat(name); err != nil {
 			return name // an error other than ErrNotExist shows when it is linked
 		}
-		name = fmt.Sprintf("%s_%02d%s", base, n, suspectSuffix)
+		name = fmt.Sprintf("%s_%02d%s", base, n, archive.SuspectSuffix)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -180,18 +181,18 @@ func (l *Log) nextArchive(t time.Time) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("list the log's folder: %w", err)
 	}
-	var newest archiveID
+	var newest archive.ID
 	var newestName string
 	for _, name := range names {
-		if id, _, ok := parseArchive(l.stem, name); ok && id.compare(newest) > 0 {
+		if id, _, ok := archive.Parse(l.stem, name); ok && id.Compare(newest) > 0 {
 			newest, newestName = id, name
 		}
 	}
-	next, ok := newest.after(t)
+	next, ok := newest.After(t)
 	if !ok {
 		return "", fmt.Errorf("no name comes after that of the archive %s; give it another name, or remove it if it is none of this log", filepath.Join(l.dir, newestName))
 	}
-	return filepath.Join(l.dir, next.plainName(l.stem)), nil
+	return filepath.Join(l.dir, next.PlainName(l.stem)), nil
 }
 
 // allNames returns the names in the folder, from two lists: one can miss an
@@ -210,7 +211,7 @@ func (l *Log) allNames() ([]string, error) {
 // uncompressed; names are those in the folder.
 func (l *Log) finishRotations(names []string) {
 	for _, name := range names {
-		if _, compressed, ok := parseArchive(l.stem, name); ok && !compressed {
+		if _, compressed, ok := archive.Parse(l.stem, name); ok && !compressed {
 			l.compressor.start(filepath.Join(l.dir, name))
 		}
 	}

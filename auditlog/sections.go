@@ -7,6 +7,8 @@ import (
 	"math"
 	"runtime"
 	"sync"
+
+	"github.com/otelaudit/otelaudit/internal/archive"
 )
 
 // sectionSize is the part of an active file that a goroutine reads at a time.
@@ -25,7 +27,7 @@ type section struct {
 	from, to int64
 	// skip, if not nil, reports whether nothing of a file that holds what its
 	// header says is asked for. A part with a method skipped is told.
-	skip func(archiveSummary) bool
+	skip func(archive.Summary) bool
 	// turn, if not nil, is closed when the section is the one that is delivered.
 	// Only that one holds a line of more than hopelessSize bytes, so that there is at
 	// most one such line in memory, however many sections are read ahead.
@@ -124,7 +126,7 @@ func scanSection[P accumulator](ctx context.Context, s section, newPart func() P
 		scan.lines.grow = func() error { return scan.await(ctx, s.turn) }
 	}
 	if s.skip != nil && scan.content.compressed() && scan.content.file != nil {
-		summary, ok, err := readSummary(scan.content.file)
+		summary, ok, err := archive.ReadSummary(scan.content.file)
 		if err != nil || ok && s.skip(summary) {
 			if p, ok := any(p).(interface{ skipped() }); ok && err == nil {
 				p.skipped()

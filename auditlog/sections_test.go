@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/otelaudit/otelaudit/internal/archive"
 )
 
 // randomLog returns lines of every kind: events, damage of every kind, blank
@@ -73,7 +75,7 @@ func writeFiles(t testing.TB, random *rand.Rand, lines int) *Reader {
 		}
 	}
 	for i := range random.IntN(5) {
-		name, content := archiveID{"20260213_143022", i}.plainName("audit"), randomLog(random, random.IntN(lines))
+		name, content := archive.ID{Stamp: "20260213_143022", N: i}.PlainName("audit"), randomLog(random, random.IntN(lines))
 		if random.IntN(3) > 0 {
 			name, content = name+".gz", gzipped(t, content)
 			if random.IntN(4) == 0 && len(content) > 40 {

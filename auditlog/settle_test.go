@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/otelaudit/otelaudit/internal/archive"
 )
 
 // steppedFolder does something before each step of settle.
@@ -25,7 +27,7 @@ func (f steppedFolder) openActive() (*os.File, error) {
 	return f.Reader.openActive()
 }
 
-func (f steppedFolder) listArchives() ([]archive, error) {
+func (f steppedFolder) listArchives() ([]listedArchive, error) {
 	f.before()
 	return f.Reader.listArchives()
 }
@@ -35,7 +37,7 @@ func (f steppedFolder) isActive(file *os.File) (bool, error) {
 	return f.Reader.isActive(file)
 }
 
-func (f steppedFolder) isArchive(a archive, file *os.File, deep bool) (bool, error) {
+func (f steppedFolder) isArchive(a listedArchive, file *os.File, deep bool) (bool, error) {
 	f.before()
 	return f.Reader.isArchive(a, file, deep)
 }
@@ -76,7 +78,7 @@ func checkSettle(t *testing.T, rename, create, compress, rotations int) {
 	archived := 0
 	rotate := func() {
 		archived++
-		name := archiveID{"20260213_143022", archived}.plainName(r.stem)
+		name := archive.ID{Stamp: "20260213_143022", N: archived}.PlainName(r.stem)
 		if err := os.Rename(path, filepath.Join(r.dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +144,7 @@ type blinkingFolder struct {
 	lists  int
 }
 
-func (f *blinkingFolder) listArchives() ([]archive, error) {
+func (f *blinkingFolder) listArchives() ([]listedArchive, error) {
 	list, err := f.Reader.listArchives()
 	if f.lists%2 == f.misses {
 		list = list[:len(list)-1]
@@ -196,7 +198,7 @@ func TestSettleKeepsUpWithFilesThatAreCompressedAtOnce(t *testing.T) {
 	}
 	begin()
 	f := &busyFolder{Reader: r, opened: func() {
-		name := archiveID{"20260213_143022", written}.plainName(r.stem)
+		name := archive.ID{Stamp: "20260213_143022", N: written}.PlainName(r.stem)
 		if err := os.Rename(r.path, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -240,13 +242,13 @@ func compressAll(t *testing.T, dir string) {
 // scriptedFolder answers as its functions say.
 type scriptedFolder struct {
 	open func() (*os.File, error)
-	list func() ([]archive, error)
+	list func() ([]listedArchive, error)
 }
 
-func (f scriptedFolder) openActive() (*os.File, error)                   { return f.open() }
-func (f scriptedFolder) listArchives() ([]archive, error)                { return f.list() }
-func (f scriptedFolder) isActive(*os.File) (bool, error)                 { return false, nil }
-func (f scriptedFolder) isArchive(archive, *os.File, bool) (bool, error) { return false, nil }
+func (f scriptedFolder) openActive() (*os.File, error)                         { return f.open() }
+func (f scriptedFolder) listArchives() ([]listedArchive, error)                { return f.list() }
+func (f scriptedFolder) isActive(*os.File) (bool, error)                       { return false, nil }
+func (f scriptedFolder) isArchive(listedArchive, *os.File, bool) (bool, error) { return false, nil }
 
 func TestSettleEnds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
@@ -255,7 +257,7 @@ func TestSettleEnds(t *testing.T) {
 	}
 	other := func() (*os.File, error) { return os.Open(path) }
 	none := func() (*os.File, error) { return nil, fs.ErrNotExist }
-	still := func() ([]archive, error) { return nil, nil }
+	still := func() ([]listedArchive, error) { return nil, nil }
 	if _, _, err := listConsistent(t.Context(), scriptedFolder{other, still}); err == nil {
 		t.Error("an active file that is always another one is no error")
 	}
@@ -265,7 +267,7 @@ func TestSettleEnds(t *testing.T) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	broken := errors.New("broken")
-	failing := func() ([]archive, error) { return nil, broken }
+	failing := func() ([]listedArchive, error) { return nil, broken }
 	if _, _, err := listConsistent(t.Context(), scriptedFolder{none, failing}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the listing", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -24,10 +25,10 @@ type Snapshot struct {
 	active *os.File // nil without an active file
 
 	// What Next goes by.
-	known    []archiveID // of the archives that are older than active
-	unlisted bool        // known is empty because nobody asked for archives
-	trail    fingerprint       // of active
-	left     *os.File    // was active in the snapshot before this one
+	known    []archive.ID // of the archives that are older than active
+	unlisted bool         // known is empty because nobody asked for archives
+	trail    fingerprint  // of active
+	left     *os.File     // was active in the snapshot before this one
 	from     Cursor
 	change   Change
 }
@@ -65,7 +66,7 @@ func (r *Reader) Snapshot(ctx context.Context) (*Snapshot, error) {
 }
 
 func (r *Reader) snapshot(ctx context.Context) (_ *Snapshot, err error) {
-	var archives []archive
+	var archives []listedArchive
 	var active *os.File
 	if r.cfg.activeOnly {
 		active, err = r.openActive()
@@ -89,12 +90,12 @@ type folder interface {
 	// of a rotation.
 	openActive() (*os.File, error)
 	// listArchives returns the archives, oldest first.
-	listArchives() ([]archive, error)
+	listArchives() ([]listedArchive, error)
 	// isActive reports whether the path of the active file leads to f.
 	isActive(f *os.File) (bool, error)
 	// isArchive reports whether a is what was the active file f. With deep it
 	// also recognises a compressed one, by its content.
-	isArchive(a archive, f *os.File, deep bool) (bool, error)
+	isArchive(a listedArchive, f *os.File, deep bool) (bool, error)
 }
 
 // maxSettling bounds the attempts. Even while files rotate all the time, the
@@ -115,8 +116,8 @@ const maxSettling = 1000
 // one, no archive was made since. Else the file is an archive itself by now:
 // it, and what follows it, is left out of the list and read through the open
 // file as it was.
-func listConsistent(ctx context.Context, dir folder) ([]archive, *os.File, error) {
-	var known []archive // made before the active file was opened
+func listConsistent(ctx context.Context, dir folder) ([]listedArchive, *os.File, error) {
+	var known []listedArchive // made before the active file was opened
 	for range maxSettling {
 		if err := context.Cause(ctx); err != nil {
 			return nil, nil, err
@@ -130,7 +131,7 @@ func listConsistent(ctx context.Context, dir folder) ([]archive, *os.File, error
 	return nil, nil, errors.New("its active file keeps being replaced; try again")
 }
 
-func trySettle(dir folder, known []archive) (archives []archive, active *os.File, settled bool, err error) {
+func trySettle(dir folder, known []listedArchive) (archives []listedArchive, active *os.File, settled bool, err error) {
 	active, err = dir.openActive()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, false, err
@@ -168,7 +169,7 @@ func trySettle(dir folder, known []archive) (archives []archive, active *os.File
 		return archives, active, still, err
 	}
 	for i, a := range slices.Backward(archives) {
-		if _, old := slices.BinarySearchFunc(known, a.id, archive.compareID); old {
+		if _, old := slices.BinarySearchFunc(known, a.id, listedArchive.compareID); old {
 			break
 		}
 		// Two files may hold the same content, so it is compared only where an
@@ -190,7 +191,7 @@ func closeFile(f *os.File) error {
 }
 
 // newSnapshot returns a snapshot that closes active.
-func (r *Reader) newSnapshot(archives []archive, active *os.File) (*Snapshot, error) {
+func (r *Reader) newSnapshot(archives []listedArchive, active *os.File) (*Snapshot, error) {
 	s := &Snapshot{reader: r, active: active, unlisted: r.cfg.activeOnly, files: make([]*File, 0, len(archives)+1)}
 	for _, a := range archives {
 		s.files = append(s.files, r.archiveFile(a))
@@ -212,8 +213,8 @@ func (r *Reader) newFile(path string) *File {
 }
 
 // archiveFile returns the File of a.
-func (r *Reader) archiveFile(a archive) *File {
-	plain := filepath.Join(r.dir, a.id.plainName(r.stem))
+func (r *Reader) archiveFile(a listedArchive) *File {
+	plain := filepath.Join(r.dir, a.id.PlainName(r.stem))
 	f := r.newFile(plain)
 	f.other, f.beside, f.id = plain+".gz", r.beside, a.id
 	if !a.plain {
@@ -234,16 +235,16 @@ func (r *Reader) activeFile(active *os.File) (*File, error) {
 }
 
 // archive is an archive in the log's folder.
-type archive struct {
-	id archiveID
+type listedArchive struct {
+	id archive.ID
 	// plain tells that it is there uncompressed, perhaps compressed as well:
 	// the plain form is removed only when the other one is verified.
 	plain bool
 }
 
 // compare orders archives as they were written, the plain form first.
-func (a archive) compare(b archive) int {
-	switch c := a.id.compare(b.id); {
+func (a listedArchive) compare(b listedArchive) int {
+	switch c := a.id.Compare(b.id); {
 	case c != 0 || a.plain == b.plain:
 		return c
 	case a.plain:
@@ -252,10 +253,10 @@ func (a archive) compare(b archive) int {
 	return 1
 }
 
-func (a archive) compareID(id archiveID) int { return a.id.compare(id) }
+func (a listedArchive) compareID(id archive.ID) int { return a.id.Compare(id) }
 
 // listArchives returns the archives, oldest first.
-func (r *Reader) listArchives() ([]archive, error) {
+func (r *Reader) listArchives() ([]listedArchive, error) {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -263,15 +264,15 @@ func (r *Reader) listArchives() ([]archive, error) {
 		}
 		return nil, err
 	}
-	var list []archive
+	var list []listedArchive
 	for _, e := range entries {
 		// A link to a file, or a FIFO, of such a name shows as damage when it is read.
-		if id, compressed, ok := parseArchive(r.stem, e.Name()); ok && !e.IsDir() && !r.isLinkToFolder(e) {
-			list = append(list, archive{id, !compressed})
+		if id, compressed, ok := archive.Parse(r.stem, e.Name()); ok && !e.IsDir() && !r.isLinkToFolder(e) {
+			list = append(list, listedArchive{id, !compressed})
 		}
 	}
-	slices.SortFunc(list, archive.compare)
-	return slices.CompactFunc(list, func(a, b archive) bool { return a.id == b.id }), nil
+	slices.SortFunc(list, listedArchive.compare)
+	return slices.CompactFunc(list, func(a, b listedArchive) bool { return a.id == b.id }), nil
 }
 
 // isLinkToFolder reports whether e is a link to a folder, which is no archive either.
@@ -284,18 +285,18 @@ func (r *Reader) isLinkToFolder(e fs.DirEntry) bool {
 }
 
 // sameArchives ignores the forms: compression does not move events.
-func sameArchives(a, b []archive) bool {
-	return slices.EqualFunc(a, b, func(a, b archive) bool { return a.id == b.id })
+func sameArchives(a, b []listedArchive) bool {
+	return slices.EqualFunc(a, b, func(a, b listedArchive) bool { return a.id == b.id })
 }
 
 // union returns the archives of both lists, in order.
-func union(a, b []archive) []archive {
+func union(a, b []listedArchive) []listedArchive {
 	if sameArchives(a, b) {
 		return b
 	}
 	both := slices.Concat(a, b)
-	slices.SortStableFunc(both, archive.compare)
-	return slices.CompactFunc(both, func(a, b archive) bool { return a.id == b.id })
+	slices.SortStableFunc(both, listedArchive.compare)
+	return slices.CompactFunc(both, func(a, b listedArchive) bool { return a.id == b.id })
 }
 
 func (r *Reader) openActive() (*os.File, error) { return r.beside.Open(r.path) }
@@ -312,12 +313,12 @@ func (r *Reader) isActive(f *os.File) (bool, error) {
 	return err == nil && os.SameFile(at, open), err
 }
 
-func (r *Reader) isArchive(a archive, f *os.File, deep bool) (bool, error) {
+func (r *Reader) isArchive(a listedArchive, f *os.File, deep bool) (bool, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return false, err
 	}
-	plain := filepath.Join(r.dir, a.id.plainName(r.stem))
+	plain := filepath.Join(r.dir, a.id.PlainName(r.stem))
 	at, err := os.Lstat(plain)
 	if err == nil && at.Mode().IsRegular() {
 		return os.SameFile(at, info), nil
@@ -356,13 +357,13 @@ func (r *Reader) isCompressed(path string, f *os.File, size int64) (_ bool, err 
 // compressedHolds reports whether a gzip file of zSize bytes holds the size bytes of
 // plain, by size and checksum.
 func compressedHolds(z io.ReaderAt, zSize int64, plain io.ReaderAt, size int64) (bool, error) {
-	trailer, err := readTrailer(z, zSize)
-	if err != nil || trailer.size != uint32(size) { //nolint:gosec // modulo 2^32, as RFC 1952 says
+	trailer, err := archive.ReadTrailer(z, zSize)
+	if err != nil || trailer.Size != uint32(size) { //nolint:gosec // modulo 2^32, as RFC 1952 says
 		return false, err
 	}
 	sum := crc32.NewIEEE()
 	if _, err := io.Copy(sum, io.NewSectionReader(plain, 0, size)); err != nil {
 		return false, err
 	}
-	return sum.Sum32() == trailer.checksum, nil
+	return sum.Sum32() == trailer.Checksum, nil
 }

@@ -30,29 +30,29 @@ type syncer struct {
 
 	observers syncObservers
 
-	mu      sync.Mutex
-	file    vfs.File   // to sync
-	folder  vfs.Folder // to sync too, unless named
-	named   bool       // the name of file is durable
-	written int64
-	synced  int64
-	inflight   *inflightSync
-	followers   int         // how many waited for the round before
-	failure error       // nothing is known to be durable of what is unsynced
-	failing atomic.Bool // failure != nil, for a look at it before each write
+	mu        sync.Mutex
+	file      vfs.File   // to sync
+	folder    vfs.Folder // to sync too, unless named
+	named     bool       // the name of file is durable
+	written   int64
+	synced    int64
+	inflight  *inflightSync
+	followers int         // how many waited for the round before
+	failure   error       // nothing is known to be durable of what is unsynced
+	failing   atomic.Bool // failure != nil, for a look at it before each write
 	// Of the lines up to doubtful some may not be on disk, and nothing can be
 	// done about it.
-	indeterminate int64
-	indeterminateErr error
-	indeterminateLines  int64 // how many they were, in all
-	timer    *time.Timer
-	armed    bool // the timer runs
-	stopped  bool
+	indeterminate      int64
+	indeterminateErr   error
+	indeterminateLines int64 // how many they were, in all
+	timer              *time.Timer
+	armed              bool // the timer runs
+	stopped            bool
 }
 
 // round is one fsync in progress.
 type inflightSync struct {
-	done    chan struct{}
+	done      chan struct{}
 	followers int // how many wait for it, besides who began it
 }
 
