@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -54,7 +55,7 @@ func (f *File) Whole(ctx context.Context) (whole *File, unfinished int64, err er
 	if !f.Active() {
 		return f, 0, nil
 	}
-	end, err := lineStart(readerAt{f.active, ctx}, f.size)
+	end, err := jsonline.LineStart(readerAt{f.active, ctx}, f.size)
 	if err != nil {
 		return nil, 0, fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}

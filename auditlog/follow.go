@@ -104,7 +104,7 @@ func (l *Log) isCompressedIn(name string, size int64) (_ bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return compressedHolds(f, info.Size, l.file, size)
+	return archive.Holds(f, info.Size, l.file, size)
 }
 
 // follow lets go of an active file that is not at the path any more, so that

@@ -382,7 +382,7 @@ func (h *hourlySpend) readActive(ctx context.Context, r *Reader, f *File) error 
 		}
 	}
 	// Whole lines are read once, and what is behind them until it is one.
-	end, err := lineStart(readerAt{f.active, ctx}, f.size)
+	end, err := jsonline.LineStart(readerAt{f.active, ctx}, f.size)
 	if err != nil {
 		return fmt.Errorf("auditlog: read %s: %w", f.path, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // LastEvents returns the last n events, oldest first; with an event name, the
@@ -65,7 +67,7 @@ func (f *File) appendLast(ctx context.Context, found []Entry, n int, m *matcher)
 	}
 	var damage []*DamageError // the last one first
 	for window := int64(firstWindow); end > 0 && len(found) < n; window = min(2*window, lastWindow) {
-		start, err := lineStart(readerAt{src, ctx}, end-window)
+		start, err := jsonline.LineStart(readerAt{src, ctx}, end-window)
 		if err != nil {
 			return nil, fmt.Errorf("auditlog: read %s: %w", f.path, err)
 		}
@@ -93,25 +95,6 @@ func lastOfScan(ctx context.Context, scan *fileScan, found []Entry, n int, m *ma
 		return true
 	})
 	return last.appendNewestFirst(found), errors.Join(err, scan.Close())
-}
-
-// lineStart returns where the line begins that the byte before offset belongs
-// to or ends; 0 is where the first one does.
-func lineStart(src io.ReaderAt, offset int64) (int64, error) {
-	buf := bufferPool.Get().(*[]byte)
-	defer bufferPool.Put(buf)
-	for size := int64(4 << 10); offset > 0; size = min(2*size, readSize) {
-		p := (*buf)[:min(offset, size)]
-		offset -= int64(len(p))
-		n, err := src.ReadAt(p, offset)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, err
-		}
-		if i := bytes.LastIndexByte(p[:n], '\n'); i >= 0 {
-			return offset + int64(i) + 1, nil
-		}
-	}
-	return 0, nil
 }
 
 // reportUncounted logs damage whose lines were not counted. Only with damage,

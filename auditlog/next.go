@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
 // Change says what became of the active file of a snapshot in the next one.
@@ -185,7 +186,7 @@ func (s *Snapshot) goOn(before *Snapshot, f *File, at Cursor) error {
 // lineOf returns the beginning of the line that the byte at offset, or the one
 // before it, belongs to.
 func lineOf(src io.ReaderAt, offset int64) (at Cursor, err error) {
-	if at.Offset, err = lineStart(src, offset); err != nil {
+	if at.Offset, err = jsonline.LineStart(src, offset); err != nil {
 		return at, err
 	}
 	buf := make([]byte, readSize)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -167,14 +168,17 @@ func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.Fil
 	}()
 	from := l.unsynced.from(size)
 	synced := io.NewSectionReader(l.file, 0, from)
-	if _, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{synced}, make([]byte, 256<<10)); err != nil {
+	if n, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{synced}, make([]byte, 256<<10)); err != nil || n < from {
+		if err == nil {
+			err = io.ErrUnexpectedEOF // another process truncated the file
+		}
 		return nil, temp, info, fmt.Errorf("copy the synced part: %w", err)
 	}
 	tail := l.unsyncedTail(from, size)
 	if len(tail) > 0 && tail[len(tail)-1] != '\n' {
 		tail = append(tail, '\n')
 	} else if len(tail) == 0 && from > 0 {
-		if start, err := lastLineStart(l.file, from); err != nil {
+		if start, err := jsonline.LineStart(l.file, from); err != nil {
 			return nil, temp, info, err
 		} else if start != from {
 			tail = append(tail, '\n')

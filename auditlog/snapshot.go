@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -351,19 +349,5 @@ func (r *Reader) isCompressed(path string, f *os.File, size int64) (_ bool, err 
 	if err != nil {
 		return false, err
 	}
-	return compressedHolds(z, info.Size(), f, size)
-}
-
-// compressedHolds reports whether a gzip file of zSize bytes holds the size bytes of
-// plain, by size and checksum.
-func compressedHolds(z io.ReaderAt, zSize int64, plain io.ReaderAt, size int64) (bool, error) {
-	trailer, err := archive.ReadTrailer(z, zSize)
-	if err != nil || trailer.Size != uint32(size) { //nolint:gosec // modulo 2^32, as RFC 1952 says
-		return false, err
-	}
-	sum := crc32.NewIEEE()
-	if _, err := io.Copy(sum, io.NewSectionReader(plain, 0, size)); err != nil {
-		return false, err
-	}
-	return sum.Sum32() == trailer.Checksum, nil
+	return archive.Holds(z, info.Size(), f, size)
 }

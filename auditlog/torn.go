@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
-	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
 // mend returns the bytes that must precede the next line so that it is not
@@ -17,10 +16,12 @@ func (l *Log) terminateTornTail() ([]byte, error) {
 	if l.size == l.end || l.size == 0 {
 		return nil, nil
 	}
-	if _, err := l.file.ReadAt(l.scratch[:1], l.size-1); err == nil && l.scratch[0] == '\n' {
+	if _, err := l.file.ReadAt(l.scratch[:1], l.size-1); err != nil {
+		return nil, fmt.Errorf("read the end of %s: %w", l.path, err)
+	} else if l.scratch[0] == '\n' {
 		return nil, nil // another process's whole line, as usual
 	}
-	start, err := lastLineStart(l.file, l.size)
+	start, err := jsonline.LineStart(l.file, l.size)
 	if err != nil {
 		return nil, fmt.Errorf("read the end of %s: %w", l.path, err)
 	}
@@ -69,23 +70,4 @@ func (l *Log) addRecoveryEvent(reason string, what map[string]any) error {
 
 func isWholeEvent(line []byte) bool {
 	return jsonline.EachMember(line, func(_, _ []byte) bool { return true }) == nil
-}
-
-// lastLineStart returns the offset behind the last line feed of f, which has
-// size bytes.
-func lastLineStart(f vfs.File, size int64) (int64, error) {
-	buf := make([]byte, 4096)
-	for end := size; end > 0; {
-		n := min(end, int64(len(buf)))
-		if got, err := f.ReadAt(buf[:n], end-n); int64(got) < n {
-			return 0, err
-		}
-		for i := n - 1; i >= 0; i-- {
-			if buf[i] == '\n' {
-				return end - n + i + 1, nil
-			}
-		}
-		end -= n
-	}
-	return 0, nil
 }

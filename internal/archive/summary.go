@@ -126,6 +126,20 @@ func ReadTrailer(f io.ReaderAt, size int64) (Trailer, error) {
 	return Trailer{binary.LittleEndian.Uint32(b[:]), binary.LittleEndian.Uint32(b[4:])}, nil
 }
 
+// Holds reports whether the gzip file z of zSize bytes holds the first size bytes of
+// plain: their size and their checksum are those in its trailer.
+func Holds(z io.ReaderAt, zSize int64, plain io.ReaderAt, size int64) (bool, error) {
+	trailer, err := ReadTrailer(z, zSize)
+	if err != nil || trailer.Size != uint32(size) { //nolint:gosec // modulo 2^32, as RFC 1952 says
+		return false, err
+	}
+	sum := crc32.NewIEEE()
+	if _, err := io.Copy(sum, io.NewSectionReader(plain, 0, size)); err != nil {
+		return false, err
+	}
+	return sum.Sum32() == trailer.Checksum, nil
+}
+
 // ReadSummary returns the summary of the gzip file f, false if there is none or
 // if it does not fit the file. It fits if
 //
