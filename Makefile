@@ -50,7 +50,9 @@ lint: ## golangci-lint with .golangci.yml
 	@echo "# golangci-lint"
 	$(call each-module,$(LINT) run --allow-parallel-runners --show-stats=false)
 
-# The results are also in build/test/*.json, as go test -json gives them.
+# The results are also in build/test/*.json, as go test -json gives them. The race
+# detector lets each program sleep for a second before it exits; hundreds of programs run.
+test: export GORACE := atexit_sleep_ms=10 $(GORACE)
 .PHONY: test
 test: require-cc ## all tests of all modules with the race detector
 	@echo "# go test -race"

@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 // TestBudgetKnowsWhatAWholeReadKnows asks a Budget, after each of many things
 // that happen to a log, and wants what a Spend says that reads all of it.
 func TestBudgetKnowsWhatAWholeReadKnows(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(12) {
+	for seed := range uint64(trials.Of(12)) {
 		m := newHourlyModel(t, seed)
 		m.twice = true
 		m.append(m.lines(50))

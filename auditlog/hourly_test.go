@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 // hourlyModel does to a log what writers, other programs and their
@@ -248,7 +249,7 @@ func (m *hourlyModel) step() string {
 // many things that happen to a log, and wants what one says that reads all.
 func TestHourlySpendIsThatOfAWholeRead(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(12) {
+	for seed := range uint64(trials.Of(12)) {
 		m := newHourlyModel(t, seed)
 		m.append(m.lines(50))
 		r := newReader(m.path, newReaderConfig(nil))

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 // damageHandler keeps what is logged of damage.
@@ -36,7 +38,7 @@ func (h damageHandler) Handle(_ context.Context, record slog.Record) error {
 func TestLastEventsAreTheEndOfAQuery(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 8))
-	for round := range 24 {
+	for round := range trials.Of(24) {
 		r := writeFiles(t, random, 1+random.IntN(400))
 		logged := map[string]bool{}
 		r.cfg.logger = slog.New(damageHandler{slog.DiscardHandler, logged})

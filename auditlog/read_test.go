@@ -120,9 +120,9 @@ func TestReaderAcceptsWhatAnyJSONWriterProduces(t *testing.T) {
 
 func TestMissingKeysAndBlankLinesAreNoDamage(t *testing.T) {
 	t.Parallel()
-	r := putLog(t, map[string]string{activeName: "\n \t\n{}\n\r\n" + strings.Repeat(" ", 2<<20) + "\n{\"a\":1}\n  "})
+	r := putLog(t, map[string]string{activeName: "\n \t\n{}\n\r\n" + strings.Repeat(" ", 1<<20+1) + "\n{\"a\":1}\n  "})
 	found, damage := read(t, r, auditlog.Filter{})
-	want := []string{"audit.jsonl:3:4 {}", fmt.Sprintf(`audit.jsonl:6:%d {"a":1}`, 4+3+2+2<<20+1)}
+	want := []string{"audit.jsonl:3:4 {}", fmt.Sprintf(`audit.jsonl:6:%d {"a":1}`, 4+3+2+1<<20+2)}
 	if diff := cmp.Diff(want, at(found)); diff != "" || len(damage) > 0 {
 		t.Errorf("-want +got:\n%s\ndamage: %v", diff, damage)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 // randomLog returns lines of every kind: events, damage of every kind, blank
@@ -147,7 +148,7 @@ func straightforward(t *testing.T, r *Reader, m *matcher) (all []string) {
 // size, on several processors and on one.
 func TestSectionsChangeNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for round := range 20 {
+	for round := range trials.Of(20) {
 		r := writeFiles(t, random, 60)
 		filter := Filter{}
 		if round%3 == 0 {
@@ -184,7 +185,7 @@ func TestLineLongerThanManySectionsBelongsToOne(t *testing.T) {
 	}
 	r := newReader(path, newReaderConfig(nil))
 	want := straightforward(t, r, newMatcher(Filter{}))
-	r.sectionSize = 50_000
+	r.sectionSize = 200_000
 	got := observe(t, r, Filter{})[:len(want)]
 	if diff := cmp.Diff(want, got); diff != "" || len(want) != 4 {
 		t.Errorf("-want +got:\n%.1000s", diff)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 // TestVerifyCountsRepeatedEventsInBoundedMemory gives it room for a part of them
@@ -40,7 +42,7 @@ func TestRecentIDsAreTheLastOnes(t *testing.T) {
 		var last []uint64
 		known := map[uint64]bool{}
 		x := uint64(1)
-		for range 40_000 {
+		for range trials.Of(40_000) {
 			x = x*6364136223846793005 + 1442695040888963407
 			id := (x>>33)%6000*spread + 1
 			if got, want := r.add(id), known[id]; got != want {

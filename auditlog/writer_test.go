@@ -56,11 +56,11 @@ func TestRotationKeepsEveryEventOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	const (
 		writers = 4
-		limit   = 10 << 20
-		total   = 35 << 20
+		limit   = 2 << 20
+		total   = 7 << 20
 	)
 	dir := t.TempDir()
-	log := audittest.Open(t, filepath.Join(dir, "audit.jsonl"))
+	log := audittest.Open(t, filepath.Join(dir, "audit.jsonl"), auditlog.WithMaxFileSize(limit))
 	padding := strings.Repeat("x", 1000)
 	perWriter := total / writers / (len(padding) + 100)
 	longest := len(padding) + 400
@@ -134,7 +134,7 @@ func TestRotationKeepsEveryEventOnceAndInOrder(t *testing.T) {
 		}
 	}
 	if archives < 3 {
-		t.Errorf("got %d archives of 10 MiB from %d bytes", archives, total)
+		t.Errorf("got %d archives of 2 MiB from %d bytes", archives, total)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/bridge"
 	"github.com/otelaudit/otelaudit/internal/audittest"
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 // follower is a Run that follows a log.
@@ -402,7 +403,8 @@ func TestFollowEndsWithoutErrorWhileTheCollectorIsAway(t *testing.T) {
 // TestFollowKeepsNoMemoryOfHugeLines: each worker has had some when they are
 // sent, and there may be nothing to send for days.
 func TestFollowKeepsNoMemoryOfHugeLines(t *testing.T) {
-	const huge, size, most = 16, 8 << 20, 32 << 20
+	const size, most = 8 << 20, 32 << 20
+	huge := max(trials.Of(16), 8)
 	c := &collector{always: reply(200, typeProto, "")}
 	path, url := logPath(t), c.serve(t)
 	write(t, path, line("a")+"\n")

@@ -93,7 +93,7 @@ func TestFollowReadsALongUnfinishedLineNotAtEveryLook(t *testing.T) {
 // TestFollowDoesNotHoldALineThatHasNotEnded has one of 16 MiB that is an event so
 // far, and would be held four times a second.
 func TestFollowDoesNotHoldALineThatHasNotEnded(t *testing.T) {
-	const size, most = 16 << 20, 1 << 20
+	const size, most = 4 << 20, 1 << 20
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		var c collector

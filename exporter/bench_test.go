@@ -14,6 +14,7 @@ import (
 	"github.com/otelaudit/otelaudit/exporter"
 	"github.com/otelaudit/otelaudit/internal/alloctest"
 	"github.com/otelaudit/otelaudit/internal/recordtest"
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 const batchSize = 512
@@ -41,7 +42,7 @@ func newUnsyncedExporter(tb testing.TB) *exporter.Exporter {
 
 // TestExportDoesNotAllocate holds for records of scalar attributes.
 func TestExportDoesNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if trials.Race {
 		t.Log("with the race detector, sync.Pool drops at random: measured without it by make bench")
 	}
 	exp := newUnsyncedExporter(t)
@@ -53,7 +54,7 @@ func TestExportDoesNotAllocate(t *testing.T) {
 	}
 	export()
 	allocs := alloctest.PerRun(50, export)
-	if !raceEnabled && allocs != 0 {
+	if !trials.Race && allocs != 0 {
 		t.Errorf("Export of %d records allocates %v times, want 0", batchSize, allocs)
 	}
 }
@@ -89,7 +90,7 @@ func TestLookingIntoGroupsDoesNotAllocate(t *testing.T) {
 		})
 	}
 	plain, searched := allocs("gen_aj"), allocs("gen_ai")
-	if raceEnabled {
+	if trials.Race {
 		t.Log("with the race detector, sync.Pool drops at random: measured without it by make bench")
 	} else if plain < batchSize || searched > plain {
 		t.Errorf("Export of %d records allocates %v times with maps that hold fields, %v with others; want as many, one for each map", batchSize, searched, plain)
