@@ -146,7 +146,7 @@ func TestAppendsGoOnWhileACommitSyncs(t *testing.T) {
 		var lines jsonline.Lines
 		lines.Commit([]byte(`{"ts":"2026-02-13T16:30:22.123Z","event":"nav","session_id":"s","n":1}` + "\n"))
 		done := make(chan error, 1)
-		go func() { done <- log.AppendLinesToDisk(t.Context(), &lines) }()
+		go func() { done <- auditlog.AppendLinesToDisk(t.Context(), log, &lines) }()
 		<-disk.syncing
 		if err := log.Append(t.Context(), numbered("w", 2)); err != nil {
 			t.Fatal(err)

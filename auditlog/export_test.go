@@ -4,9 +4,8 @@ import "github.com/otelaudit/otelaudit/internal/vfs"
 
 // Unsynced returns how many lines of l are in the kernel and not yet on disk.
 func Unsynced(l *Log) int64 {
-	l.syncer.mu.Lock()
-	defer l.syncer.mu.Unlock()
-	return l.syncer.written - l.syncer.synced
+	s := l.Stats()
+	return s.Appended - s.Synced
 }
 
 // WithFS makes a Log write to another file system. It reads from the real one
@@ -19,4 +18,10 @@ func WithFS(fs vfs.FS) Option {
 }
 
 // WaitForCompression returns when nothing is left to compress.
-func WaitForCompression(l *Log) { l.compressor.wait() }
+func WaitForCompression(l *Log) { l.journal.WaitForCompression() }
+
+// AppendLines and AppendLinesToDisk are what exporter appends encoded lines with.
+var (
+	AppendLines       = appendLines
+	AppendLinesToDisk = appendLinesToDisk
+)

@@ -46,14 +46,14 @@ func TestLargeLinesOfWhichNothingIsInTheFileAreWhatTheyWere(t *testing.T) {
 				}
 				return memfs.None
 			}
-			if err := s.log.AppendLines(t.Context(), &lines); !errors.Is(err, syscall.ENOSPC) {
+			if err := auditlog.AppendLines(t.Context(), s.log, &lines); !errors.Is(err, syscall.ENOSPC) {
 				t.Fatalf("AppendLines on a full disk = %v", err)
 			}
 			s.fs.Fault = nil
 			if !bytes.Equal(lines.Bytes(), before) {
 				t.Fatal("after an error that says nothing is in the file, the lines are others")
 			}
-			if err := s.log.AppendLines(t.Context(), &lines); err != nil {
+			if err := auditlog.AppendLines(t.Context(), s.log, &lines); err != nil {
 				t.Fatal(err)
 			}
 			for i := range 100 {
@@ -91,7 +91,7 @@ func TestARepairWritesWhatWasAppendedThoughItsLinesAreUsedAgain(t *testing.T) {
 		largeLines(&lines, 0, 100)
 		ctx, cancel := context.WithCancel(t.Context())
 		left := make(chan error)
-		go func() { left <- log.AppendLinesToDisk(ctx, &lines) }()
+		go func() { left <- auditlog.AppendLinesToDisk(ctx, log, &lines) }()
 		<-disk.syncing
 		cancel()
 		if _, ok := errors.AsType[*auditlog.SyncError](<-left); !ok {
@@ -162,7 +162,7 @@ func TestARepairKnowsWhatWasWrittenOfLargeLines(t *testing.T) {
 						}
 						return memfs.None
 					}
-					err := s.log.AppendLines(t.Context(), &lines)
+					err := auditlog.AppendLines(t.Context(), s.log, &lines)
 					written := b.lines
 					if partly, ok := errors.AsType[*auditlog.BatchError](err); ok {
 						written = partly.Written

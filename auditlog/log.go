@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
-	"github.com/otelaudit/otelaudit/internal/vfs"
+	"github.com/otelaudit/otelaudit/internal/journal"
 )
 
 // Log is an audit log that is open for appending. It reads its own files too,
@@ -22,60 +21,14 @@ import (
 type Log struct {
 	*Reader
 
-	path string // of the active file, absolute
-	dir  string // of path
-	base string // of path
-	stem string
-	cfg  config
-	log  *slog.Logger
-	fs   vfs.FS
-
-	commitGroup commitGroup
-	queue       writeQueue
-	// The fields of writer belong to the goroutine that has the turn.
-	writer
-
-	syncer     syncer
-	compressor compressor
-	monitor    monitor
-	counts     counts
-
-	closeOnce sync.Once
-	closeErr  error
+	journal   *journal.Log
+	sessionID string
+	refused   atomic.Int64 // events that could not be encoded, and those of the same Append
 }
 
-// writer is what the goroutine that has the turn writes with.
-type writer struct {
-	folder vfs.Folder // to look from; nil when it has to be opened
-	names  vfs.Folder // to sync: open before anything is renamed in it
-	file   vfs.File   // the active file; nil when it has to be opened
-	id     vfs.Info   // of file; only what identifies it is current
-	locked bool       // file is, against other processes
-	size   int64      // of file, while it is locked
-	// end is the size of file after our last write, which ended in a line
-	// feed; -1 when unknown.
-	end     int64
-	closed  bool
-	scratch [1]byte
-
-	// What goes to the file ahead of the next lines: lines that are counted as
-	// written and were lost with a file, and events that tell of it.
-	carryover      []byte
-	recoveryEvents []byte
-
-	unsynced unsynced
-	parts    []part
-
-	opened        time.Time // when file was
-	rotateAgain   time.Time // after a rotation that failed
-	repairAgain   time.Time // after a repair that failed
-	repairErr     error
-	suspectLinked bool // the suspect file has its second name
-}
-
-// Open opens the log at path for appending, and finishes what an interrupted
-// rotation left. It makes the file (mode 0600) and its folders (0700) if they
-// are not there. path is that of the active file, [DefaultPath] for example; a
+// Open opens the log at path for appending, and finishes rotations that a crash
+// interrupted. It makes the file (mode 0600) and its folders (0700) where they
+// do not exist. path is that of the active file, [DefaultPath] for example; a
 // leading ~/ is the user's home directory. Archives stand beside it.
 //
 // A symbolic link as last element of path, anything that is not a regular
@@ -90,67 +43,38 @@ func Open(path string, opts ...Option) (*Log, error) {
 	if path, err = resolvePath(path); err != nil {
 		return nil, fmt.Errorf("auditlog: %w", err)
 	}
-	l := &Log{
-		Reader: newReader(path, cfg.reader),
-		path:   path,
-		dir:    filepath.Dir(path),
-		base:   filepath.Base(path),
-		stem:   archive.Stem(filepath.Base(path)),
-		cfg:    cfg,
-		log:    cfg.reader.logger,
-		fs:     cfg.fs,
-		writer: writer{end: -1},
+	longest := cfg.reader.maxLine
+	j, err := journal.Open(journal.Config{
+		Path:           path,
+		SyncLines:      cfg.syncLines,
+		SyncInterval:   cfg.syncInterval,
+		WithoutCadence: cfg.withoutCadence,
+		MaxFileSize:    cfg.maxFileSize,
+		MaxLine:        longest,
+		SoleOwner:      cfg.soleOwner,
+		Logger:         cfg.reader.logger,
+		FS:             cfg.fs,
+		Summarize: func(path string, plain io.ReaderAt, size int64) (archive.Summary, error) {
+			return summarize(path, plain, size, longest)
+		},
+		Compare: func(removed func() io.Reader, size int64, now func() io.Reader) (journal.Comparison, error) {
+			c, err := compareLines(longest, removed, size, now)
+			return journal.Comparison{Common: c.common, End: c.behind, Lacks: c.lacks}, err
+		},
+		RecoveredEvent: func(dst []byte, reason string, attributes map[string]any) ([]byte, error) {
+			event := Event{Name: eventRecovered, Reason: reason, Attributes: attributes}
+			return new(eventEncoder).append(dst, &event, 0, time.Now(), cfg.sessionID)
+		},
+	})
+	if err != nil {
+		return nil, err
 	}
-	l.syncer.init(l)
-	l.compressor.init(l)
-	if err := makeFolder(l.dir); err != nil {
-		return nil, fmt.Errorf("auditlog: make the log's folder: %w", err)
-	}
-	l.warnOfLocks()
-	if err := l.start(); err != nil {
-		err = errors.Join(err, l.stop())
-		if what := "open " + path + ": "; strings.HasPrefix(err.Error(), what) {
-			return nil, fmt.Errorf("auditlog: %w", err) // not what the file system says already twice
-		}
-		return nil, fmt.Errorf("auditlog: open %s: %w", path, err)
-	}
-	l.monitor.start(l)
-	return l, nil
+	return &Log{Reader: newReader(path, cfg.reader), journal: j, sessionID: cfg.sessionID}, nil
 }
 
-// start opens the active file and takes up what was interrupted. Whoever has
-// the lock on the file at the path is the only one that rotates or repairs, so
-// that what they leave behind is nobody's.
-func (l *Log) start() error {
-	for {
-		if err := l.openFile(); err != nil {
-			return err
-		}
-		if err := l.lockWithin(l.file, openLockLimit); err != nil {
-			return err
-		}
-		l.locked = true
-		_, here, err := l.statActive()
-		if err != nil {
-			return err
-		}
-		if here {
-			break
-		}
-		// Rotated while we waited.
-		if err := l.closeFile(); err != nil {
-			return err
-		}
-	}
-	names, err := l.fs.List(l.dir)
-	if err != nil {
-		return fmt.Errorf("finish interrupted rotations: %w", err)
-	}
-	l.removeLeftovers(names)
-	l.finishRotations(names)
-	l.unlockActive()
-	return nil
-}
+// eventRecovered is the name of the event that says what was found at the active
+// file, or done to it besides appending: FORMAT.md section 7.
+const eventRecovered = "auditlog_recovered"
 
 // resolvePath makes path absolute and expands a leading ~/, so that neither a
 // later chdir nor a shell that did not expand it moves the log.
@@ -174,84 +98,28 @@ func resolvePath(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// makeFolder makes dir with mode 0700 and its parents, and their names
-// durable.
-func makeFolder(dir string) error {
-	var missing []string
-	for d := dir; ; d = filepath.Dir(d) {
-		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
-			break // there, or an error that MkdirAll meets too
-		}
-		missing = append(missing, d)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for _, d := range missing {
-		if err := (vfs.OS{}).SyncDir(filepath.Dir(d)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// warnOfLocks tells of file systems whose locks do not hold between machines.
-func (l *Log) warnOfLocks() {
-	kind, err := l.fs.UntrustedLocks(l.dir)
-	switch {
-	case err != nil:
-		l.log.Warn("auditlog: cannot tell the kind of the file system", slog.String("path", l.dir), slog.Any("error", err))
-	case kind != "":
-		l.log.Warn("auditlog: locks may not hold on this file system: let one process on one machine write to this log",
-			slog.String("path", l.path), slog.String("file_system", kind))
-	}
-}
-
-// Close syncs, waits for running compressions and releases the log's files.
-// Every later call returns what the first one did; appends after it return
+// Close syncs, waits for running compressions and closes the log's files. Every
+// later call returns what the first one did; appends after it return
 // [ErrClosed]. While another process holds the file's lock for longer than 10
-// seconds, Close returns [ErrLocked]; what was appended is synced then, and
-// the file is released when the lock is.
-func (l *Log) Close() error {
-	l.closeOnce.Do(func() {
-		l.monitor.stop()
-		ctx, cancel := context.WithTimeout(context.Background(), lockLimit)
-		defer cancel()
-		if err := l.queue.acquire(ctx); err != nil {
-			l.closeErr = errors.Join(fmt.Errorf("auditlog: close %s: %w", l.path, ErrLocked), l.syncer.sync(context.Background()))
-			go func() {
-				_ = l.queue.acquire(context.Background()) // without end, so without error
-				if err := l.stop(); err != nil {
-					l.log.Error("auditlog: close", slog.String("path", l.path), slog.Any("error", err))
-				}
-				l.queue.release()
-			}()
-			return
-		}
-		defer l.queue.release()
-		if err := l.stop(); err != nil {
-			l.closeErr = fmt.Errorf("auditlog: close %s: %w", l.path, err)
-		}
-	})
-	return l.closeErr
-}
-
-// stop is Close for who has the turn.
-func (l *Log) stop() error {
-	var err error
-	if len(l.carryover)+len(l.recoveryEvents) > 0 {
-		err = l.writeRecoveryEvents()
-	}
-	l.closed = true
-	err = errors.Join(err, l.syncer.stop())
-	err = errors.Join(err, l.closeFile(), l.closeFolder(), l.closeNames())
-	l.compressor.wait()
-	return err
-}
+// seconds, Close returns [ErrLocked]: what was appended is synced then, and the
+// file is closed when the lock is free.
+func (l *Log) Close() error { return l.journal.Close() }
 
 // Sync returns nil when everything that was appended before is on stable
 // storage. ctx bounds the waiting; the fsync goes on if it ends first. Any
 // error but [ErrClosed] is a [*SyncError].
-func (l *Log) Sync(ctx context.Context) error {
-	return l.syncer.sync(ctx)
+func (l *Log) Sync(ctx context.Context) error { return publicError(l.journal.Sync(ctx)) }
+
+// Rotate makes an archive of the active file now, however small it is; an
+// empty one stays. When it returns nil, everything that was appended before is
+// on stable storage. The archive is compressed in the background. ctx bounds
+// the waiting for other writers.
+func (l *Log) Rotate(ctx context.Context) error { return l.journal.Rotate(ctx) }
+
+// ObserveSyncs calls observe after each fsync of the active file, with its
+// duration and its error. The goroutine that did the fsync calls it: observe must
+// return quickly, must be safe for concurrent use and must call no method of l.
+// stop ends the calls; one that has begun may still be running when stop returns.
+func (l *Log) ObserveSyncs(observe func(d time.Duration, err error)) (stop func()) {
+	return l.journal.ObserveSyncs(observe)
 }

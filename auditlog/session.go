@@ -15,4 +15,4 @@ func SessionID() string { return processSession() }
 
 // SessionID returns the session of events that name none: that of
 // [WithSessionID], else [SessionID].
-func (l *Log) SessionID() string { return l.cfg.sessionID }
+func (l *Log) SessionID() string { return l.sessionID }

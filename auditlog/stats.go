@@ -1,7 +1,5 @@
 package auditlog
 
-import "sync/atomic"
-
 // Stats are counts since a [Log] was opened, of what this Log did itself.
 type Stats struct {
 	Appended        int64 // events that are in the file
@@ -13,20 +11,10 @@ type Stats struct {
 	Bytes           int64 // written to active files
 }
 
-type counts struct {
-	appended, synced, failed, recovered, rotated, rotationsFailed, bytes atomic.Int64
-}
-
 // Stats returns the counts of now. They are not of one moment while others
 // append.
 func (l *Log) Stats() Stats {
-	return Stats{
-		Appended:        l.counts.appended.Load(),
-		Synced:          l.counts.synced.Load(),
-		Failed:          l.counts.failed.Load(),
-		Recovered:       l.counts.recovered.Load(),
-		Rotated:         l.counts.rotated.Load(),
-		RotationsFailed: l.counts.rotationsFailed.Load(),
-		Bytes:           l.counts.bytes.Load(),
-	}
+	s := Stats(l.journal.Stats())
+	s.Failed += l.refused.Load()
+	return s
 }

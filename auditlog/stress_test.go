@@ -274,7 +274,7 @@ func (a *said) append(t *testing.T, log *auditlog.Log, d *dice, lines *jsonline.
 		for i := range n {
 			lines.Commit(fmt.Appendf(lines.Buffer(), `{"ts":"2026-02-13T16:30:22.123Z","event":"nav","session_id":"s","n":%d,"p":%q}`+"\n", first+i, strings.Repeat("x", padding)))
 		}
-		err = log.AppendLinesToDisk(ctx, lines)
+		err = auditlog.AppendLinesToDisk(ctx, log, lines)
 		memory := lines.Bytes() // is the caller's again, all of it
 		clear(memory[:cap(memory)])
 	} else {

@@ -96,13 +96,13 @@ func (b *Batch) Size() int { return b.enc.lines.Size() }
 // The end of ctx is looked at as [Exporter.Export] does.
 func (b *Batch) Write(ctx context.Context) error {
 	e := b.enc.Exporter
-	return e.report(e.write(ctx, &b.enc.lines, e.log.AppendLines))
+	return e.report(e.write(ctx, &b.enc.lines, appendLines))
 }
 
 // WriteToDisk is Write that returns nil when the lines are on stable storage.
 func (b *Batch) WriteToDisk(ctx context.Context) error {
 	e := b.enc.Exporter
-	return e.report(e.write(ctx, &b.enc.lines, e.log.AppendLinesToDisk))
+	return e.report(e.write(ctx, &b.enc.lines, appendLinesToDisk))
 }
 
 // Release gives the memory of b back; b is of no use after it.

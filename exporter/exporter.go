@@ -12,6 +12,7 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/appendlines"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
@@ -98,7 +99,7 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 		enc.read(&records[i])
 		enc.append(enc.originOf(&records[i]), session)
 	}
-	return e.report(e.write(ctx, &enc.lines, e.log.AppendLines))
+	return e.report(e.write(ctx, &enc.lines, appendLines))
 }
 
 // report tells the callback of an error, and returns it.
@@ -109,9 +110,17 @@ func (e *Exporter) report(err error) error {
 	return err
 }
 
-// write appends lines with one of the log's methods, and reports that as an
+// appendFunc appends encoded lines to a log.
+type appendFunc = func(context.Context, *auditlog.Log, *jsonline.Lines) error
+
+var (
+	appendLines       = appendlines.Append.(appendFunc)
+	appendLinesToDisk = appendlines.AppendToDisk.(appendFunc)
+)
+
+// write appends lines with one of these functions, and reports that as an
 // export of so many records.
-func (e *Exporter) write(ctx context.Context, lines *jsonline.Lines, to func(context.Context, *jsonline.Lines) error) error {
+func (e *Exporter) write(ctx context.Context, lines *jsonline.Lines, to appendFunc) error {
 	records := lines.Len() + lines.Refused()
 	start := e.metrics.start(ctx, records)
 	err := e.append(ctx, lines, to)
@@ -128,16 +137,16 @@ func (e *Exporter) write(ctx context.Context, lines *jsonline.Lines, to func(con
 
 // append appends lines. A context that ends while others are writing must not
 // lose them: then they are written without it.
-func (e *Exporter) append(ctx context.Context, lines *jsonline.Lines, to func(context.Context, *jsonline.Lines) error) error {
+func (e *Exporter) append(ctx context.Context, lines *jsonline.Lines, to appendFunc) error {
 	if lines.Len() == 0 {
 		return nil // all were refused
 	}
-	err := to(ctx, lines)
+	err := to(ctx, e.log, lines)
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil && !isPartlyWritten(err) && errors.Is(err, context.Cause(ctx)) {
-		err = to(context.WithoutCancel(ctx), lines)
+		err = to(context.WithoutCancel(ctx), e.log, lines)
 	}
 	if err != nil {
 		return fmt.Errorf("exporter: %w", err)

@@ -59,9 +59,9 @@ func (p *Processor) OnEmit(ctx context.Context, record *sdklog.Record) error {
 	}
 	lines := p.encode(ctx, record)
 	defer releaseLines(lines)
-	to := p.exp.log.AppendLines
+	to := appendLines
 	if p.cfg.waitForDisk {
-		to = p.exp.log.AppendLinesToDisk
+		to = appendLinesToDisk
 	}
 	err := p.exp.report(p.exp.write(context.WithoutCancel(ctx), lines, to))
 	if p.errors == nil {

@@ -167,7 +167,7 @@ func (p *SpanProcessor) write(of *otelline.Span, call modelCall, span sdktrace.R
 	enc.readSpan(of, call)
 	scope := span.InstrumentationScope()
 	enc.appendSpan(call, enc.cached(keyOf(&scope, span.Resource()), scope), session)
-	return p.exp.write(context.Background(), &enc.lines, p.exp.log.AppendLines)
+	return p.exp.write(context.Background(), &enc.lines, appendLines)
 }
 
 // ForceFlush returns nil when every event written before is on stable storage.

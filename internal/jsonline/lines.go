@@ -46,14 +46,6 @@ func (l *Lines) Cap() int { return cap(l.buf) }
 // Bytes returns all lines.
 func (l *Lines) Bytes() []byte { return l.buf }
 
-// Exchange returns the memory of the lines and takes that of buf in its place. What
-// l knows of the lines stays, but not their bytes.
-func (l *Lines) Exchange(buf []byte) []byte {
-	lines := l.buf
-	l.buf = buf
-	return lines
-}
-
 // End returns the offset behind line i.
 func (l *Lines) End(i int) int { return l.ends[i] }
 

@@ -1,4 +1,4 @@
-package auditlog
+package journal
 
 import (
 	"slices"
@@ -7,19 +7,18 @@ import (
 	"time"
 )
 
-// syncObservers are told of each fsync of the active file.
+// syncObservers are functions that the Log calls after each fsync of the active file.
 type syncObservers struct {
-	mu   sync.Mutex // of changes
+	mu   sync.Mutex // serialises changes of list
 	list atomic.Pointer[[]*func(time.Duration, error)]
 }
 
-// ObserveSyncs has observe called after each fsync of the active file by the
-// cadence, by [Log.Sync] and by a rotation: with how long it took and its error.
-// It is called from whichever goroutine did the fsync and must return quickly;
-// it must be safe for concurrent use and call no method of l. The function
-// returned ends that; a call that has begun may still be running then.
+// ObserveSyncs calls observe after each fsync of the active file, with its duration and
+// its error. The goroutine that did the fsync calls it: observe must return quickly,
+// must be safe for concurrent use and must call no method of l. stop ends the calls; one
+// that has begun may still be running when stop returns.
 func (l *Log) ObserveSyncs(observe func(d time.Duration, err error)) (stop func()) {
-	o := &l.syncer.observers
+	o := &l.observers
 	o.change(func(list []*func(time.Duration, error)) []*func(time.Duration, error) {
 		return append(list, &observe)
 	})
@@ -41,14 +40,14 @@ func (o *syncObservers) change(change func([]*func(time.Duration, error)) []*fun
 	o.list.Store(&list)
 }
 
-// sync calls f, and tells the observers if there are any.
-func (o *syncObservers) sync(f func() error) error {
+// sync calls fsync, and then the observers.
+func (o *syncObservers) sync(fsync func() error) error {
 	list := o.list.Load()
 	if list == nil || len(*list) == 0 {
-		return f()
+		return fsync()
 	}
 	start := time.Now()
-	err := f()
+	err := fsync()
 	d := time.Since(start)
 	for _, observe := range *list {
 		(*observe)(d, err)

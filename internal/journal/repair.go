@@ -1,6 +1,7 @@
-package auditlog
+package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,14 +14,30 @@ import (
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
-const (
-	repairSuffix = ".repair" // behind the active file's name: a file that is to take its place
-	repairLocked = 200 * time.Millisecond
-)
+// repairLockLimit is how long a repair waits for the lock of the file.
+const repairLockLimit = 200 * time.Millisecond
 
-// repair puts the log in order after a failed fsync. The kernel may have
-// thrown the pages away and marked them clean: another fsync of that file
-// would succeed and mean nothing, so there is none. Instead, under the lock:
+// repairForSync repairs the log, unless another goroutine did. The syncer calls it.
+// locked: the caller holds the write lock.
+func (l *Log) repairForSync(ctx context.Context, locked bool) error {
+	if !locked {
+		if err := l.queue.acquire(ctx); err != nil {
+			return errors.Join(l.syncer.failed(), err)
+		}
+		defer l.queue.release()
+		if l.closed {
+			return errors.Join(l.syncer.failed(), ErrClosed)
+		}
+	}
+	if l.syncer.failed() == nil {
+		return nil
+	}
+	return l.repair()
+}
+
+// repair replaces the active file after a failed fsync. The kernel may have dropped the
+// pages and marked them clean: another fsync of the file would return nil and mean
+// nothing (https://lwn.net/Articles/752063/). Instead, under the lock of the file:
 //
 //	open(temporary file, O_EXCL), flock
 //	write(temporary file)      the synced part, read back, and our unsynced lines
@@ -29,8 +46,8 @@ const (
 //	rename(temporary, active)  the commit point
 //	fsync(folder)
 //
-// If that fails nothing has changed, every append returns the error, and it is
-// tried again once a second. The caller has the turn.
+// An error before the commit point changes nothing. Every append returns it, and the
+// repair is tried again after retryInterval. The caller must hold the write lock.
 func (l *Log) repair() error {
 	if now := time.Now(); now.Before(l.repairAgain) {
 		return l.repairErr
@@ -56,7 +73,7 @@ func (l *Log) repair() error {
 func (l *Log) repairNow(cause error) error {
 	wasLocked := l.locked
 	if l.file != nil && !l.locked {
-		if err := l.lockWithin(l.file, repairLocked); err != nil {
+		if err := l.lockWithin(l.file, repairLockLimit); err != nil {
 			return err
 		}
 		l.locked = true
@@ -81,7 +98,7 @@ func (l *Log) repairNow(cause error) error {
 	if l.syncer.failed() == nil {
 		return nil
 	}
-	// The lines that the lost file owes go to the next.
+	// The carryover of the displaced file goes to the next one.
 	if free, err := l.lockActiveFile(false); err != nil || !free {
 		return errors.Join(err, errBusy(free))
 	}
@@ -92,26 +109,18 @@ func (l *Log) repairNow(cause error) error {
 	return nil
 }
 
-func errBusy(free bool) error {
-	if free {
-		return nil
-	}
-	return ErrLocked
-}
-
-// rewrite builds the active file, which has size bytes, anew and puts it in
-// its own place.
+// rewrite builds the active file, which has size bytes, anew and replaces it.
 func (l *Log) rewrite(size int64, cause error) error {
 	suspect := ""
 	if !l.suspectLinked {
 		suspect = l.suspectName()
 	}
 	from := l.unsynced.from(size)
-	what := map[string]any{"repaired_offset": from, "repaired_length": size - from}
+	attributes := map[string]any{"repaired_offset": from, "repaired_length": size - from}
 	if suspect != "" {
-		what["suspect"] = filepath.Base(suspect)
+		attributes["suspect"] = filepath.Base(suspect)
 	}
-	f, temp, info, err := l.rebuild(size, cause.Error(), what)
+	f, temp, info, err := l.rebuild(size, cause.Error(), attributes)
 	if err != nil {
 		return err
 	}
@@ -125,11 +134,11 @@ func (l *Log) rewrite(size int64, cause error) error {
 	if err == nil {
 		err = l.rename(f, temp, l.path, true)
 		if err != nil && suspect != "" {
-			err = errors.Join(err, l.removeIfThere(suspect))
+			err = errors.Join(err, removeIfExists(l.fs, suspect))
 		}
 	}
 	if err != nil {
-		return errors.Join(err, l.removeIfThere(temp), f.Close())
+		return errors.Join(err, removeIfExists(l.fs, temp), f.Close())
 	}
 	l.counts.recovered.Add(1)
 	err = l.swapActive(f, info, "")
@@ -137,38 +146,35 @@ func (l *Log) rewrite(size int64, cause error) error {
 	return err
 }
 
-// suspectName returns a name that no file has yet.
+// suspectName returns the path of a suspect file that does not exist yet.
 func (l *Log) suspectName() string {
 	base := l.path + "." + time.Now().UTC().Format(archive.StampLayout)
 	name := base + archive.SuspectSuffix
 	for n := 1; ; n++ {
 		if _, err := l.fs.Stat(name); err != nil {
-			return name // an error other than ErrNotExist shows when it is linked
+			return name // the link returns an error other than fs.ErrNotExist again
 		}
 		name = fmt.Sprintf("%s_%02d%s", base, n, archive.SuspectSuffix)
 	}
 }
 
-// rebuildBlock is the unit of reading what may be damaged.
-const rebuildBlock = 4096
-
-// rebuild makes a temporary file of the active file's first size bytes: what
-// an fsync covered read back, and what this Log wrote since from memory. What
-// others wrote since is read back as far as that is possible. An event that
-// tells what happened stands at its end. It is synced and locked, and temp is its path.
-func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.File, temp string, info vfs.Info, err error) {
+// rebuild copies the first size bytes of the active file to a temporary file, which it
+// syncs and locks. It reads back the synced part, takes the unsynced lines of this Log
+// from memory, and reads back those of other processes as far as possible. A recovery
+// event is the last line. temp is the path of the file.
+func (l *Log) rebuild(size int64, reason string, attributes map[string]any) (_ vfs.File, temp string, info vfs.Info, err error) {
 	f, temp, err := l.makeTemporary(repairSuffix)
 	if err != nil {
 		return nil, "", info, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, l.removeIfThere(temp), f.Close())
+			err = errors.Join(err, removeIfExists(l.fs, temp), f.Close())
 		}
 	}()
 	from := l.unsynced.from(size)
 	synced := io.NewSectionReader(l.file, 0, from)
-	if n, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{synced}, make([]byte, 256<<10)); err != nil || n < from {
+	if n, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{synced}, make([]byte, maxWrite)); err != nil || n < from {
 		if err == nil {
 			err = io.ErrUnexpectedEOF // another process truncated the file
 		}
@@ -184,7 +190,7 @@ func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.Fil
 			tail = append(tail, '\n')
 		}
 	}
-	if tail, err = l.recoveredEvent(tail, reason, what); err != nil {
+	if tail, err = l.cfg.RecoveredEvent(tail, reason, attributes); err != nil {
 		return nil, temp, info, err
 	}
 	if _, err := f.Write(tail); err != nil {
@@ -197,13 +203,17 @@ func (l *Log) rebuild(size int64, reason string, what map[string]any) (_ vfs.Fil
 	return f, temp, info, err
 }
 
-// unsyncedTail returns the bytes of the active file from from to size.
+// rebuildBlock is the size in bytes of one read of a part that may be damaged.
+const rebuildBlock = 4096
+
+// unsyncedTail returns the bytes of the active file between from and size.
 func (l *Log) unsyncedTail(from, size int64) []byte {
 	tail := make([]byte, size-from, size-from+512)
 	for at := int64(0); at < int64(len(tail)); {
 		n := min(rebuildBlock-(from+at)%rebuildBlock, int64(len(tail))-at)
 		if _, err := l.file.ReadAt(tail[at:at+n], from+at); err != nil {
-			// NULs stand for what cannot be read; our own lines come below.
+			// NULs take the place of a block that cannot be read. The lines of this Log
+			// in it are copied below.
 			clear(tail[at : at+n])
 			l.log.Error("auditlog: read back unsynced lines", slog.String("path", l.path), slog.Int64("offset", from+at), slog.Any("error", err))
 		}
@@ -212,11 +222,11 @@ func (l *Log) unsyncedTail(from, size int64) []byte {
 	for _, c := range l.unsynced.chunks {
 		at := c.offset - from
 		if c.end == c.start || at+int64(c.end-c.start) > int64(len(tail)) {
-			continue // not kept, or cut off by somebody
+			continue // not kept, or cut off by someone
 		}
 		copy(tail[at:], l.unsynced.buf[c.start:c.end])
 		if at > 0 && tail[at-1] == 0 {
-			tail[at-1] = '\n' // it stood in what could not be read
+			tail[at-1] = '\n' // the byte before the chunk could not be read
 		}
 	}
 	return tail

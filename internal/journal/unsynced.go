@@ -1,25 +1,25 @@
-package auditlog
+package journal
 
 import "slices"
 
-// unsynced holds the bytes that this Log wrote to the active file and that no
-// fsync covers yet, with their places in the file. After a failed fsync they
-// are the only copy of which it is known that the kernel did not drop it.
+// unsynced holds the bytes that this Log wrote to the active file and that no fsync
+// covers yet, with their offsets. The kernel may drop them after a failed fsync; this is
+// the copy that a repair writes again.
 //
-// Lines are put here first and written from here, so that this costs no copy.
+// Lines are copied here first and written from here.
 type unsynced struct {
 	buf     []byte
 	chunks  []chunk
-	discard bool // keep the places only
+	discard bool // keep the offsets only
 
-	peak int // the most bytes since shrink
+	peak int // the largest size of buf since the last shrink
 }
 
-// chunk is what one write wrote.
+// chunk is the bytes of one write.
 type chunk struct {
 	offset     int64 // in the file
 	start, end int   // in unsynced.buf
-	last       int64 // the running number of its last line
+	last       int64 // the number of its last line
 }
 
 func (u *unsynced) size() int     { return len(u.buf) }
@@ -27,8 +27,8 @@ func (u *unsynced) grow(n int)    { u.buf = slices.Grow(u.buf, n) }
 func (u *unsynced) put(b []byte)  { u.buf = append(u.buf, b...) }
 func (u *unsynced) cut(start int) { u.buf = u.buf[:start] }
 
-// wrote tells that the n bytes from start on are in the file at offset, the
-// last of their lines being number last, and that what is behind them is not.
+// markWritten records that the n bytes from start on are in the file at offset, and that
+// the bytes after them are not. last is the number of their last line.
 func (u *unsynced) markWritten(start, n int, offset, last int64) {
 	if !u.discard {
 		u.buf = u.buf[:start+n]
@@ -47,7 +47,7 @@ func (u *unsynced) markWritten(start, n int, offset, last int64) {
 	u.chunks[0].last = last
 }
 
-// forget lets go of the lines up to number synced.
+// forget drops the lines up to number synced.
 func (u *unsynced) forget(synced int64) {
 	n := 0
 	for n < len(u.chunks) && u.chunks[n].last <= synced {
@@ -70,23 +70,26 @@ func (u *unsynced) forget(synced int64) {
 	}
 }
 
-// clear lets go of everything. It keeps the memory, until shrink: to get much of
-// that anew for each commit costs more than to write it.
+// clear drops everything. It keeps the memory until shrink: a commit of much memory
+// costs more to allocate than to write.
 func (u *unsynced) clear() {
 	u.peak = max(u.peak, len(u.buf))
 	u.chunks = u.chunks[:0]
 	u.buf = u.buf[:0]
 }
 
-// shrink gives back memory of which little was used since the last call.
+// minShrink is the capacity in bytes up to which shrink keeps the memory.
+const minShrink = 1 << 20
+
+// shrink frees memory if little of it was used since the last call.
 func (u *unsynced) shrink() {
-	if u.peak = max(u.peak, len(u.buf)); cap(u.buf) > maxPooledBytes && cap(u.buf) > 4*u.peak {
+	if u.peak = max(u.peak, len(u.buf)); cap(u.buf) > minShrink && cap(u.buf) > 4*u.peak {
 		u.buf = slices.Clone(u.buf)
 	}
 	u.peak = 0
 }
 
-// from returns the offset of the first byte, or size if there is none.
+// from returns the offset in the file of the first byte, or size if there is none.
 func (u *unsynced) from(size int64) int64 {
 	if len(u.chunks) == 0 {
 		return size
@@ -94,7 +97,7 @@ func (u *unsynced) from(size int64) int64 {
 	return min(size, u.chunks[0].offset)
 }
 
-// truncated lets go of what lay behind the new end of the file.
+// truncated drops the chunks that begin at the new end of the file or after it.
 func (u *unsynced) truncated(size int64) {
 	n := len(u.chunks)
 	for n > 0 && u.chunks[n-1].offset >= size {

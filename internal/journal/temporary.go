@@ -1,4 +1,4 @@
-package auditlog
+package journal
 
 import (
 	"crypto/rand"
@@ -11,14 +11,19 @@ import (
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
-// makeTemporary makes the file that a repair is to put in the place of another one,
-// locked, and returns its path. What a dead process left at its name is removed; while
-// a living one works with it, the error is ErrLocked. Two processes may make one at the
-// same time, with the locks of different files: one repairs the active file while the
-// other one brings back the removed file that it has open.
+// The suffixes of temporary files, after the name of the active file.
+const (
+	nextSuffix   = ".next"   // the next active file, during a rotation
+	repairSuffix = ".repair" // a copy of the active file, during a repair or a restore
+	otherSuffix  = "-"       // before a random part, where the usual name is taken
+)
+
+// makeTemporary makes a locked file for a repair, and returns its path. It removes the
+// file of a dead process at that name. While another process uses the name, the error is
+// ErrLocked: one process may repair the active file while another restores a removed one.
 //
-// Whoever has the lock of the file at that name, and nobody else, removes or
-// renames it. Where the name is taken for good the file gets another one.
+// Only the process that holds the lock of the file at that name removes or renames it.
+// If the name cannot be freed, the file gets another one.
 func (l *Log) makeTemporary(suffix string) (_ vfs.File, name string, err error) {
 	name = l.path + suffix
 	f, err := l.fs.Open(name, vfs.Create)
@@ -37,7 +42,7 @@ func (l *Log) makeTemporary(suffix string) (_ vfs.File, name string, err error) 
 		return nil, "", err
 	}
 	free, err := f.Lock(false)
-	if err != nil || !free { // another process takes it for a leftover, and removes it
+	if err != nil || !free { // another process is about to remove it as a leftover
 		return nil, "", errors.Join(err, errBusy(free), f.Close())
 	}
 	ours, err := l.leadsTo(name, f)
@@ -47,12 +52,8 @@ func (l *Log) makeTemporary(suffix string) (_ vfs.File, name string, err error) 
 	return f, name, nil
 }
 
-// otherSuffix is between a temporary file's usual name, which something else has, and
-// a random part.
-const otherSuffix = "-"
-
-// otherName returns a name for a temporary file whose usual name is taken by a file
-// that cannot be removed because of err. The name is random: nobody can take it too.
+// otherName returns another name for a temporary file. err is why the file at name could
+// not be removed. The name is random, so that no other process uses it.
 func (l *Log) otherName(name string, err error) string {
 	other := name + otherSuffix + rand.Text()
 	l.log.Info("auditlog: a temporary file gets another name, because its own is taken",
@@ -60,10 +61,9 @@ func (l *Log) otherName(name string, err error) string {
 	return other
 }
 
-// removeLeftovers removes what dead processes left of temporary files, of which names
-// are those in the folder. What cannot be removed, such as another user's file in a
-// folder with the sticky bit, hinders nothing: see otherName. The caller has the lock
-// on the active file.
+// removeLeftovers removes temporary files of dead processes. names are those in the
+// folder. A file that cannot be removed, such as another user's in a folder with the
+// sticky bit, does no harm: see otherName. The caller must hold the lock of the file.
 func (l *Log) removeLeftovers(names []string) {
 	for _, name := range names {
 		suffix, ok := strings.CutPrefix(name, l.base)
@@ -73,7 +73,7 @@ func (l *Log) removeLeftovers(names []string) {
 		path, err := filepath.Join(l.dir, name), error(nil)
 		switch suffix, _, _ := strings.Cut(suffix, otherSuffix); suffix {
 		case nextSuffix:
-			err = l.removeIfThere(path)
+			err = removeIfExists(l.fs, path)
 		case repairSuffix:
 			err = l.removeLeftover(path)
 		}
@@ -84,16 +84,16 @@ func (l *Log) removeLeftovers(names []string) {
 	}
 }
 
-// removeLeftover removes the file of a dead process at name, if there is one.
-// The error is ErrLocked when its process lives. No process of this log made what
-// Open refuses.
+// removeLeftover removes the file of a dead process at name, if there is one. The error
+// is ErrLocked if its process lives. A file that Open refuses is of no process of this
+// log, and is removed.
 func (l *Log) removeLeftover(name string) (err error) {
 	f, err := l.fs.Open(name, vfs.Append)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if _, refused := errors.AsType[*vfs.RefusedError](err); refused {
-		return l.removeIfThere(name)
+		return removeIfExists(l.fs, name)
 	}
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (l *Log) removeLeftover(name string) (err error) {
 	if ours, err := l.leadsTo(name, f); err != nil || !ours {
 		return err
 	}
-	return l.removeIfThere(name)
+	return removeIfExists(l.fs, name)
 }
 
 // leadsTo reports whether name is a name of f.
@@ -114,9 +114,5 @@ func (l *Log) leadsTo(name string, f vfs.File) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	at, err := l.fs.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && at.Same(info), err
+	return isAt(l.fs, name, info)
 }

@@ -1,4 +1,4 @@
-package auditlog
+package journal
 
 import (
 	"context"
@@ -13,14 +13,9 @@ import (
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
-// nextSuffix is behind the active file's name: the file that follows it in a
-// rotation.
-const nextSuffix = ".next"
-
-// Rotate makes an archive of the active file now, however small it is; an
-// empty one stays. When it returns nil, everything that was appended before is
-// on stable storage. The archive is compressed in the background. ctx bounds
-// the waiting for other writers.
+// Rotate makes an archive of the active file, unless that is empty. When it returns nil,
+// all lines appended before are on stable storage. The compression runs in the
+// background. ctx bounds the wait for other writers.
 func (l *Log) Rotate(ctx context.Context) error {
 	if err := l.queue.acquire(ctx); err != nil {
 		return fmt.Errorf("auditlog: rotate %s: waiting for other writers: %w", l.path, err)
@@ -32,12 +27,13 @@ func (l *Log) Rotate(ctx context.Context) error {
 	return nil
 }
 
+// rotateNow is Rotate for a caller that holds the write lock.
 func (l *Log) rotateNow() error {
 	if _, err := l.lockActive(true); err != nil {
 		return err
 	}
 	defer l.unlockActive()
-	// A sole owner has perhaps not looked for a second, and others not along the path.
+	// lockActive may not have checked the path itself since monitorInterval.
 	if err := l.closeFolder(); err != nil {
 		return err
 	}
@@ -50,30 +46,29 @@ func (l *Log) rotateNow() error {
 	return l.rotate()
 }
 
-// rotate makes an archive of the active file and goes on in a new one. The
-// caller has entered; other processes wait for the lock meanwhile. In this
+// rotate makes an archive of the active file and continues in a new one. The caller must
+// hold the write lock and the lock of the file, for which other processes wait. In this
 // order:
 //
-//	fsync(active)              every line of it is on disk
-//	lstat(active)              it is the path's still
-//	open(next, O_EXCL), flock  what may fail for want of anything comes first
-//	rename(active, archive)    not replacing anything
+//	fsync(active)              all its lines are on disk
+//	lstat(active)              the path is still this file
+//	open(next, O_EXCL), flock  first what may fail for want of descriptors or space
+//	rename(active, archive)    without replacing
 //	fsync(folder)              the archive is durable under its name
 //	rename(next, active)       unless another process made one meanwhile; lstat
 //
-// and later, with the first sync of a line in it, fsync of the new file and of
-// the folder, and in the background what compressor.compress says.
+// The first sync of a line in the new file syncs the file and the folder. The compressor
+// runs in the background: see compressor.compress.
 //
-// A crash after the first rename leaves no active file, which the next Open
-// makes, and an archive that is not compressed, which it compresses. An error
-// up to the fsync of the folder leaves everything as it was, with l.file in
-// its place; after it, l.file is nil.
+// A crash after the first rename leaves no active file, which the next Open makes, and an
+// uncompressed archive, which it compresses. An error up to the fsync of the folder
+// leaves l.file and the files as they were; after that, l.file is nil.
 func (l *Log) rotate() error {
-	if err := l.syncer.syncNow(); err != nil {
+	if err := l.syncer.syncNow(true); err != nil {
 		return fmt.Errorf("%w: %w", ErrSuspended, err)
 	}
 	if l.file == nil {
-		return nil // a repair found it gone
+		return nil // a repair found it displaced
 	}
 	for {
 		info, here, err := l.statPath()
@@ -93,28 +88,28 @@ func (l *Log) rotate() error {
 	}
 	archive, err := l.archiveActive()
 	if err != nil {
-		return errors.Join(err, next.Close(), l.removeIfThere(nextName))
+		return errors.Join(err, next.Close(), removeIfExists(l.fs, nextName))
 	}
 	old := l.file
+	here := false
 	err = l.rename(next, nextName, l.path, false)
 	if err == nil {
-		err = l.isAtPath(nextInfo)
+		here, err = isAt(l.fs, l.path, nextInfo)
 	}
-	switch {
-	case err == nil:
-		l.setActiveAs(next, nextInfo)
+	if here && err == nil {
+		l.setActive(next, nextInfo)
 		l.locked, l.size, l.end = true, 0, 0
-	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
-		// Another process found no file at the path and made one; it may have
-		// filled it too, taken our next one for a dead process's, and put its
-		// own in that place, which is what was renamed then.
+	} else {
 		l.file, l.locked = nil, false
-		err = errors.Join(next.Close(), l.removeIfThere(nextName))
-	default:
-		l.file, l.locked = nil, false
-		err = errors.Join(err, next.Close(), l.removeIfThere(nextName))
+		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+			// Another process found no file at the path and made one. It may have filled
+			// that, too: then it removed our next file as a leftover, made its own at that
+			// name, and the rename took that one.
+			err = nil
+		}
+		err = errors.Join(err, next.Close(), removeIfExists(l.fs, nextName))
 	}
-	// Only now: who waited for this lock finds the new file at the path.
+	// Only now: a process that waits for this lock finds the new file at the path.
 	if closeErr := old.Close(); closeErr != nil {
 		l.log.Error("auditlog: close an archive", slog.String("archive", archive), slog.Any("error", closeErr))
 	}
@@ -124,21 +119,10 @@ func (l *Log) rotate() error {
 	return err
 }
 
-// isAtPath returns fs.ErrExist if the path leads to another file than the one
-// that info tells of.
-func (l *Log) isAtPath(info vfs.Info) error {
-	at, err := l.fs.Stat(l.path)
-	if err == nil && !at.Same(info) {
-		return fs.ErrExist
-	}
-	return err
-}
-
-// makeNext makes the file that is to follow the active one, locked, and returns its
-// path.
+// makeNext makes the next active file, locked, and returns its path.
 func (l *Log) makeNext() (_ vfs.File, name string, info vfs.Info, err error) {
 	name = l.path + nextSuffix
-	if err := l.removeIfThere(name); err != nil {
+	if err := removeIfExists(l.fs, name); err != nil {
 		name = l.otherName(name, err)
 	}
 	f, err := l.fs.Open(name, vfs.Create)
@@ -151,11 +135,11 @@ func (l *Log) makeNext() (_ vfs.File, name string, info vfs.Info, err error) {
 			return f, name, info, nil
 		}
 	}
-	return nil, "", info, errors.Join(err, errBusy(free), f.Close(), l.removeIfThere(name))
+	return nil, "", info, errors.Join(err, errBusy(free), f.Close(), removeIfExists(l.fs, name))
 }
 
-// archiveActive gives the active file its archive's name, durably, or leaves
-// it as it is.
+// archiveActive gives the active file the name of an archive, durably. After an error
+// the file has its old name.
 func (l *Log) archiveActive() (archive string, err error) {
 	if archive, err = l.nextArchive(time.Now()); err != nil {
 		return "", err
@@ -173,9 +157,8 @@ func (l *Log) archiveActive() (archive string, err error) {
 	return archive, nil
 }
 
-// nextArchive returns the path of the archive to make at time t. Were one missed,
-// its name would be free again, and two archives of one name are one too many for
-// readers and for the compressor.
+// nextArchive returns the path of the archive to make at time t. It must not miss an
+// archive: two of one name would confuse readers and the compressor.
 func (l *Log) nextArchive(t time.Time) (string, error) {
 	names, err := l.allNames()
 	if err != nil {
@@ -195,9 +178,9 @@ func (l *Log) nextArchive(t time.Time) (string, error) {
 	return filepath.Join(l.dir, next.PlainName(l.stem)), nil
 }
 
-// allNames returns the names in the folder, from two lists: one can miss an
-// archive while its plain form gives way to its compressed one, and that happens
-// once. Some may come twice, and some be gone.
+// allNames returns the names in the folder, of two lists. One list may miss an archive
+// whose compressed form takes the place of the plain one, which happens once. A name may
+// come twice, and its file may be gone.
 func (l *Log) allNames() ([]string, error) {
 	first, err := l.fs.List(l.dir)
 	if err != nil {
@@ -207,8 +190,8 @@ func (l *Log) allNames() ([]string, error) {
 	return append(first, second...), err
 }
 
-// finishRotations takes up the archives that an interrupted rotation left
-// uncompressed; names are those in the folder.
+// finishRotations compresses the archives that an interrupted rotation left plain. names
+// are those in the folder.
 func (l *Log) finishRotations(names []string) {
 	for _, name := range names {
 		if _, compressed, ok := archive.Parse(l.stem, name); ok && !compressed {

@@ -1,4 +1,4 @@
-package auditlog
+package journal
 
 import (
 	"errors"
@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// part is the lines of one request that a write holds.
+// part is the lines of one request in one write.
 type part struct {
 	r     *request
 	lines int
 }
 
-// write writes the lines of batch, rotating where they do not fit, and sets
-// the outcome of each request. The caller has entered, and leaves.
+// write writes the lines of batch, rotates where they do not fit, and sets the outcome
+// of each request. The caller must hold the write lock and the lock of the file.
 func (l *Log) write(batch []*request) {
 	for i := 0; i < len(batch); {
 		if r := batch[i]; r.written == r.lines.Len() {
@@ -38,12 +38,11 @@ func (l *Log) write(batch []*request) {
 	}
 }
 
-// rotateFull rotates a full file. If it cannot, the file grows beyond its
-// limit: an audit log rather has a file that is too large than none of what
-// happened.
+// rotateFull rotates a full file. If that fails, the file grows beyond its limit: an
+// audit log prefers a file that is too large to the loss of events.
 func (l *Log) rotateFull() error {
-	// A sole owner looks at its file once a second, and fills some in less: what was
-	// cut off is to be told of, and there is room again.
+	// A sole owner checks its file once per second, and may fill it in less. A truncation
+	// is reported, and makes room.
 	if info, err := l.file.Stat(); err != nil {
 		return err
 	} else if info.Size < l.size {
@@ -64,34 +63,32 @@ func (l *Log) rotateFull() error {
 	return err
 }
 
-// retryInterval is how often what failed is tried again.
+// retryInterval is the time between two attempts at a rotation, or at a repair.
 const retryInterval = time.Second
 
-// writeFit writes as many of the lines of batch as fit into the active file, in
-// one write, and returns how many are in the file.
+// forgetEarly is the size in bytes of unsynced at which a write drops synced lines before
+// it adds others, and not only after it: so the memory holds one large commit, not two.
+const forgetEarly = 32 << 10
+
+// writeFit writes the lines of batch that fit into the active file, in one write. It
+// returns how many lines are in the file.
 func (l *Log) writeFit(batch []*request) (int, error) {
 	l.parts = l.parts[:0]
-	if batch[0].lines.Size() >= ownWrite {
-		l.unsynced.forget(l.syncer.syncedLines()) // it is to hold nothing, then
+	if l.unsynced.size() >= forgetEarly {
+		l.unsynced.forget(l.syncer.syncedLines())
 	}
 	start, err := l.putAhead()
 	if err != nil {
 		return 0, err
 	}
 	ahead := l.unsynced.size() - start
-	room := l.cfg.maxFileSize - l.size - int64(ahead)
+	room := l.cfg.MaxFileSize - l.size - int64(ahead)
 	if l.size > 0 && !l.rotateAgain.IsZero() && time.Now().Before(l.rotateAgain) {
 		room = 1 << 62
 	}
-	if r := batch[0]; ahead == 0 && r.written == 0 && int64(r.lines.Size()) <= room {
-		large := r.lines.Size() >= ownWrite
-		switch {
-		case l.unsynced.discard && (large || len(batch) == 1):
-			l.parts = append(l.parts, part{r, r.lines.Len()})
-			return l.writeOut(start, 0, r.lines.Bytes())
-		case large && start == 0:
-			return l.writeInPlace(r)
-		}
+	if r := batch[0]; l.unsynced.discard && ahead == 0 && len(batch) == 1 && r.written == 0 && int64(r.lines.Size()) <= room {
+		l.parts = append(l.parts, part{r, r.lines.Len()})
+		return l.writeOut(start, 0, r.lines.Bytes()) // no copy is kept
 	}
 	size := 0
 	for _, r := range batch {
@@ -106,7 +103,7 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 				last++
 			}
 			if last == r.written && n == 0 && l.size == 0 {
-				last++ // a line larger than any file has one to itself
+				last++ // a line larger than any file gets a file of its own
 			}
 		}
 		if count := last - r.written; count > 0 {
@@ -127,13 +124,13 @@ func (l *Log) writeFit(batch []*request) (int, error) {
 	return l.writeOut(start, ahead, l.unsynced.buf[start:])
 }
 
-// putAhead puts what must precede the next line: what ends a torn one, lines
-// that were lost with an earlier file, and events that tell of such things. It
-// returns where in unsynced that begins; with an error it has put nothing.
+// putAhead puts the bytes into unsynced that must precede the next line: the end of a
+// torn line, the carryover, and recovery events. It returns the offset in unsynced where
+// they begin. After an error it has put nothing.
 func (l *Log) putAhead() (start int, err error) {
-	mend, err := l.terminateTornTail()
+	tail, err := l.terminateTornTail()
 	for err != nil && errors.Is(err, io.EOF) {
-		// Somebody who takes no lock truncated it since it was looked at.
+		// The file is shorter than at the last stat: someone truncated it without a lock.
 		info, statErr := l.file.Stat()
 		if statErr != nil || info.Size >= l.size {
 			return 0, errors.Join(err, statErr)
@@ -142,37 +139,20 @@ func (l *Log) putAhead() (start int, err error) {
 		if err := l.noticeTruncation(); err != nil {
 			return 0, err
 		}
-		mend, err = l.terminateTornTail()
+		tail, err = l.terminateTornTail()
 	}
 	if err != nil {
 		return 0, err
 	}
 	start = l.unsynced.size()
-	l.unsynced.put(mend)
+	l.unsynced.put(tail)
 	l.unsynced.put(l.carryover)
 	l.unsynced.put(l.recoveryEvents)
 	return start, nil
 }
 
-// ownWrite is the size from which on lines have a write of their own, if that
-// saves a copy: to copy them to those of others costs more.
-const ownWrite = 32 << 10
-
-// writeInPlace writes the lines of r where they were encoded, and keeps that memory
-// in place of a copy. r gets the memory of unsynced, which holds nothing.
-func (l *Log) writeInPlace(r *request) (int, error) {
-	lines := r.lines.Exchange(l.unsynced.buf)
-	l.unsynced.buf = lines
-	l.parts = append(l.parts, part{r, r.lines.Len()})
-	n, err := l.writeOut(0, 0, lines)
-	if n == 0 { // r may be tried again
-		l.unsynced.buf = r.lines.Exchange(lines)[:0]
-	}
-	return n, err
-}
-
-// writeOut writes buf: ahead bytes that belong to no request, then the lines of
-// parts. It is what unsynced holds from start on, or else is not to be kept.
+// writeOut writes buf: first ahead bytes that belong to no request, then the lines of
+// parts. buf is the content of unsynced from start on, or is not kept.
 func (l *Log) writeOut(start, ahead int, buf []byte) (int, error) {
 	offset := l.size
 	wrote, err := l.writeAll(buf)
@@ -204,13 +184,12 @@ func (l *Log) writeOut(start, ahead int, buf []byte) (int, error) {
 	return lines, err
 }
 
-// maxWrite is the most that one write(2) writes. For a larger one Linux takes
-// pages of up to 2 MiB that were not in use, and on a virtual machine the host may
-// have to make each of them first: there 8 MiB in one write took five times as
-// long as in parts.
+// maxWrite is the size in bytes of the largest write(2). For a larger one Linux takes
+// unused pages of up to 2 MiB, which the host of a virtual machine may have to make
+// first: one write of 8 MiB took five times as long as its parts.
 const maxWrite = 256 << 10
 
-// writeAll writes buf, and tells how much of it before an error.
+// writeAll writes buf. It returns how many bytes it wrote before an error.
 func (l *Log) writeAll(buf []byte) (wrote int, err error) {
 	for wrote < len(buf) && err == nil {
 		var n int
@@ -220,9 +199,9 @@ func (l *Log) writeAll(buf []byte) (wrote int, err error) {
 	return wrote, err
 }
 
-// cutBack handles a write that failed after some bytes, on a full disk for
-// example: what is whole stays, the rest of the last line is removed again. It
-// returns how many of the bytes stay, and reduces parts to what they hold.
+// cutBack handles a write that failed after wrote of length bytes, on a full disk for
+// example. Whole lines stay, and it truncates the file after them. It returns how many
+// bytes stay, and reduces parts to their lines.
 func (l *Log) cutBack(ahead, wrote, length int, cause error) (int, error) {
 	kept := l.wholeWithin(ahead, wrote, false)
 	info, err := l.file.Stat()
@@ -232,21 +211,21 @@ func (l *Log) cutBack(ahead, wrote, length int, cause error) (int, error) {
 			var statErr error
 			info, statErr = l.file.Stat()
 			if statErr == nil {
-				// What is there cannot be taken back, so it counts.
+				// Bytes that cannot be removed count as written.
 				kept = l.wholeWithin(ahead, int(min(info.Size-l.size, int64(length))), true)
 			}
 			err = errors.Join(err, statErr)
 		}
 	}
-	l.end = -1 // if a torn rest stayed, the next write finds and ends it
+	l.end = -1 // the next write finds a torn rest, and ends it
 	l.reduceParts(ahead, kept)
 	l.size += int64(kept)
 	return kept, errors.Join(cause, err)
 }
 
-// wholeWithin returns how many of the first n bytes of a write end in a whole
-// line of parts, or behind what is ahead of them. A line that lacks nothing but its
-// line feed is whole if it stays: whoever writes next ends it, and it is an event.
+// wholeWithin returns how many of the first n bytes of a write end in a whole line of
+// parts, or in the bytes ahead of them. If the bytes stay, a line that lacks only its
+// line feed is whole: the next write ends it.
 func (l *Log) wholeWithin(ahead, n int, stays bool) int {
 	if n < ahead {
 		return 0
@@ -269,8 +248,8 @@ func (l *Log) wholeWithin(ahead, n int, stays bool) int {
 	return whole
 }
 
-// reduceParts takes from parts the lines that are not within the first n bytes
-// of a write, their line feed aside.
+// reduceParts removes from parts the lines that are not in the first n bytes of a write.
+// A line that lacks only its line feed stays.
 func (l *Log) reduceParts(ahead, n int) {
 	start := ahead
 	for i := range l.parts {
@@ -284,8 +263,8 @@ func (l *Log) reduceParts(ahead, n int) {
 	}
 }
 
-// writeNotes writes what is to go ahead of the next lines without waiting for
-// them.
+// writeRecoveryEvents writes the carryover and the recovery events without waiting for
+// the next line. The caller must hold the write lock.
 func (l *Log) writeRecoveryEvents() error {
 	if free, err := l.lockActive(false); err != nil || !free {
 		return err
@@ -294,7 +273,7 @@ func (l *Log) writeRecoveryEvents() error {
 	return l.flushAhead()
 }
 
-// flushAhead is writeNotes for who has entered.
+// flushAhead is writeRecoveryEvents for a caller that holds the lock of the file.
 func (l *Log) flushAhead() error {
 	l.parts = l.parts[:0]
 	start, err := l.putAhead()

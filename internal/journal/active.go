@@ -1,6 +1,7 @@
-package auditlog
+package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,9 +11,10 @@ import (
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
-// enter prepares for writing: it returns true with the active file open, at
-// l.path, and locked against other processes. It returns false when another
-// process has the lock and wait is false. The caller has the turn, and leaves.
+// lockActive prepares for a write: after true, l.file is the file at the path, locked
+// against other processes, and l.size is its size. It returns false if another process
+// holds the lock and wait is false. It repairs the log after a failed fsync. The caller
+// must hold the write lock, and calls unlockActive.
 func (l *Log) lockActive(wait bool) (bool, error) {
 	if l.closed {
 		return false, ErrClosed
@@ -25,17 +27,17 @@ func (l *Log) lockActive(wait bool) (bool, error) {
 	return l.lockActiveFile(wait)
 }
 
-// enterFile is enter for a Log that is in order. A sole owner leaves it to
-// watch to look at the path.
+// lockActiveFile is lockActive without a repair. A sole owner checks the path once per
+// monitorInterval only.
 func (l *Log) lockActiveFile(wait bool) (bool, error) {
-	if l.cfg.soleOwner && l.locked && l.end >= 0 {
+	if l.cfg.SoleOwner && l.locked && l.end >= 0 {
 		l.size = l.end
 		return true, nil
 	}
 	return l.lockActiveChecked(wait)
 }
 
-// enterLooking is enterFile with a look at the path.
+// lockActiveChecked is lockActiveFile with a check of the path in any case.
 func (l *Log) lockActiveChecked(wait bool) (bool, error) {
 	for {
 		if l.file == nil {
@@ -65,14 +67,13 @@ func (l *Log) lockActiveChecked(wait bool) (bool, error) {
 	}
 }
 
-// lockFile takes the lock on l.file. If the file was rotated away it may let
-// go of it instead, since it may be locked for as long as its compression
-// takes; l.file is nil then.
+// lockFile locks l.file. If the file was rotated away it may close it instead, and
+// l.file is nil then: its compression may hold the lock for long.
 func (l *Log) lockFile(wait bool) (bool, error) {
 	if l.locked {
 		return true, nil
 	}
-	if l.cfg.soleOwner {
+	if l.cfg.SoleOwner {
 		if err := l.lockWithin(l.file, openLockLimit); err != nil {
 			return false, err
 		}
@@ -84,18 +85,18 @@ func (l *Log) lockFile(wait bool) (bool, error) {
 		l.locked = free
 		return free, err
 	}
-	// Not from the open folder: that must not wait, and another process may be about
-	// to rename there.
+	// Not statActive: another process may be about to rename at the path, and the open
+	// folder is only for callers that hold the lock.
 	info, here, err := l.statPath()
 	if err != nil {
 		return false, err
 	}
 	if !here {
-		place, err := l.fateOf(info)
+		fate, err := l.fateOf(info)
 		if err != nil {
 			return false, err
 		}
-		if place == archived {
+		if fate == archived {
 			return true, l.handleDisplaced(info)
 		}
 	}
@@ -109,22 +110,25 @@ func (l *Log) lockFile(wait bool) (bool, error) {
 	return true, nil
 }
 
-// leave unlocks the active file, unless this Log is its sole owner.
+// unlockActive unlocks the active file, unless this Log is its sole owner.
 func (l *Log) unlockActive() {
-	if l.file == nil || !l.locked || l.cfg.soleOwner {
+	if l.file == nil || !l.locked || l.cfg.SoleOwner {
 		return
 	}
 	if err := l.file.Unlock(); err != nil {
-		// What was written is written. The lock is ours still, and the next
-		// leave tries again.
+		// The write is not undone. This Log keeps the lock, and the next unlockActive
+		// tries again.
 		l.log.Error("auditlog: unlock the active file", slog.String("path", l.path), slog.Any("error", err))
 		return
 	}
 	l.locked = false
 }
 
-// openFile opens the active file, and makes it if it is not there. Its name is
-// made durable by the first sync.
+// waitSynced returns nil when the lines up to number last are on disk.
+func (l *Log) waitSynced(ctx context.Context, last int64) error { return l.syncer.wait(ctx, last) }
+
+// openFile opens the active file, and makes it if it does not exist. The first fsync
+// makes its name durable.
 func (l *Log) openFile() error {
 	if err := l.holdNames(); err != nil {
 		return err
@@ -140,28 +144,23 @@ func (l *Log) openFile() error {
 		if err != nil {
 			return err
 		}
-		return l.setActive(f)
+		info, err := f.Stat()
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		l.setActive(f, info)
+		return nil
 	}
 }
 
-// use makes f the active file. With an error f is closed.
-func (l *Log) setActive(f vfs.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	l.setActiveAs(f, info)
-	return nil
-}
-
-// useAs is use for a file of which info tells.
-func (l *Log) setActiveAs(f vfs.File, info vfs.Info) {
+// setActive makes f the active file. info is the result of f.Stat.
+func (l *Log) setActive(f vfs.File, info vfs.Info) {
 	l.file, l.id, l.end, l.locked, l.suspectLinked = f, info, -1, false, false
 	l.opened = time.Now()
 	l.syncer.setFile(f)
 }
 
-// closeFile lets go of the active file, and of its lock.
+// closeFile closes the active file, which releases its lock.
 func (l *Log) closeFile() error {
 	f := l.file
 	l.file, l.end, l.locked = nil, -1, false
@@ -171,11 +170,11 @@ func (l *Log) closeFile() error {
 	return f.Close()
 }
 
-// openLockLimit is how long Open waits for a lock. Other processes hold it for
-// a write, a rotation or a repair; a sole owner does for good.
+// openLockLimit is how long Open waits for the lock of the file. Other processes hold it
+// for a write, a rotation or a repair, and a sole owner until it closes.
 const openLockLimit = 3 * time.Second
 
-// lockWithin locks f, or returns ErrLocked when limit is over.
+// lockWithin locks f, or returns ErrLocked after limit.
 func (l *Log) lockWithin(f vfs.File, limit time.Duration) error {
 	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
 		free, err := f.Lock(false)
@@ -190,16 +189,26 @@ func (l *Log) lockWithin(f vfs.File, limit time.Duration) error {
 	}
 }
 
-func (l *Log) removeIfThere(name string) error {
-	err := l.fs.Remove(name)
+// removeIfExists removes the file at name, if there is one.
+func removeIfExists(fsys vfs.FS, name string) error {
+	err := fsys.Remove(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-// rename renames f, which is at from, and believes its eyes rather than an
-// error: some file systems return one for what they did.
+// isAt reports whether path leads to the file of info.
+func isAt(fsys vfs.FS, path string, info vfs.Info) (bool, error) {
+	at, err := fsys.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && at.Same(info), err
+}
+
+// rename renames f from one path to another. It ignores an error if f is at the new
+// path: some file systems return one for a rename that they did.
 func (l *Log) rename(f vfs.File, from, to string, replace bool) error {
 	err := l.fs.Rename(from, to, replace)
 	if err == nil {
@@ -210,7 +219,7 @@ func (l *Log) rename(f vfs.File, from, to string, replace bool) error {
 	if statErr != nil {
 		return errors.Join(err, statErr)
 	}
-	if at, statErr := l.fs.Stat(to); statErr == nil && at.Same(info) {
+	if here, statErr := isAt(l.fs, to, info); statErr == nil && here {
 		f.Renamed(to)
 		return nil
 	}

@@ -1,4 +1,4 @@
-package auditlog
+package journal
 
 import (
 	"errors"
@@ -7,15 +7,14 @@ import (
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
-// look tells of the file at the path if it is l.file, and else of l.file. The caller
-// has the lock.
+// statActive reports whether path is still l.file, and returns that file's Info. The
+// caller must hold the lock of the file.
 //
-// From an open folder a look is cheaper than along the path, and a log that is
-// shared by processes takes one before each write. It is believed only where it
-// finds what it should, and the folder is opened anew once a second, since it may
-// have been moved together with the file: that is noticed as soon as a sole owner
-// notices anything. What renames at the path uses lookAlongPath: there may be a
-// file of another process there.
+// A stat from an open folder costs less than one along the path, and a shared log needs
+// one per write. Its result counts only if it is l.file. The monitor closes the folder
+// once per monitorInterval, as the folder may have been moved together with the file.
+// Before a rename at the path, statPath is needed: a file of another process may be
+// there.
 func (l *Log) statActive() (info vfs.Info, here bool, err error) {
 	if l.folder != nil {
 		at, err := l.folder.Stat(l.base)
@@ -29,7 +28,7 @@ func (l *Log) statActive() (info vfs.Info, here bool, err error) {
 	return l.statPath()
 }
 
-// lookAlongPath is look that believes no open folder, for who has the lock or not.
+// statPath is statActive along the path. The caller need not hold the lock of the file.
 func (l *Log) statPath() (info vfs.Info, here bool, err error) {
 	at, err := l.fs.Stat(l.path)
 	switch {
@@ -49,11 +48,11 @@ func (l *Log) statPath() (info vfs.Info, here bool, err error) {
 	return info, false, err
 }
 
-// openFolder opens the folder for the looks that follow. Without it, for want of
-// descriptors for example, they go along the path.
+// openFolder opens the folder for statActive. If that fails, for want of descriptors for
+// example, statActive goes along the path.
 func (l *Log) openFolder() {
-	if l.cfg.soleOwner || l.folder != nil {
-		return // a sole owner looks once a second
+	if l.cfg.SoleOwner || l.folder != nil {
+		return // a sole owner needs one stat per monitorInterval
 	}
 	if folder, err := l.fs.OpenFolder(l.dir); err == nil {
 		l.folder = folder
@@ -69,12 +68,12 @@ func (l *Log) closeFolder() error {
 	return folder.Close()
 }
 
-// holdNames makes l.names the folder at the path. It is kept open, so that a sync of
-// it needs no descriptor: a failure to open it would look like a failed fsync. And the
-// kernel tells an error of writing the folder only to those that had it open.
+// holdNames makes l.names the folder at the path, open. An fsync of it needs no
+// descriptor then: a failed open would look like a failed fsync. And the kernel reports
+// an error of writing the folder only to descriptors that were open before.
 func (l *Log) holdNames() error {
 	if l.names != nil {
-		at, err := l.fs.Stat(l.dir + "/.") // what a link leads to
+		at, err := l.fs.Stat(l.dir + "/.") // the target of a link
 		if err != nil {
 			return err
 		}
@@ -86,7 +85,7 @@ func (l *Log) holdNames() error {
 	if err != nil {
 		return err
 	}
-	l.syncer.useFolder(names)
+	l.syncer.setFolder(names)
 	err = l.closeNames()
 	l.names = names
 	return err
