@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/calendar"
+	"github.com/otelaudit/otelaudit/internal/spend"
 	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
@@ -42,12 +42,10 @@ import (
 //
 // It is safe for concurrent use.
 type Budget struct {
-	reader *Reader
-	cfg    budgetConfig
+	cfg budgetConfig
 
-	turn    chan struct{} // held by who uses the fields below
-	spend   hourlySpend
-	now     int64 // the bucket that periods are of
+	running *spend.Running // guards the fields below
+	now     int64          // the slot that periods were made in
 	day     calendar.Period
 	hour    calendar.Period
 	periods []BudgetPeriod
@@ -232,11 +230,9 @@ func NewBudget(r *Reader, opts ...BudgetOption) (*Budget, error) {
 		return nil, fmt.Errorf("auditlog: make a budget: %w", err)
 	}
 	return &Budget{
-		reader: r,
-		cfg:    cfg,
-		turn:   make(chan struct{}, 1),
-		spend:  hourlySpend{seconds: secondsPerQuarter, session: cfg.session, calls: newCallTally(true)},
-		told:   make(map[string]time.Time),
+		cfg:     cfg,
+		running: spend.NewRunning(r.log, spend.SecondsPerQuarter, cfg.session, true),
+		told:    make(map[string]time.Time),
 	}, nil
 }
 
@@ -250,7 +246,7 @@ func (b *Budget) Check(ctx context.Context) error {
 	if err := b.take(ctx); err != nil {
 		return err
 	}
-	defer b.release()
+	defer b.running.Release()
 	if err := b.update(ctx, time.Now()); err != nil {
 		return err
 	}
@@ -304,7 +300,7 @@ func (b *Budget) Periods(ctx context.Context) ([]BudgetPeriod, error) {
 	if err := b.take(ctx); err != nil {
 		return nil, err
 	}
-	defer b.release()
+	defer b.running.Release()
 	if err := b.update(ctx, time.Now()); err != nil {
 		return nil, err
 	}
@@ -319,53 +315,50 @@ func (b *Budget) Arrived(ctx context.Context) (bool, error) {
 	if err := b.take(ctx); err != nil {
 		return false, err
 	}
-	defer b.release()
+	defer b.running.Release()
 	err := b.update(ctx, time.Now())
-	return b.spend.arrivals > 0, err
+	return b.running.Arrived(), err
 }
 
 func (b *Budget) take(ctx context.Context) error {
-	select {
-	case b.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("auditlog: check the budget: %w", context.Cause(ctx))
+	if err := b.running.Acquire(ctx); err != nil {
+		return fmt.Errorf("auditlog: check the budget: %w", err)
 	}
+	return nil
 }
-
-func (b *Budget) release() { <-b.turn }
 
 // update reads what is new and brings periods up to date.
 func (b *Budget) update(ctx context.Context, t time.Time) error {
-	now := slotOfTime(t, secondsPerQuarter)
-	if now != b.now || b.hour.End.IsZero() {
+	now := b.running.SlotOf(t)
+	stale := now != b.now || b.hour.End.IsZero()
+	if stale {
 		local := t.In(cmp.Or(b.cfg.zone, time.UTC))
-		b.now, b.hour, b.day, b.spend.answered = now, calendar.Hour(local), calendar.Day(local), false
+		b.now, b.hour, b.day = now, calendar.Hour(local), calendar.Day(local)
 	}
 	start := b.hour.Start
 	if b.cfg.perDay > 0 {
 		start = b.day.Start
 	}
-	err := b.spend.refresh(ctx, b.reader, t, slotOfTime(start, secondsPerQuarter))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = b.reader.missing(ctx, err)
-		b.spend.forget(now) // of what was read, nothing is left
-		b.spend.watched = err == nil
+	noLog, err := b.running.Refresh(ctx, t, b.running.SlotOf(start))
+	if noLog {
+		err = nil // nothing is spent
 	}
-	if err != nil || b.spend.answered {
+	if err != nil {
 		return err
+	}
+	if !b.running.Changed() && !stale {
+		return nil
 	}
 	b.periods = b.periods[:0]
 	add := func(name string, limit float64, p calendar.Period) {
 		if limit > 0 {
 			b.periods = append(b.periods, BudgetPeriod{
 				Name: name, Limit: limit, Start: p.Start, End: p.End,
-				Spent: b.spend.total(slotOfTime(p.Start, secondsPerQuarter), slotOfTime(p.End, secondsPerQuarter)),
+				Spent: Totals(b.running.Total(b.running.SlotOf(p.Start), b.running.SlotOf(p.End))),
 			})
 		}
 	}
 	add(BudgetHour, b.cfg.perHour, b.hour)
 	add(BudgetDay, b.cfg.perDay, b.day)
-	b.spend.answered = true
 	return nil
 }

@@ -2,15 +2,12 @@ package auditlog
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/otelaudit/otelaudit/internal/trials"
 )
@@ -28,7 +25,7 @@ func TestBudgetKnowsWhatAWholeReadKnows(t *testing.T) {
 			session = "s1"
 		}
 		r := newReader(m.path, newReaderConfig(nil))
-		r.sectionSize = 700
+		r.log.SectionSize = 700
 		// Days that begin at each quarter of an hour, hours at some.
 		zone := time.FixedZone("somewhere", int(seed)*15*60)
 		b, err := NewBudget(r, WithMaxPerHour(1), WithMaxPerDay(1), WithBudgetSession(session), WithBudgetTimeZone(zone))
@@ -45,50 +42,6 @@ func TestBudgetKnowsWhatAWholeReadKnows(t *testing.T) {
 				if p.Spent != want.Total {
 					t.Fatalf("seed %d, %q: %s: got\n%+v, want\n%+v", seed, steps, p.Name, p.Spent, want.Total)
 				}
-			}
-		}
-	}
-}
-
-// TestSumsOfAGrowingLogAreRightAtEachCall compares what a tally says in the
-// middle of a log with what a deduper says that this is the end for.
-func TestSumsOfAGrowingLogAreRightAtEachCall(t *testing.T) {
-	for seed := range uint64(20) {
-		m := newHourlyModel(t, seed)
-		var calls []*call
-		for range 30 {
-			for line := range strings.Lines(m.call(time.Now())) {
-				var f fields
-				m.must(f.scan([]byte(line)))
-				var values [callKeyCount][]byte
-				if c := callOf([]byte(line), &f, amountsOf(&f), values[:]); c != nil {
-					calls = append(calls, c)
-				}
-			}
-		}
-		tally, again := newCallTally(true), func() []*call {
-			copies := make([]*call, len(calls))
-			for i, c := range calls {
-				copies[i] = new(*c)
-			}
-			return copies
-		}
-		for i, c := range again() {
-			tally.add([]counted{{amounts: c.amounts, hour: c.hour, call: c}}, 0)
-			var want sum
-			d := newDeduper(func(a, b, merged *call) {
-				want.remove(a.amounts)
-				want.remove(b.amounts)
-				want.add(merged.amounts)
-			})
-			for _, c := range again()[:i+1] {
-				d.add(c)
-			}
-			d.end()
-			var got sum
-			tally.corrections.addTo(&got, 0, math.MaxInt64)
-			if diff := cmp.Diff(want.totals(), got.totals()); diff != "" {
-				t.Fatalf("seed %d, call %d: want, got:\n%s", seed, i, diff)
 			}
 		}
 	}
@@ -147,26 +100,6 @@ func TestDaysOfABudgetAreThoseOfItsTimeZone(t *testing.T) {
 				t.Fatalf("at %v: got %+v, want %d and %d", time.Now().In(india), periods, hour, day)
 			}
 			time.Sleep(15 * time.Minute)
-		}
-	})
-}
-
-// TestBudgetHoldsNoMoreThanADay lets a week pass.
-func TestBudgetHoldsNoMoreThanADay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newHourlyModel(t, 1)
-		b, err := NewBudget(newReader(m.path, newReaderConfig(nil)), WithMaxPerDay(1e9))
-		m.must(err)
-		for range 7 * 24 {
-			m.append(strings.Repeat(fmt.Sprintf(`{"ts":%q,"cost":1,"request_id":"q","span_id":"s"}`+"\n", time.Now().Format(time.RFC3339Nano)), 2))
-			m.append(fmt.Sprintf(`{"ts":%q,"cost":1,"request_id":"q","otelaudit.span.name":"n"}`+"\n", time.Now().Format(time.RFC3339Nano)))
-			m.must(b.Check(t.Context()))
-			for _, buckets := range b.spend.allSlots() {
-				if len(buckets) > 25 {
-					t.Fatalf("%d buckets are remembered", len(buckets))
-				}
-			}
-			time.Sleep(time.Hour)
 		}
 	})
 }

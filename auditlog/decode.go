@@ -9,23 +9,14 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/scan"
 	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
-// Event decodes the line. Every key of FORMAT.md section 2 becomes its field;
-// one whose value is not of the field's type, and every other key, becomes an
-// attribute, so that nothing is dropped but otel, the envelope of records that
-// came from OpenTelemetry, which stays in Raw. null counts as absent there.
-//
-// Attributes and Config hold nil, bool, string, int64, float64, []byte, []any
-// and map[string]any; a number that neither int64 nor float64 holds is the
-// string of its digits. Of a key that occurs more than once the last counts.
-//
-// The error says that Raw is not a JSON object, or that a value of it is
-// nested deeper than 10,000 levels.
-func (e Entry) Event() (Event, error) {
+// decode returns the event of a line.
+func decode(raw []byte) (Event, error) {
 	members := make(map[string][]byte)
-	err := jsonline.EachMember(e.Raw, func(key, value []byte) bool {
+	err := jsonline.EachMember(raw, func(key, value []byte) bool {
 		members[jsonline.Unquote(key)] = value
 		return true
 	})
@@ -60,22 +51,22 @@ func (e *Event) setField(key string, value []byte) (ok bool) {
 	case keySession:
 		e.SessionID, ok = stringValue(value)
 	case keyCost:
-		e.Cost, ok = pointer(finiteValue(value))
+		e.Cost, ok = pointer(scan.FiniteValue(value))
 	case keyModel:
 		e.Model, ok = stringValue(value)
 	case keyInput:
-		e.InputTokens, ok = pointer(wholeValue(value, jsonline.MaxExactInt-1))
+		e.InputTokens, ok = pointer(scan.WholeValue(value, jsonline.MaxExactInt-1))
 	case keyOutput:
-		e.OutputTokens, ok = pointer(wholeValue(value, jsonline.MaxExactInt-1))
+		e.OutputTokens, ok = pointer(scan.WholeValue(value, jsonline.MaxExactInt-1))
 	case keyFiles:
 		e.Files, ok = stringsValue(value)
 	case keyReason:
 		e.Reason, ok = stringValue(value)
 	case keyConfidence:
-		e.Confidence, ok = pointer(wholeValue(value, 100))
+		e.Confidence, ok = pointer(scan.WholeValue(value, 100))
 	case keyDuration:
 		var ms int64
-		ms, ok = wholeValue(value, math.MaxInt64/int64(time.Millisecond))
+		ms, ok = scan.WholeValue(value, math.MaxInt64/int64(time.Millisecond))
 		e.Duration, ok = pointer(time.Duration(ms)*time.Millisecond, ok)
 	case keyConfig:
 		if jsonline.KindOf(value) == jsonline.Object {
@@ -107,36 +98,6 @@ func stringValue(value []byte) (string, bool) {
 		return "", false
 	}
 	return jsonline.Unquote(value), true
-}
-
-// finiteValue reads a number; 1 and 1.0 are the same. A string is none.
-func finiteValue(value []byte) (float64, bool) {
-	if jsonline.KindOf(value) != jsonline.NumberValue {
-		return 0, false
-	}
-	switch n := jsonline.ParseNumber(value); n.Kind {
-	case jsonline.Int:
-		return float64(n.Int), true
-	case jsonline.Float:
-		return n.Float, true
-	}
-	return 0, false
-}
-
-// wholeValue reads a whole number from 0 to limit. JSON does not tell 42 from
-// 42.0, and some writers only know the second.
-func wholeValue(value []byte, limit int64) (int64, bool) {
-	if jsonline.KindOf(value) != jsonline.NumberValue {
-		return 0, false
-	}
-	n := jsonline.ParseNumber(value)
-	if n.Kind == jsonline.Float && n.Float == math.Trunc(n.Float) && math.Abs(n.Float) < jsonline.MaxExactInt {
-		n = jsonline.Number{Kind: jsonline.Int, Int: int64(n.Float)}
-	}
-	if n.Kind != jsonline.Int || n.Int < 0 || n.Int > limit {
-		return 0, false
-	}
-	return n.Int, true
 }
 
 func stringsValue(value []byte) ([]string, bool) {

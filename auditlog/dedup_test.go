@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/scan"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // call returns a line with usage; more are further members, each with a comma
@@ -109,26 +111,26 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 			}
 			sameAsSpend(t, r, auditlog.Filter{})
 			sameAsSpend(t, r, auditlog.Filter{NoDedup: true})
-			var entries []auditlog.Entry
+			var entries []scan.Entry
 			for e, err := range r.Query(t.Context(), auditlog.Filter{}) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				entries = append(entries, e.Clone())
+				entries = append(entries, scan.Entry(e.Clone()))
 			}
-			byEvent, err := r.Spend(t.Context(), auditlog.Filter{}, auditlog.ByEvent)
+			byEvent, err := spend.Sum(t.Context(), auditlog.HistoryOf(r), scan.Filter{}, spend.Options{By: []spend.GroupBy{spend.ByEvent}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			of, err := auditlog.SpendOf(entries, func(e auditlog.Entry) string {
-				event, err := e.Event()
+			of, err := spend.Of(entries, func(e scan.Entry) string {
+				event, err := auditlog.Entry(e).Event()
 				if err != nil {
 					t.Error(err)
 				}
 				return event.Name
 			})
 			if diff := cmp.Diff(byEvent, of); err != nil || diff != "" {
-				t.Errorf("SpendOf: %v (-Spend +SpendOf):\n%s", err, diff)
+				t.Errorf("Of: %v (-Sum +Of):\n%s", err, diff)
 			}
 			all, err := r.Spend(t.Context(), auditlog.Filter{NoDedup: true}, auditlog.ByNothing)
 			if err != nil || all.Total.Events != int64(len(test.lines)) {

@@ -35,45 +35,6 @@ func exampleLog(ctx context.Context) (path string, remove func(), err error) {
 	return path, func() { _ = os.RemoveAll(dir) }, log.Close()
 }
 
-// byDay adds up what each model cost on each day.
-type byDay map[string]float64
-
-func (d byDay) key(e auditlog.Entry) string {
-	t, _ := e.Time()
-	event, _ := e.Event()
-	return t.Format(time.DateOnly) + " " + event.Model
-}
-
-func (d byDay) Add(e auditlog.Entry, u auditlog.Usage) any {
-	d[d.key(e)] += u.Cost
-	return d.key(e)
-}
-
-func (d byDay) Join(kept, other, joined auditlog.Usage) any {
-	d[kept.Tag.(string)] += joined.Cost - kept.Cost
-	d[other.Tag.(string)] -= other.Cost
-	return kept.Tag
-}
-
-func ExampleReader_Tally() {
-	ctx := context.Background()
-	path, remove, err := exampleLog(ctx)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer remove()
-	r, err := auditlog.NewReader(path)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	sums := byDay{}
-	total, _, err := r.Tally(ctx, auditlog.Filter{}, sums)
-	fmt.Println(sums["2026-02-13 large"], sums["2026-02-13 small"], total.Cost, err)
-	// Output: 1.5 0.25 1.75 <nil>
-}
-
 func ExampleReader_Query() {
 	ctx := context.Background()
 	path, remove, err := exampleLog(ctx)

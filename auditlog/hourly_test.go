@@ -10,10 +10,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
+	"github.com/otelaudit/otelaudit/internal/scan"
 	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
@@ -169,10 +169,10 @@ func (m *hourlyModel) usable(now time.Time, watched bool) *Reader {
 				ts = now.Format(time.RFC3339Nano)
 			}
 		}
-		var f fields
-		m.must(f.scan(e.Raw))
+		var f scan.Fields
+		m.must(f.Scan(e.Raw))
 		cost := ""
-		if c, ok := finiteValue(f[fieldCost]); ok && c < 0 {
+		if c, ok := scan.FiniteValue(f[scan.FieldCost]); ok && c < 0 {
 			cost = `,"cost":0`
 		}
 		fmt.Fprintf(&b, `%s,"ts":%q%s}`+"\n", strings.TrimSuffix(line, "}"), ts, cost)
@@ -253,7 +253,7 @@ func TestHourlySpendIsThatOfAWholeRead(t *testing.T) {
 		m := newHourlyModel(t, seed)
 		m.append(m.lines(50))
 		r := newReader(m.path, newReaderConfig(nil))
-		r.sectionSize = 700
+		r.log.SectionSize = 700
 		var steps []string
 		for range 60 {
 			steps = append(steps, m.step())
@@ -311,52 +311,6 @@ func TestHourlySpendReadsOnlyWhatIsNew(t *testing.T) {
 		if got, err := r.HourlySpend(t.Context(), 1); err != nil || got.Cost != 107 {
 			t.Errorf("got %+v, %v, want a cost of 107", got, err)
 		}
-	}
-}
-
-func TestHourlySpendForgetsHoursThatPassed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newHourlyModel(t, 1)
-		r := newReader(m.path, newReaderConfig(nil))
-		line := func(at time.Time) { m.append(fmt.Sprintf(`{"ts":%q,"cost":1}`+"\n", at.Format(time.RFC3339Nano))) }
-		for i := range 100 { // ahead of the clock, and nothing is before them
-			line(time.Now().Add(time.Duration(450+i) * time.Hour))
-		}
-		for i := range 600 {
-			line(time.Now())
-			want := float64(min(i+1, 2))
-			if got, err := r.HourlySpend(t.Context(), 1); err != nil || got.Cost != want {
-				t.Fatalf("at %v: got %+v, %v, want a cost of %v", time.Now(), got, err, want)
-			}
-			if n := len(r.hourly.active.slots); n > 4 {
-				t.Fatalf("%d hours are remembered", n)
-			}
-			time.Sleep(time.Hour)
-		}
-	})
-}
-
-func TestFolderIsNotTrustedJustAfterAChange(t *testing.T) {
-	r := newReader(filepath.Join(t.TempDir(), "audit.jsonl"), newReaderConfig(nil))
-	state := func() folderState {
-		s, err := r.folderState()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	now := time.Now()
-	if err := os.Chtimes(r.dir, now, now.Add(time.Minute)); err != nil { // a clock of its own
-		t.Fatal(err)
-	}
-	if s := state(); s.same(s) {
-		t.Errorf("a folder that was changed just now is settled: %+v", s)
-	}
-	if err := os.Chtimes(r.dir, now, now.Add(-time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	if s := state(); !s.same(s) {
-		t.Errorf("a folder that was changed a minute ago is not settled: %+v", s)
 	}
 }
 

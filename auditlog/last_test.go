@@ -41,13 +41,13 @@ func TestLastEventsAreTheEndOfAQuery(t *testing.T) {
 	for round := range trials.Of(24) {
 		r := writeFiles(t, random, 1+random.IntN(400))
 		logged := map[string]bool{}
-		r.cfg.logger = slog.New(damageHandler{slog.DiscardHandler, logged})
+		r.log.Logger = slog.New(damageHandler{slog.DiscardHandler, logged})
 		if round%6 == 0 {
-			f, err := os.OpenFile(r.path, os.O_APPEND|os.O_WRONLY, 0)
+			f, err := os.OpenFile(r.log.Path, os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			long := strings.Repeat("z", random.IntN(2*hopelessSize))
+			long := strings.Repeat("z", random.IntN(2*longLine))
 			fmt.Fprintf(f, "\n{\"event\":\"nav\",\"x\":%q}\n{\"n\":1}\n%s\n{\"n\":2}\n%s", long, long, []string{"", "\n", "{}"}[random.IntN(3)]) //nolint:errcheck // Close says
 			if err := f.Close(); err != nil {
 				t.Fatal(err)

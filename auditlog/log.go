@@ -2,17 +2,14 @@ package auditlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
 	"github.com/otelaudit/otelaudit/internal/journal"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // Log is an audit log that is open for appending. It reads its own files too,
@@ -40,7 +37,7 @@ func Open(path string, opts ...Option) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auditlog: open %s: %w", path, err)
 	}
-	if path, err = resolvePath(path); err != nil {
+	if path, err = scan.ResolvePath(path); err != nil {
 		return nil, fmt.Errorf("auditlog: %w", err)
 	}
 	longest := cfg.reader.maxLine
@@ -55,11 +52,11 @@ func Open(path string, opts ...Option) (*Log, error) {
 		Logger:         cfg.reader.logger,
 		FS:             cfg.fs,
 		Summarize: func(path string, plain io.ReaderAt, size int64) (archive.Summary, error) {
-			return summarize(path, plain, size, longest)
+			return scan.Summarize(path, plain, size, longest)
 		},
 		Compare: func(removed func() io.Reader, size int64, now func() io.Reader) (journal.Comparison, error) {
-			c, err := compareLines(longest, removed, size, now)
-			return journal.Comparison{Common: c.common, End: c.behind, Lacks: c.lacks}, err
+			c, err := scan.CompareLines(longest, removed, size, now)
+			return journal.Comparison(c), err
 		},
 		RecoveredEvent: func(dst []byte, reason string, attributes map[string]any) ([]byte, error) {
 			event := Event{Name: eventRecovered, Reason: reason, Attributes: attributes}
@@ -75,28 +72,6 @@ func Open(path string, opts ...Option) (*Log, error) {
 // eventRecovered is the name of the event that says what was found at the active
 // file, or done to it besides appending: FORMAT.md section 7.
 const eventRecovered = "auditlog_recovered"
-
-// resolvePath makes path absolute and expands a leading ~/, so that neither a
-// later chdir nor a shell that did not expand it moves the log.
-func resolvePath(path string) (string, error) {
-	if path == "" {
-		return "", errors.New("the path of the log is empty; give one, or use auditlog.DefaultPath")
-	}
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("expand %s: %w; set it, or name another path", path, err)
-		}
-		path = filepath.Join(home, rest)
-	}
-	if strings.HasPrefix(path, "~") && (strings.IndexByte(path, filepath.Separator) > 0 || path == "~") {
-		return "", fmt.Errorf("%s: only ~/ is expanded, to your own home directory; write the path out, or ./%s if that is the name", path, path)
-	}
-	if strings.HasSuffix(path, string(filepath.Separator)) {
-		return "", fmt.Errorf("%s names a folder; name the log's file in it, for example %saudit.jsonl", path, path)
-	}
-	return filepath.Abs(path)
-}
 
 // Close syncs, waits for running compressions and closes the log's files. Every
 // later call returns what the first one did; appends after it return

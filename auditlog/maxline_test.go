@@ -12,6 +12,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/audittest"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 const longest = 2000 // bytes, the longest line of these tests
@@ -42,10 +43,10 @@ func TestEveryReaderPassesOverALineThatIsTooLong(t *testing.T) {
 		}
 		var places, wantPlaces strings.Builder
 		for _, d := range damage {
-			if !d.TooLong() || !strings.HasPrefix(d.Reason, reason) {
+			if !(*scan.DamageError)(d).TooLong() || !strings.HasPrefix(d.Reason, reason) {
 				t.Errorf("%s: got damage %v", read, d)
 			}
-			fmt.Fprintf(&places, "%s:%d@%d+%d %v\n", filepath.Base(d.File), d.Line, d.Offset, d.Length, d.Torn())
+			fmt.Fprintf(&places, "%s:%d@%d+%d %v\n", filepath.Base(d.File), d.Line, d.Offset, d.Length, (*scan.DamageError)(d).Torn())
 		}
 		for _, file := range []string{archiveName, activeName} {
 			const first = 50 + 1
@@ -69,7 +70,7 @@ func TestEveryReaderPassesOverALineThatIsTooLong(t *testing.T) {
 	}
 	check("Query", names, true)
 
-	snapshot, err := r.Snapshot(t.Context())
+	snapshot, err := auditlog.HistoryOf(r).Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,11 +81,11 @@ func TestEveryReaderPassesOverALineThatIsTooLong(t *testing.T) {
 	}()
 	names = nil
 	for _, f := range snapshot.Files() {
-		for e, err := range f.Lines(t.Context(), auditlog.Cursor{}, onDamage) {
+		for e, err := range f.Lines(t.Context(), scan.Cursor{}, func(d *scan.DamageError) { onDamage((*auditlog.DamageError)(d)) }) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			names = append(names, nameOf(t, e))
+			names = append(names, nameOf(t, auditlog.Entry(e)))
 		}
 	}
 	check("Lines", names, true)

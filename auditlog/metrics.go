@@ -6,7 +6,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/history"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/scan"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // Accuracy says how many navigations were validated.
@@ -23,10 +26,10 @@ type Accuracy struct {
 // inclusive; the zero time means all.
 func (r *Reader) AccuracyMetrics(ctx context.Context, since time.Time) (Accuracy, error) {
 	var count accuracyPart
-	m := newMatcher(Filter{Since: since})
-	newPart := func() *accuracyPart { return &accuracyPart{selection: selection{matcher: m}} }
-	err := parallelScan(ctx, r, m, newPart, func(p *accuracyPart, onDamage func(*DamageError), linesBefore int64) bool {
-		p.report(onDamage, linesBefore)
+	m := scan.NewMatcher(scan.Filter{Since: since})
+	newPart := func() *accuracyPart { return &accuracyPart{Selection: scan.Selection{Matcher: m}} }
+	err := history.Scan(ctx, r.log, m, newPart, func(p *accuracyPart, onDamage func(*scan.DamageError), linesBefore int64) bool {
+		p.Report(onDamage, linesBefore)
 		count.navs += p.navs
 		count.fails += p.fails
 		return true
@@ -42,17 +45,17 @@ func (r *Reader) AccuracyMetrics(ctx context.Context, since time.Time) (Accuracy
 }
 
 type accuracyPart struct {
-	damageList
-	selection
+	scan.DamageList
+	scan.Selection
 	navs, fails int64
 }
 
-func (p *accuracyPart) event(s *fileScan) {
+func (p *accuracyPart) Event(s *scan.Scanner) {
 	switch {
-	case !p.matches(&s.fields):
-	case isString(s.fields[fieldEvent], EventNav):
+	case !p.Matches(&s.Fields):
+	case scan.IsString(s.Fields[scan.FieldEvent], EventNav):
 		p.navs++
-	case isString(s.fields[fieldEvent], EventValidationFail):
+	case scan.IsString(s.Fields[scan.FieldEvent], EventValidationFail):
 		p.fails++
 	}
 }
@@ -96,12 +99,12 @@ const (
 // inclusive (the zero time means all), and returns the lastN latest ones.
 func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (Gates, error) {
 	g := gateCounter{last: latest{room: max(lastN, 0)}}
-	m := newMatcher(Filter{Since: since})
+	m := scan.NewMatcher(scan.Filter{Since: since})
 	newPart := func() *gatePart {
-		return &gatePart{selection: selection{matcher: m}, gateCounter: gateCounter{last: latest{room: g.last.room}}}
+		return &gatePart{Selection: scan.Selection{Matcher: m}, gateCounter: gateCounter{last: latest{room: g.last.room}}}
 	}
-	err := parallelScan(ctx, r, m, newPart, func(p *gatePart, onDamage func(*DamageError), linesBefore int64) bool {
-		p.report(onDamage, linesBefore)
+	err := history.Scan(ctx, r.log, m, newPart, func(p *gatePart, onDamage func(*scan.DamageError), linesBefore int64) bool {
+		p.Report(onDamage, linesBefore)
 		g.merge(&p.gateCounter)
 		return true
 	})
@@ -112,39 +115,39 @@ func (r *Reader) GateMetrics(ctx context.Context, since time.Time, lastN int) (G
 }
 
 type gatePart struct {
-	damageList
-	selection
+	scan.DamageList
+	scan.Selection
 	gateCounter
 }
 
-func (p *gatePart) event(s *fileScan) {
-	if p.matches(&s.fields) {
-		p.add(&s.fields)
+func (p *gatePart) Event(s *scan.Scanner) {
+	if p.Matches(&s.Fields) {
+		p.add(&s.Fields)
 	}
 }
 
 type gateCounter struct {
 	passes, escalations int64
-	confidence          exactSum // over the passes
+	confidence          spend.ExactSum // over the passes
 	last                latest
 }
 
-func (g *gateCounter) add(f *fields) {
+func (g *gateCounter) add(f *scan.Fields) {
 	switch {
-	case isString(f[fieldEvent], EventGateEscalate):
+	case scan.IsString(f[scan.FieldEvent], EventGateEscalate):
 		g.escalations++
 		g.last.add(f, GateQuery{OutcomeEscalate, new("low_confidence")})
-	case !isString(f[fieldEvent], EventGateCompress), isString(f[fieldReason], "parse_fail"), isString(f[fieldReason], "api_error"):
-	case isString(f[fieldReason], "stale_cascade"):
+	case !scan.IsString(f[scan.FieldEvent], EventGateCompress), scan.IsString(f[scan.FieldReason], "parse_fail"), scan.IsString(f[scan.FieldReason], "api_error"):
+	case scan.IsString(f[scan.FieldReason], "stale_cascade"):
 		g.escalations++
 		g.last.add(f, GateQuery{OutcomeEscalate, new("stale_cache")})
 	default:
-		confidence, ok := finiteValue(f[fieldConfidence])
+		confidence, ok := scan.FiniteValue(f[scan.FieldConfidence])
 		if !ok || confidence < 0 || confidence > 100 {
 			return
 		}
 		g.passes++
-		g.confidence.add(confidence)
+		g.confidence.Add(confidence)
 		g.last.add(f, GateQuery{OutcomePass, nil})
 	}
 }
@@ -153,7 +156,7 @@ func (g *gateCounter) add(f *fields) {
 func (g *gateCounter) merge(later *gateCounter) {
 	g.passes += later.passes
 	g.escalations += later.escalations
-	g.confidence.merge(&later.confidence)
+	g.confidence.Merge(&later.confidence)
 	for _, e := range later.last.entries {
 		g.last.insert(e)
 	}
@@ -167,7 +170,7 @@ func (g *gateCounter) gates() Gates {
 		gates.EscalatePercent = roundTo(100*float64(g.escalations)/float64(total), 1)
 	}
 	if g.passes > 0 {
-		gates.MeanConfidence = roundTo(g.confidence.float()/float64(g.passes)/100, 2)
+		gates.MeanConfidence = roundTo(g.confidence.Float()/float64(g.passes)/100, 2)
 	}
 	return gates
 }
@@ -185,8 +188,8 @@ type timedQuery struct {
 	query GateQuery
 }
 
-func (l *latest) add(f *fields, query GateQuery) {
-	t, ok := jsonline.ParseTime(f[fieldTime])
+func (l *latest) add(f *scan.Fields, query GateQuery) {
+	t, ok := jsonline.ParseTime(f[scan.FieldTime])
 	if !ok {
 		t = time.Time{}.AddDate(-2, 0, 0) // before the year 0000
 	}

@@ -16,15 +16,17 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/audittest"
+	"github.com/otelaudit/otelaudit/internal/history"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // pursuit follows a log by Snapshot.Next, as its documentation says.
 type pursuit struct {
 	t        *testing.T
 	reader   *auditlog.Reader
-	snapshot *auditlog.Snapshot
-	at       auditlog.Cursor // in the last file
-	changes  []auditlog.Change
+	snapshot *history.Snapshot
+	at       scan.Cursor // in the last file
+	changes  []history.Change
 	damage   []string
 }
 
@@ -51,7 +53,7 @@ func (p *pursuit) step() (lines []string) {
 	p.t.Helper()
 	var err error
 	if p.snapshot == nil {
-		p.snapshot, err = p.reader.Snapshot(p.t.Context())
+		p.snapshot, err = auditlog.HistoryOf(p.reader).Snapshot(p.t.Context())
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -61,11 +63,11 @@ func (p *pursuit) step() (lines []string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if c := p.snapshot.Change(); c != auditlog.Unchanged {
+	if c := p.snapshot.Change(); c != history.Unchanged {
 		p.changes = append(p.changes, c)
 	}
 	for i, f := range p.snapshot.Files() {
-		from := auditlog.Cursor{}
+		from := scan.Cursor{}
 		if i == 0 {
 			from = p.snapshot.From()
 		}
@@ -77,13 +79,13 @@ func (p *pursuit) step() (lines []string) {
 	return lines
 }
 
-func (p *pursuit) read(f *auditlog.File, from auditlog.Cursor) (lines []string) {
+func (p *pursuit) read(f *scan.File, from scan.Cursor) (lines []string) {
 	p.t.Helper()
 	p.at = from
-	for e, err := range f.Lines(p.t.Context(), from, func(d *auditlog.DamageError) {
-		if !d.Torn() || !f.Active() {
+	for e, err := range f.Lines(p.t.Context(), from, func(d *scan.DamageError) {
+		if !(*scan.DamageError)(d).Torn() || !f.Active() {
 			p.damage = append(p.damage, d.Error())
-			p.at = auditlog.Cursor{Offset: d.Offset + d.Length + 1, Line: d.Line}
+			p.at = scan.Cursor{Offset: d.Offset + d.Length + 1, Line: d.Line}
 		}
 	}) {
 		if err != nil {
@@ -96,7 +98,7 @@ func (p *pursuit) read(f *auditlog.File, from auditlog.Cursor) (lines []string) 
 			p.t.Errorf("%s: got line %d after line %d", e.File, e.Line, p.at.Line)
 		}
 		lines = append(lines, string(e.Raw))
-		p.at = auditlog.Cursor{Offset: e.Offset + int64(len(e.Raw)) + 1, Line: e.Line}
+		p.at = scan.Cursor{Offset: e.Offset + int64(len(e.Raw)) + 1, Line: e.Line}
 	}
 	return lines
 }
@@ -118,7 +120,7 @@ func (p *pursuit) want(numbers ...int) {
 	}
 }
 
-func (p *pursuit) wantChanges(want ...auditlog.Change) {
+func (p *pursuit) wantChanges(want ...history.Change) {
 	p.t.Helper()
 	if !slices.Equal(p.changes, want) {
 		p.t.Errorf("got the changes %v, want %v", p.changes, want)
@@ -181,11 +183,11 @@ func TestNextMissesAndDoublesNothingWhileFilesRotate(t *testing.T) {
 		}
 	}
 	p.want()
-	if !slices.Contains(p.changes, auditlog.Rotated) {
+	if !slices.Contains(p.changes, history.Rotated) {
 		t.Error("there was no rotation")
 	}
 	for _, c := range p.changes {
-		if c != auditlog.Rotated {
+		if c != history.Rotated {
 			t.Errorf("got the change %v, want rotations only", c)
 		}
 	}
@@ -247,12 +249,12 @@ func TestNextFollowsRotations(t *testing.T) {
 	f.want(5, 6, 7, 8, 9)
 	first := f.snapshot.Files()[0]
 	f.want()
-	f.wantChanges(auditlog.Rotated, auditlog.Rotated)
+	f.wantChanges(history.Rotated, history.Rotated)
 	// A file that was left behind is read as the archive that it became.
-	if first.Active() || first.Path() == f.path {
-		t.Errorf("the file that was rotated is %s, active %t", first.Path(), first.Active())
+	if first.Active() || first.Path == f.path {
+		t.Errorf("the file that was rotated is %s, active %t", first.Path, first.Active())
 	}
-	if got := len(f.read(first, auditlog.Cursor{})); got != 2 {
+	if got := len(f.read(first, scan.Cursor{})); got != 2 {
 		t.Errorf("got %d events of the file that was rotated, want 2", got)
 	}
 }
@@ -274,7 +276,7 @@ func TestNextGoesOnWithoutAnActiveFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.want()
-	p.wantChanges(auditlog.Rotated)
+	p.wantChanges(history.Rotated)
 }
 
 func TestNextLeavesOutArchivesThatWereNotAskedFor(t *testing.T) {
@@ -301,22 +303,22 @@ func TestNextLeavesOutArchivesThatWereNotAskedFor(t *testing.T) {
 		}
 	}
 	p.want(3, 4, 5)
-	p.wantChanges(auditlog.Left, auditlog.Rotated)
+	p.wantChanges(history.Left, history.Rotated)
 }
 
 func TestNextNoticesTruncationWithoutRemember(t *testing.T) {
 	r := putLog(t, map[string]string{activeName: "{\"n\":1}\n{\"n\":2}\n"})
-	s, err := r.Snapshot(t.Context())
+	s, err := auditlog.HistoryOf(r).Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := pursue(t, r.Path())
-	p.snapshot, p.at = s, auditlog.Cursor{Offset: 16, Line: 2}
+	p.snapshot, p.at = s, scan.Cursor{Offset: 16, Line: 2}
 	if err := os.Truncate(r.Path(), 8); err != nil {
 		t.Fatal(err)
 	}
 	p.want(1) // where it changed is not known
-	p.wantChanges(auditlog.Truncated)
+	p.wantChanges(history.Truncated)
 }
 
 func TestNextReadsAMovedFileToItsEnd(t *testing.T) {
@@ -330,7 +332,7 @@ func TestNextReadsAMovedFileToItsEnd(t *testing.T) {
 	f.want(3)
 	f.append(t, 4)
 	f.want(4)
-	f.wantChanges(auditlog.Left)
+	f.wantChanges(history.Left)
 }
 
 func TestNextReadsARemovedFileOnInWhatBroughtItBack(t *testing.T) {
@@ -341,7 +343,7 @@ func TestNextReadsARemovedFileOnInWhatBroughtItBack(t *testing.T) {
 	f.want()
 	f.append(t, 2) // brings it back
 	f.want(2)
-	f.wantChanges(auditlog.Copied)
+	f.wantChanges(history.Copied)
 	if err := os.Remove(f.path); err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +352,7 @@ func TestNextReadsARemovedFileOnInWhatBroughtItBack(t *testing.T) {
 	auditlog.WaitForCompression(f.log)
 	f.append(t, 4)
 	f.want(3, 4)
-	f.wantChanges(auditlog.Copied, auditlog.Copied)
+	f.wantChanges(history.Copied, history.Copied)
 }
 
 func TestNextBeginsAFileThatReplacesAnother(t *testing.T) {
@@ -365,7 +367,7 @@ func TestNextBeginsAFileThatReplacesAnother(t *testing.T) {
 	f.log = audittest.Open(t, f.path)
 	f.append(t, 3)
 	f.want(2, 3)
-	f.wantChanges(auditlog.Left)
+	f.wantChanges(history.Left)
 }
 
 func TestNextNoticesTruncation(t *testing.T) {
@@ -391,7 +393,7 @@ func TestNextNoticesTruncation(t *testing.T) {
 			}
 			f.append(t, test.after...)
 			lines := f.step()
-			f.wantChanges(auditlog.Truncated)
+			f.wantChanges(history.Truncated)
 			content, err := os.ReadFile(f.path)
 			if err != nil {
 				t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/otelaudit/otelaudit/internal/scan"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -18,9 +19,6 @@ const DefaultPath = "~/.scout/audit.jsonl"
 const DefaultMaxLine = 64 << 20
 
 const (
-	minMaxLine = 1 << 10
-	maxMaxLine = 1 << 30
-
 	defaultSyncLines    = 10
 	defaultSyncInterval = time.Second
 	defaultMaxFileSize  = 10 << 20
@@ -56,10 +54,7 @@ type readerConfig struct {
 }
 
 func (cfg readerConfig) check() error {
-	if cfg.maxLine < minMaxLine || cfg.maxLine > maxMaxLine {
-		return fmt.Errorf("WithMaxLine(%d): want %d to %d bytes", cfg.maxLine, minMaxLine, maxMaxLine)
-	}
-	return nil
+	return scan.CheckMaxLine(cfg.maxLine)
 }
 
 func newConfig(opts []Option) (config, error) {

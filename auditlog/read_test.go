@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 const (
@@ -263,12 +264,12 @@ func TestFilesAreReadInTheOrderTheyWereWritten(t *testing.T) {
 // onlyFile returns the path of the log's last file.
 func onlyFile(t testing.TB, r *auditlog.Reader) string {
 	t.Helper()
-	s, err := r.Snapshot(t.Context())
+	s, err := auditlog.HistoryOf(r).Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close() //nolint:errcheck // only its list is used
-	return s.Files()[len(s.Files())-1].Path()
+	return s.Files()[len(s.Files())-1].Path
 }
 
 func TestActiveOnlyLeavesArchivesOut(t *testing.T) {
@@ -453,23 +454,23 @@ func TestStoppingASequenceEarly(t *testing.T) {
 func TestLinesGoOnBehindACursor(t *testing.T) {
 	content := "{\"n\":1}\nbroken\n\n{\"n\":2}\n{\"n\":3}\n"
 	for _, name := range []string{activeName, archiveName} {
-		s, err := putLog(t, map[string]string{name: content}).Snapshot(t.Context())
+		s, err := auditlog.HistoryOf(putLog(t, map[string]string{name: content})).Snapshot(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		file := s.Files()[0]
 		var all []auditlog.Entry
-		for e, err := range file.Lines(t.Context(), auditlog.Cursor{}, nil) {
+		for e, err := range file.Lines(t.Context(), scan.Cursor{}, nil) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, e.Clone())
+			all = append(all, auditlog.Entry(e.Clone()))
 		}
 		if len(all) != 3 || file.Active() != (name == activeName) {
 			t.Fatalf("%s: got %v, active %v", name, at(all), file.Active())
 		}
 		for i := range all {
-			cursor := auditlog.Cursor{}
+			cursor := scan.Cursor{}
 			if i > 0 {
 				cursor.Offset = all[i-1].Offset + int64(len(all[i-1].Raw)) + 1
 				cursor.Line = all[i-1].Line
@@ -479,13 +480,13 @@ func TestLinesGoOnBehindACursor(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				rest = append(rest, e.Clone())
+				rest = append(rest, auditlog.Entry(e.Clone()))
 			}
 			if diff := cmp.Diff(all[i:], rest); diff != "" {
 				t.Errorf("%s behind line %d: -want +got:\n%s", name, cursor.Line, diff)
 			}
 		}
-		for _, err := range file.Lines(t.Context(), auditlog.Cursor{Offset: 1 << 20}, nil) {
+		for _, err := range file.Lines(t.Context(), scan.Cursor{Offset: 1 << 20}, nil) {
 			t.Errorf("%s: found something behind the end, error %v", name, err)
 		}
 		if err := errors.Join(s.Close(), s.Close()); err != nil {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/scan"
+	"github.com/otelaudit/otelaudit/internal/spend"
 	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
@@ -40,15 +42,15 @@ func spent(t *testing.T, r *auditlog.Reader) auditlog.Totals {
 	}
 	sameAsSpend(t, r, auditlog.Filter{})
 	sameAsSpend(t, r, auditlog.Filter{NoDedup: true})
-	var list []auditlog.Entry
+	var list []scan.Entry
 	for e, err := range r.Query(t.Context(), auditlog.Filter{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, e.Clone())
+		list = append(list, scan.Entry(e.Clone()))
 	}
-	of, err := auditlog.SpendOf(list, nil)
-	check("SpendOf", of.Total, err)
+	of, err := spend.Of(list, nil)
+	check("spend.Of", auditlog.Totals(of.Total), err)
 	hours, err := r.HourlySpend(t.Context(), 30*24)
 	check("HourlySpend", hours, err)
 	b, err := auditlog.NewBudget(r, auditlog.WithMaxPerDay(1e9))

@@ -18,8 +18,12 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/otelaudit/otelaudit/internal/archive"
+	"github.com/otelaudit/otelaudit/internal/scan"
 	"github.com/otelaudit/otelaudit/internal/trials"
 )
+
+// longLine is a length in bytes from which readers look whether a line can be an event.
+const longLine = 1 << 20
 
 // randomLog returns lines of every kind: events, damage of every kind, blank
 // lines, lines much longer than the sections of the tests.
@@ -122,17 +126,17 @@ func observe(t *testing.T, r *Reader, filter Filter) (all []string) {
 
 // straightforward is what Query says, made by reading one file after the other
 // from its beginning.
-func straightforward(t *testing.T, r *Reader, m *matcher) (all []string) {
+func straightforward(t *testing.T, r *Reader, m *scan.Matcher) (all []string) {
 	t.Helper()
-	s, err := r.Snapshot(t.Context())
+	s, err := r.log.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close() //nolint:errcheck // read only
 	for _, f := range s.Files() {
-		err := f.scan(t.Context(), Cursor{}, func(d *DamageError) { all = append(all, fmt.Sprintf("%+v", *d)) }, func(s *fileScan) bool {
+		err := f.Scan(t.Context(), scan.Cursor{}, func(d *scan.DamageError) { all = append(all, fmt.Sprintf("%+v", *d)) }, func(s *scan.Scanner) bool {
 			e := s.Entry
-			if matches, _ := m.matches(&s.fields); matches {
+			if matches, _ := m.Matches(&s.Fields); matches {
 				all = append(all, fmt.Sprintf("%s:%d:%d:%v %s", e.File, e.Line, e.Offset, e.Terminated, e.Raw))
 			}
 			return true
@@ -154,22 +158,22 @@ func TestSectionsChangeNothing(t *testing.T) {
 		if round%3 == 0 {
 			filter.Event = "nav"
 		}
-		straight := straightforward(t, r, newMatcher(filter))
+		straight := straightforward(t, r, scan.NewMatcher(filter.internal()))
 		want := observe(t, r, filter)
 		if diff := cmp.Diff(straight, want[:len(straight):len(straight)], cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("round %d: -straightforward +got:\n%s", round, diff)
 		}
 		for range 3 {
-			r.sectionSize = 20 + random.Int64N(500)
+			r.log.SectionSize = 20 + random.Int64N(500)
 			got := observe(t, r, filter)
 			old := runtime.GOMAXPROCS(1)
 			alone := observe(t, r, filter)
 			runtime.GOMAXPROCS(old)
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("round %d: sections of %d: -want +got:\n%s", round, r.sectionSize, diff)
+				t.Fatalf("round %d: sections of %d: -want +got:\n%s", round, r.log.SectionSize, diff)
 			}
 			if diff := cmp.Diff(want, alone); diff != "" {
-				t.Fatalf("round %d: sections of %d, one processor: -want +got:\n%s", round, r.sectionSize, diff)
+				t.Fatalf("round %d: sections of %d, one processor: -want +got:\n%s", round, r.log.SectionSize, diff)
 			}
 		}
 	}
@@ -178,14 +182,14 @@ func TestSectionsChangeNothing(t *testing.T) {
 func TestLineLongerThanManySectionsBelongsToOne(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	long := strings.Repeat("x", 3*hopelessSize)
+	long := strings.Repeat("x", 3*longLine)
 	content := "{}\n{\"long\":\"" + long + "\"}\n" + long + "\n{\"long\":\"" + long + "\"}"
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := newReader(path, newReaderConfig(nil))
-	want := straightforward(t, r, newMatcher(Filter{}))
-	r.sectionSize = 200_000
+	want := straightforward(t, r, scan.NewMatcher(scan.Filter{}))
+	r.log.SectionSize = 200_000
 	got := observe(t, r, Filter{})[:len(want)]
 	if diff := cmp.Diff(want, got); diff != "" || len(want) != 4 {
 		t.Errorf("-want +got:\n%.1000s", diff)
@@ -196,7 +200,7 @@ func TestAStoppedReadLeavesNobodyReading(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
 	r := writeFiles(t, random, 5000)
-	r.sectionSize = 100
+	r.log.SectionSize = 100
 	total := 0
 	for _, err := range r.Query(t.Context(), Filter{}) {
 		if err != nil {
@@ -221,7 +225,7 @@ func TestAStoppedReadLeavesNobodyReading(t *testing.T) {
 
 func TestACancelledReadIsAnError(t *testing.T) {
 	r := writeFiles(t, rand.New(rand.NewPCG(5, 6)), 5000)
-	r.sectionSize = 1000
+	r.log.SectionSize = 1000
 	cause := errors.New("enough")
 	for n := range 20 {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -243,14 +247,14 @@ func TestACancelledReadIsAnError(t *testing.T) {
 // somebody to take what they have found.
 func TestCancellingAReaderThatWaitsIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	lines := []byte(strings.Repeat("{}\n", 10*maxMatches))
+	lines := []byte(strings.Repeat("{}\n", 10*scan.MaxMatches))
 	for _, name := range []string{"audit_20260213_143022.jsonl", "audit.jsonl"} {
 		if err := os.WriteFile(filepath.Join(dir, name), lines, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r := newReader(filepath.Join(dir, "audit.jsonl"), newReaderConfig(nil))
-	for _, at := range []int{1, 10*maxMatches + 1, 15 * maxMatches} {
+	for _, at := range []int{1, 10*scan.MaxMatches + 1, 15 * scan.MaxMatches} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
@@ -281,8 +285,8 @@ func FuzzSections(f *testing.F) {
 			t.Fatal(err)
 		}
 		r := newReader(path, newReaderConfig(nil))
-		want := straightforward(t, r, newMatcher(Filter{}))
-		r.sectionSize = 1 + int64(size)
+		want := straightforward(t, r, scan.NewMatcher(scan.Filter{}))
+		r.log.SectionSize = 1 + int64(size)
 		var got []string
 		filter := Filter{OnDamage: func(d *DamageError) { got = append(got, fmt.Sprintf("%+v", *d)) }}
 		for e, err := range r.Query(t.Context(), filter) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/audittest"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // TestReadersSeeEveryEventOnceWhileFilesRotate reads as fast as it can while
@@ -71,7 +72,7 @@ func TestSnapshotStaysWhatItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := log.Snapshot(t.Context())
+	s, err := auditlog.HistoryOf(log.Reader).Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestSnapshotStaysWhatItWas(t *testing.T) {
 	}
 	n := 0
 	for _, f := range s.Files() {
-		content, err := f.Content()
+		content, err := f.Content(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +95,7 @@ func TestSnapshotStaysWhatItWas(t *testing.T) {
 		if err := errors.Join(err, content.Close()); err != nil {
 			t.Fatal(err)
 		}
-		for e, err := range f.Lines(t.Context(), auditlog.Cursor{}, nil) {
+		for e, err := range f.Lines(t.Context(), scan.Cursor{}, nil) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +116,7 @@ func TestSnapshotStaysWhatItWas(t *testing.T) {
 func TestLastLineOfASnapshotIsReadToItsEnd(t *testing.T) {
 	r := putLog(t, map[string]string{activeName: "{\"n\":1}\n{\"n\""})
 	path := onlyFile(t, r)
-	s, err := r.Snapshot(t.Context())
+	s, err := auditlog.HistoryOf(r).Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,11 +132,11 @@ func TestLastLineOfASnapshotIsReadToItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []auditlog.Entry
-	for e, err := range s.Files()[0].Lines(t.Context(), auditlog.Cursor{}, func(d *auditlog.DamageError) { t.Error(d) }) {
+	for e, err := range s.Files()[0].Lines(t.Context(), scan.Cursor{}, func(d *scan.DamageError) { t.Error(d) }) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, e.Clone())
+		got = append(got, auditlog.Entry(e.Clone()))
 	}
 	if len(got) != 2 || string(got[1].Raw) != `{"n":2}` || !got[1].Terminated {
 		t.Errorf("got %v, want the line that was being written, whole, and none behind it", at(got))
@@ -148,7 +149,7 @@ func TestArchiveIsReadInTheFormItHasTaken(t *testing.T) {
 	for _, test := range []struct{ before, after string }{{plainName, archiveName}, {archiveName, plainName}} {
 		r := putLog(t, map[string]string{test.before: content})
 		path := onlyFile(t, r)
-		s, err := r.Snapshot(t.Context())
+		s, err := auditlog.HistoryOf(r).Snapshot(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +164,7 @@ func TestArchiveIsReadInTheFormItHasTaken(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		for e, err := range s.Files()[0].Lines(t.Context(), auditlog.Cursor{}, nil) {
+		for e, err := range s.Files()[0].Lines(t.Context(), scan.Cursor{}, nil) {
 			if err != nil || filepath.Base(e.File) != test.after || string(e.Raw) != `{"n":1}` {
 				t.Errorf("%s: got %v, %v, want the event of %s", test.before, e, err, test.after)
 			}
@@ -171,7 +172,7 @@ func TestArchiveIsReadInTheFormItHasTaken(t *testing.T) {
 		if err := os.Remove(filepath.Join(filepath.Dir(path), test.after)); err != nil {
 			t.Fatal(err)
 		}
-		for _, err := range s.Files()[0].Lines(t.Context(), auditlog.Cursor{}, nil) {
+		for _, err := range s.Files()[0].Lines(t.Context(), scan.Cursor{}, nil) {
 			if !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("removed: got %v, want fs.ErrNotExist", err)
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // TestReadingALineWithoutAnEndEndsWithItsContext has a sparse file of 1 TiB, which is one
@@ -46,13 +47,13 @@ func TestReadingALineWithoutAnEndEndsWithItsContext(t *testing.T) {
 				return nil
 			},
 			"Lines": func(ctx context.Context) (err error) {
-				snapshot, err := r.Snapshot(ctx)
+				snapshot, err := auditlog.HistoryOf(r).Snapshot(ctx)
 				if err != nil {
 					return err
 				}
 				defer func() { err = errors.Join(err, snapshot.Close()) }()
 				for _, f := range snapshot.Files() {
-					for _, err := range f.Lines(ctx, auditlog.Cursor{}, nil) {
+					for _, err := range f.Lines(ctx, scan.Cursor{}, nil) {
 						if err != nil {
 							return err
 						}
@@ -61,7 +62,7 @@ func TestReadingALineWithoutAnEndEndsWithItsContext(t *testing.T) {
 				return nil
 			},
 			"Whole": func(ctx context.Context) (err error) {
-				snapshot, err := r.Snapshot(ctx)
+				snapshot, err := auditlog.HistoryOf(r).Snapshot(ctx)
 				if err != nil {
 					return err
 				}

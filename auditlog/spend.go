@@ -1,23 +1,17 @@
 package auditlog
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"math"
-	"slices"
-	"sync/atomic"
 	"time"
 
-	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // Totals are sums over events.
 type Totals struct {
 	Events int64 `json:"events"` // number of events, with a cost or not
-	// Unpriced is the number of events that used tokens and report no cost:
-	// what Cost does not know of.
+	// Unpriced is the number of events with tokens and without a cost: Cost does not
+	// include them.
 	Unpriced     int64   `json:"unpriced"`
 	Cost         float64 `json:"cost"` // USD
 	InputTokens  int64   `json:"input_t"`
@@ -37,7 +31,7 @@ type Group struct {
 	Groups []Group `json:"groups,omitempty"`
 }
 
-// Spend is what [Reader.Spend] returns.
+// Spend is the result of [Reader.Spend].
 type Spend struct {
 	Total Totals `json:"total"`
 	// Untimed is the number of events without a readable ts that match the filter
@@ -48,301 +42,104 @@ type Spend struct {
 	Groups []Group `json:"groups"`
 }
 
+// GroupBy says what the groups of a [Spend] have in common.
+type GroupBy int
+
+// The ways to group. Weeks begin on Mondays.
+const (
+	ByNothing GroupBy = iota // no groups
+	ByEvent
+	ByModel
+	BySession
+	ByHour
+	ByDay
+	ByWeek
+	ByMonth
+)
+
 // Spend sums the cost and tokens of the events that match filter. Cost is a
 // JSON number in the line: 1 and 1.0 are the same, the string "1" is no cost.
-// Costs are added without rounding; what is returned is the float64 next to
-// their true sum, and the largest one where that is beyond float64.
+// Costs are added without rounding; the result is the float64 next to
+// their true sum, and the largest one where the sum is beyond float64.
 //
-// A call of a model that the log holds twice is counted once: an event that a
-// span processor made of a span and a log record of the same response id, or of the same
-// request or span id and the same tokens (of a span id only if it has one of each); and the two records that Gemini CLI emits for a
-// response. What counts is the one with a cost, else the log record. Pairs are
-// looked for among the last 4,096 events with usage that match the filter, whose
-// NoDedup turns that off. [Reader.HourlySpend] does not look for pairs.
+// A call of a model that is logged twice counts once: as an event that a
+// span processor made of a span, and as a log record of the same response id, or of the
+// same request or span id and the same tokens (of a span id only if it has one of each);
+// or as the two records that Gemini CLI emits for a response. The event with a cost
+// counts, else the log record. Pairs are found among the last 4,096 events with usage
+// that match the filter. The filter's NoDedup turns that off. [Reader.HourlySpend] finds
+// no pairs.
 //
-// A line that stands twice is one event: both lines have the same log.record.uid and
+// A repeated line is one event: both lines have the same log.record.uid and
 // equal ts, event, cost and tokens, and fewer than 4,096 other events with a uid that
 // match the filter stand between them. NoDedup turns that off too. Lines without a
 // uid all count.
 //
 // The sums are in groups by the first of by, and each of these in groups by the
 // next one. Hours, days, weeks and months are those of the filter's TimeZone.
-func (r *Reader) Spend(ctx context.Context, filter Filter, by ...GroupBy) (spend Spend, err error) {
-	by, err = groupings(by)
+func (r *Reader) Spend(ctx context.Context, filter Filter, by ...GroupBy) (Spend, error) {
+	o := spend.Options{TimeZone: filter.TimeZone, NoDedup: filter.NoDedup}
+	for _, b := range by {
+		o.By = append(o.By, spend.GroupBy(b))
+	}
+	s, err := spend.Sum(ctx, r.log, filter.internal(), o)
 	if err != nil {
 		return Spend{}, err
 	}
-	snapshot, err := r.Snapshot(ctx)
-	if err != nil {
-		return Spend{}, err
-	}
-	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	s := spender{by: by, zone: cmp.Or(filter.TimeZone, time.UTC), groups: make(map[string]*sum)}
-	m := newMatcher(filter)
-	if err := s.scan(ctx, r, snapshot, m); err != nil {
-		return Spend{}, err
-	}
-	s.untimed += m.inSkipped.Load()
-	m.told = true
-	if (s.doubled || s.repeated.Load()) && !filter.NoDedup {
-		if err := s.dedup(ctx, r, snapshot, m); err != nil {
-			return Spend{}, err
-		}
-	}
-	return Spend{Total: s.total.totals(), Untimed: s.untimed, Groups: s.tree()}, nil
+	return Spend{Total: Totals(s.Total), Untimed: s.Untimed, Groups: groupsOf(s.Groups)}, nil
 }
 
-// SpendOf sums entries, which are in the order of the log, as [Reader.Spend]
-// sums those of a log: a call that is logged twice is counted once. key returns
-// the group of an entry; nil means no groups. The most expensive group is the
-// first. An entry that is not a JSON object is an error.
-func SpendOf(entries []Entry, key func(Entry) string) (Spend, error) {
-	s := spender{zone: time.UTC, groups: make(map[string]*sum)}
-	if key != nil {
-		s.by = []GroupBy{ByEvent} // or any other text
+// groupsOf converts groups, nil to nil.
+func groupsOf(groups []spend.Group) []Group {
+	if groups == nil {
+		return nil
 	}
-	d := s.deduper()
-	var seen recentIDs
-	var values [callKeyCount][]byte
-	for _, e := range entries {
-		var f fields
-		if err := f.scan(e.Raw); err != nil {
-			return Spend{}, fmt.Errorf("auditlog: sum %s line %d: %w", e.File, e.Line, err)
-		}
-		if _, ok := jsonline.ParseTime(f[fieldTime]); !ok {
-			s.untimed++
-		}
-		a, text := amountsOf(&f), ""
-		if id := identityOf(&f, a); id != 0 && seen.add(id) {
-			continue
-		}
-		s.total.add(a)
-		if key != nil {
-			text = key(e)
-			if s.groups[text] == nil {
-				s.groups[text] = new(sum)
-			}
-			s.groups[text].add(a)
-		}
-		if c := callOf(e.Raw, &f, a, values[:]); c != nil {
-			c.group = text
-			d.add(c)
-		}
+	converted := make([]Group, len(groups))
+	for i, g := range groups {
+		converted[i] = Group{Key: g.Key, Totals: Totals(g.Totals), Start: g.Start, Groups: groupsOf(g.Groups)}
 	}
-	d.end()
-	return Spend{Total: s.total.totals(), Untimed: s.untimed, Groups: s.tree()}, nil
+	return converted
 }
 
-// spender adds up a Spend.
-type spender struct {
-	by    []GroupBy
-	zone  *time.Location
-	total sum
-	// untimed is the number of events without a readable ts.
-	untimed int64
-	groups  map[string]*sum // by groupKey
-	// doubled is set if two events may be of one call, and repeated if a
-	// log.record.uid stands twice within the window. Most logs have neither, and need no second scan.
-	doubled  bool
-	repeated atomic.Bool
-	uids     uidFilter
+// HourlySpend sums what was spent since the start of the hour that was hours
+// hours ago, in UTC: at 14:30, one hour means since 13:00. hours is 1 or more. It
+// counts every event, at the time at which a [Budget] counts it.
+//
+// It is made to be asked before every call of a model. A [Reader], and so a
+// [Log], remembers by the hour what it has summed up, and reads only what was
+// appended since, by any process and across rotations. The first call
+// reads the log as far back as it takes; so does one that asks for more hours
+// than any before, and one that finds archives removed or changed in their
+// order, which shows with the next line that is appended. While the active file stays as
+// it is, no other file is read. An active file that was
+// truncated or replaced is read again. A change in place, in a part that was
+// read before, is not noticed.
+//
+// A repeated line counts once, as in [Reader.Spend]; two events of one call are two.
+//
+// Damage is logged once, when it is read, and damage in the active file's last
+// line when its line feed is written.
+func (r *Reader) HourlySpend(ctx context.Context, hours int) (Totals, error) {
+	totals, err := r.hourly.Since(ctx, hours)
+	return Totals(totals), err
 }
 
-func (s *spender) scan(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
-	newPart := func() *spendPart {
-		p := &spendPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone)}
-		if !m.NoDedup {
-			p.repeated = &s.repeated
-		}
-		return p
+// Period is the time from Start on and before End.
+type Period struct{ Start, End time.Time }
+
+// SpentIn returns what was spent in each of periods, as a [Budget] that is made at
+// the instant now counts it: a call that is logged twice once, a negative cost as 0,
+// and an event without a usable ts at the last one before it. OnDamage is that of a
+// [Filter]. Errors are those of [Reader.Spend].
+func (r *Reader) SpentIn(ctx context.Context, now time.Time, damage func(*DamageError), periods ...Period) ([]Totals, error) {
+	var internal []spend.Period
+	for _, p := range periods {
+		internal = append(internal, spend.Period(p))
 	}
-	return parallelScanFrom(ctx, r, snapshot, m, newPart, func(p *spendPart, onDamage func(*DamageError), linesBefore int64) bool {
-		p.report(onDamage, linesBefore)
-		s.untimed += p.untimed
-		s.doubled = s.doubled || p.doubled
-		if slices.ContainsFunc(p.uids, s.uids.mayRepeat) {
-			s.repeated.Store(true)
-		}
-		s.total.merge(&p.total)
-		for key, group := range p.groups {
-			if s.groups[key] == nil {
-				s.groups[key] = group
-			} else {
-				s.groups[key].merge(group)
-			}
-		}
-		return true
-	})
-}
-
-// dedup takes lines that stand twice, and one of each two events of one call,
-// out of the sums.
-func (s *spender) dedup(ctx context.Context, r *Reader, snapshot *Snapshot, m *matcher) error {
-	d := s.deduper()
-	var seen recentIDs
-	repeated := s.repeated.Load()
-	newPart := func() *callPart {
-		return &callPart{selection: selection{matcher: m}, key: newGroupKey(s.by, s.zone), pairs: s.doubled, repeats: repeated}
+	sums, err := spend.InPeriods(ctx, r.log, now, onDamage(damage), internal...)
+	var totals []Totals
+	for _, s := range sums {
+		totals = append(totals, Totals(s))
 	}
-	err := parallelScanFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*DamageError), _ int64) bool {
-		for _, c := range p.calls {
-			switch {
-			case c.identity != 0 && seen.add(c.identity):
-				s.remove(c)
-			case c.by != 0:
-				d.add(c)
-			}
-		}
-		return true
-	})
-	d.end()
-	return err
-}
-
-// deduper returns one that corrects the sums.
-func (s *spender) deduper() *deduper {
-	return newDeduper(func(kept, other, merged *call) {
-		s.remove(kept)
-		s.remove(other)
-		s.total.add(merged.amounts)
-		if len(s.by) == 0 {
-			return
-		}
-		merged.group = fillGroupKey(merged.group, other.group, len(s.by))
-		if s.groups[merged.group] == nil {
-			s.groups[merged.group] = new(sum)
-		}
-		s.groups[merged.group].add(merged.amounts)
-	})
-}
-
-// remove takes back what was added for c.
-func (s *spender) remove(c *call) {
-	s.total.remove(c.amounts)
-	if group := s.groups[c.group]; group != nil {
-		group.remove(c.amounts)
-	}
-}
-
-// spendPart is the part of a Spend.
-type spendPart struct {
-	damageList
-	selection
-	times   jsonline.TimeChecker
-	key     groupKey // nil for no groups
-	total   sum
-	groups  map[string]*sum
-	doubled bool
-	text    []byte // of the last key
-	// uids are hashes of the events' log.record.uid, until repeated is set or if
-	// it is nil.
-	uids     []uint64
-	repeated *atomic.Bool
-}
-
-// maxUIDs bounds those of a part.
-const maxUIDs = 1 << 15
-
-func (p *spendPart) full() bool { return p.damageList.full() || len(p.uids) >= maxUIDs }
-
-func (p *spendPart) event(s *fileScan) {
-	if !p.matches(&s.fields) {
-		return
-	}
-	if !p.times.IsTime(s.fields[fieldTime]) { // with a bound it does not match
-		p.untimed++
-	}
-	a := amountsOf(&s.fields)
-	p.total.add(a)
-	if uid := s.fields[fieldUID]; uid != nil && p.repeated != nil && !p.repeated.Load() {
-		if id := uidHash(uid); id != 0 {
-			p.uids = append(p.uids, id)
-		}
-	}
-	p.doubled = p.doubled || s.fields[fieldSpanMade] != nil || isString(s.fields[fieldEvent], eventGeminiResponse)
-	if p.key == nil {
-		return
-	}
-	p.text = p.key(p.text[:0], &s.fields)
-	group := p.groups[string(p.text)]
-	if group == nil {
-		if p.groups == nil {
-			p.groups = make(map[string]*sum)
-		}
-		group = new(sum)
-		p.groups[string(p.text)] = group
-	}
-	group.add(a)
-}
-
-// amounts are what sums need of an event.
-type amounts struct {
-	cost             float64
-	input, output    int64
-	priced, unpriced bool
-	tokens           bool // input or output is there
-}
-
-func amountsOf(f *fields) amounts {
-	var a amounts
-	var hasInput, hasOutput bool
-	a.input, hasInput = wholeValue(f[fieldInput], jsonline.MaxExactInt-1)
-	a.output, hasOutput = wholeValue(f[fieldOutput], jsonline.MaxExactInt-1)
-	a.cost, a.priced = finiteValue(f[fieldCost])
-	a.tokens = hasInput || hasOutput
-	a.unpriced = !a.priced && a.tokens
-	return a
-}
-
-// sum adds up events, in any order and in parts.
-type sum struct {
-	events, unpriced int64
-	input, output    int64
-	cost             exactSum
-}
-
-func (s *sum) add(a amounts) {
-	s.events++
-	s.input = addTokens(s.input, a.input)
-	s.output = addTokens(s.output, a.output)
-	switch {
-	case a.priced:
-		s.cost.add(a.cost)
-	case a.unpriced:
-		s.unpriced++
-	}
-}
-
-// remove takes back what add added.
-func (s *sum) remove(a amounts) {
-	s.events--
-	s.input -= a.input
-	s.output -= a.output
-	switch {
-	case a.priced:
-		s.cost.add(-a.cost)
-	case a.unpriced:
-		s.unpriced--
-	}
-}
-
-func (s *sum) merge(other *sum) {
-	s.events += other.events
-	s.unpriced += other.unpriced
-	s.input = addTokens(s.input, other.input)
-	s.output = addTokens(s.output, other.output)
-	s.cost.merge(&other.cost)
-}
-
-// addTokens stops at the largest number instead of turning negative. b is
-// negative where a correction is added.
-func addTokens(a, b int64) int64 {
-	if b > 0 && a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
-}
-
-func (s *sum) totals() Totals {
-	return Totals{Events: s.events, Unpriced: s.unpriced, Cost: s.cost.float(), InputTokens: s.input, OutputTokens: s.output}
+	return totals, err
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/scan"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // adder is a Tally that sums up what Spend does, and checks that it is told
@@ -14,10 +16,10 @@ import (
 type adder struct {
 	t     *testing.T
 	total auditlog.Totals
-	live  map[*auditlog.Usage]bool
+	live  map[*spend.Usage]bool
 }
 
-func (a *adder) count(u auditlog.Usage, sign int64) {
+func (a *adder) count(u spend.Usage, sign int64) {
 	a.total.Events += sign
 	a.total.Cost += float64(sign) * u.Cost
 	a.total.InputTokens += sign * u.InputTokens
@@ -27,15 +29,15 @@ func (a *adder) count(u auditlog.Usage, sign int64) {
 	}
 }
 
-func (a *adder) Add(_ auditlog.Entry, u auditlog.Usage) any {
+func (a *adder) Add(_ scan.Entry, u spend.Usage) any {
 	a.count(u, 1)
 	a.live[&u] = true
 	return &u
 }
 
-func (a *adder) Join(kept, other, joined auditlog.Usage) any {
-	for _, u := range []auditlog.Usage{kept, other} {
-		added, ok := u.Tag.(*auditlog.Usage)
+func (a *adder) Join(kept, other, joined spend.Usage) any {
+	for _, u := range []spend.Usage{kept, other} {
+		added, ok := u.Tag.(*spend.Usage)
 		if !ok || !a.live[added] {
 			a.t.Errorf("joined a usage that is not counted: %+v", u)
 			continue
@@ -47,7 +49,7 @@ func (a *adder) Join(kept, other, joined auditlog.Usage) any {
 		}
 		a.count(u, -1)
 	}
-	return a.Add(auditlog.Entry{}, joined)
+	return a.Add(scan.Entry{}, joined)
 }
 
 // sameAsSpend holds the totals of Tally, and those that its calls make, against
@@ -58,8 +60,10 @@ func sameAsSpend(t *testing.T, r *auditlog.Reader, filter auditlog.Filter) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &adder{t: t, live: make(map[*auditlog.Usage]bool)}
-	got, _, err := r.Tally(t.Context(), filter, a)
+	a := &adder{t: t, live: make(map[*spend.Usage]bool)}
+	log, selected := auditlog.HistoryOf(r), scan.Filter{Since: filter.Since, Session: filter.Session}
+	total, _, err := spend.TallyOf(t.Context(), log, selected, filter.NoDedup, a)
+	got := auditlog.Totals(total)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +82,7 @@ func TestTallyTellsOfEachEventInOrderAndCountsDamage(t *testing.T) {
 	})
 	order := &recorder{}
 	var damage []int64
-	_, damaged, err := r.Tally(t.Context(), auditlog.Filter{OnDamage: func(d *auditlog.DamageError) { damage = append(damage, d.Line) }}, order)
+	_, damaged, err := spend.TallyOf(t.Context(), auditlog.HistoryOf(r), scan.Filter{OnDamage: func(d *scan.DamageError) { damage = append(damage, d.Line) }}, false, order)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,10 +98,10 @@ func TestTallyTellsOfEachEventInOrderAndCountsDamage(t *testing.T) {
 // recorder notes what it is told.
 type recorder struct{ told []string }
 
-func (r *recorder) Add(e auditlog.Entry, u auditlog.Usage) any {
+func (r *recorder) Add(e scan.Entry, u spend.Usage) any {
 	text := map[bool]string{true: " true", false: " false"}
 	r.told = append(r.told, string(e.Raw)+text[u.IsCall()]+text[u.Unpriced()])
 	return nil
 }
 
-func (r *recorder) Join(_, _, _ auditlog.Usage) any { return nil }
+func (r *recorder) Join(_, _, _ spend.Usage) any { return nil }

@@ -33,7 +33,7 @@ func (b *Bridge) checkApart(ctx context.Context) (err error) {
 	default:
 		defer func() { err = errors.Join(err, snapshot.Close()) }()
 		for _, f := range snapshot.Files() {
-			ofTheLog = append(ofTheLog, f.Path())
+			ofTheLog = append(ofTheLog, f.Path)
 		}
 	}
 	for _, of := range ofTheLog {

@@ -3,7 +3,8 @@ package bridge
 import (
 	"slices"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // item is one line on its way.
@@ -11,7 +12,7 @@ type item struct {
 	start, end int   // of the line in batch.text, without its line ending
 	offset     int64 // in its file
 	number     int64 // of the line, from 1
-	behind     auditlog.Cursor
+	behind     scan.Cursor
 }
 
 // batch is some lines of one file that go into one request, and what came of
@@ -19,14 +20,14 @@ type item struct {
 // settles it: one after the other, and nobody at the same time.
 type batch struct {
 	origin *origin
-	start  auditlog.Cursor // behind what was passed before it
-	text   []byte          // of all items, one line behind the other
+	start  scan.Cursor // behind what was passed before it
+	text   []byte      // of all items, one line behind the other
 	items  []item
-	damage []*auditlog.DamageError // lines that are no event, in order
+	damage []*scan.DamageError // lines that are no event, in order
 	// behind is what is passed once the batch is settled, and tail the last
 	// line before that.
-	behind auditlog.Cursor
-	tail   span
+	behind scan.Cursor
+	tail   history.Span
 	// unfinished says that the active file ends in a line without line feed,
 	// restarted that the reader did not find the place it looked for.
 	unfinished, restarted bool
@@ -58,7 +59,7 @@ func (b *batch) takes(n, maxRecords int) bool {
 	return len(b.items) == 0 || len(b.items) < maxRecords && len(b.text)+n <= maxBatchBytes
 }
 
-func (b *batch) add(e auditlog.Entry, behind auditlog.Cursor) {
+func (b *batch) add(e scan.Entry, behind scan.Cursor) {
 	start := len(b.text)
 	b.text = append(b.text, e.Raw...)
 	b.items = append(b.items, item{start: start, end: len(b.text), offset: e.Offset, number: e.Line, behind: behind})
@@ -68,10 +69,10 @@ func (b *batch) add(e auditlog.Entry, behind auditlog.Cursor) {
 // damaged moves an item that turned out to be no event to the damage.
 func (b *batch) damaged(i int, reason string) {
 	it := b.items[i]
-	d := &auditlog.DamageError{
+	d := &scan.DamageError{
 		File: b.origin.path, Line: it.number, Offset: it.offset, Length: int64(it.end - it.start), Reason: reason,
 	}
-	at, _ := slices.BinarySearchFunc(b.damage, d, func(a, b *auditlog.DamageError) int { return int(a.Line - b.Line) })
+	at, _ := slices.BinarySearchFunc(b.damage, d, func(a, b *scan.DamageError) int { return int(a.Line - b.Line) })
 	b.damage = slices.Insert(b.damage, at, d)
 	b.items = slices.Delete(b.items, i, i+1)
 }

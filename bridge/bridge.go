@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
+	"github.com/otelaudit/otelaudit/internal/scan"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -16,7 +16,7 @@ import (
 // but a Run that starts while another one is running returns [ErrLocked].
 type Bridge struct {
 	cfg        config
-	log        *auditlog.Reader
+	log        *history.Log
 	sender     *sender
 	path       string
 	beside     vfs.Beside // opens the log's file and all files beside it
@@ -33,9 +33,9 @@ func New(path string, opts ...Option) (*Bridge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
-	reader, err := auditlog.NewReader(path, auditlog.WithLogger(cfg.logger), auditlog.WithMaxLine(cfg.maxLine))
+	err = scan.CheckMaxLine(cfg.maxLine)
 	if err == nil {
-		path, err = expand(path)
+		path, err = scan.ResolvePath(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
@@ -46,7 +46,7 @@ func New(path string, opts ...Option) (*Bridge, error) {
 	}
 	b := &Bridge{
 		cfg:        cfg,
-		log:        reader,
+		log:        history.New(scan.NewSource(path, cfg.logger, cfg.maxLine), false),
 		sender:     s,
 		path:       path,
 		beside:     vfs.NewBeside(path),
@@ -60,19 +60,6 @@ func New(path string, opts ...Option) (*Bridge, error) {
 		b.rejectFile = b.path + ".rejected-" + tagOf(s.url)
 	}
 	return b, nil
-}
-
-// expand makes path absolute, with ~/ for the home directory, as auditlog does:
-// the checkpoint stands beside the log.
-func expand(path string) (string, error) {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("expand %s: %w; set it, or name another path", path, err)
-		}
-		path = filepath.Join(home, rest)
-	}
-	return filepath.Abs(path)
 }
 
 // Endpoint returns the URL that requests are sent to, in lower case and without

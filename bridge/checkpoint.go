@@ -2,9 +2,6 @@ package bridge
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/otelaudit/otelaudit/internal/history"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -41,30 +39,18 @@ type checkpoint struct {
 	Offset int64 `json:"offset"`
 	Line   int64 `json:"line"`
 	// Head is the beginning of the file, Tail the last line that was passed.
-	Head span `json:"head"`
-	Tail span `json:"tail"`
+	Head history.Span `json:"head"`
+	Tail history.Span `json:"tail"`
 	// Previous is the nearest file before it that can be named: the position is
 	// in the file after it, and when that is gone, what comes after Previous is
 	// what is new.
 	Previous *fileID `json:"previous,omitempty"`
 }
 
-// span names a part of a file by its content.
-type span struct {
-	Offset int64  `json:"offset"`
-	Length int64  `json:"length"`
-	SHA256 string `json:"sha256"`
-}
-
 // fileID names a whole file.
 type fileID struct {
-	File string `json:"file"`
-	Head span   `json:"head"`
-}
-
-func spanOf(offset int64, content []byte) span {
-	sum := sha256.Sum256(content)
-	return span{Offset: offset, Length: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
+	File string       `json:"file"`
+	Head history.Span `json:"head"`
 }
 
 // maxCheckpoint is more than a checkpoint has, in bytes: its parts of any length are
@@ -198,97 +184,14 @@ func trySave(beside vfs.Beside, path string) error {
 	return nil
 }
 
-// content is a file of the log, as far as the checkpoint looks at it.
-type content interface {
-	Content() (io.ReadCloser, error)
+// mark names the place of cp by the bytes before it.
+func (cp *checkpoint) mark() history.Mark {
+	return history.Mark{Offset: cp.Offset, Head: cp.Head, Tail: cp.Tail}
 }
 
-// interruptible is a content whose reading ends with its context: up to the place of
-// a checkpoint there may be any number of bytes.
-type interruptible struct {
-	content
-	ctx context.Context
-}
-
-func (c interruptible) Content() (io.ReadCloser, error) {
-	r, err := c.content.Content()
-	return interruptibleReader{r, c.ctx}, err
-}
-
-type interruptibleReader struct {
-	io.ReadCloser
-	ctx context.Context
-}
-
-func (r interruptibleReader) Read(p []byte) (int, error) {
-	if err := context.Cause(r.ctx); err != nil {
-		return 0, err
-	}
-	return r.ReadCloser.Read(p)
-}
-
-// matches reports whether the content of f up to the position of cp is what
-// stood before it when cp was saved.
-func (cp *checkpoint) matches(f content) (ok bool, err error) {
-	r, err := f.Content()
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	head := make([]byte, cp.Head.Length)
-	if _, err := io.ReadFull(r, head); err != nil {
-		return false, shortIsNil(err)
-	}
-	if spanOf(0, head) != cp.Head {
-		return false, nil
-	}
-	// The tail may begin within the head.
-	rest := io.MultiReader(bytes.NewReader(head), r)
-	tail := sha256.New()
-	for _, part := range []struct {
-		w io.Writer
-		n int64
-	}{
-		{io.Discard, cp.Tail.Offset},
-		{tail, cp.Tail.Length},
-		{io.Discard, cp.Offset - cp.Tail.Offset - cp.Tail.Length},
-	} {
-		if _, err := io.CopyN(part.w, rest, part.n); err != nil {
-			return false, shortIsNil(err)
-		}
-	}
-	return hex.EncodeToString(tail.Sum(nil)) == cp.Tail.SHA256, nil
-}
-
-// matches reports whether f begins as the file that id names.
-func (id *fileID) matches(f content) (bool, error) {
-	head, err := readHead(f, id.Head.Length)
-	if err != nil {
-		return false, err
-	}
-	return spanOf(0, head) == id.Head, nil
-}
-
-// readHead returns the first n bytes of f, fewer if it is shorter.
-func readHead(f content, n int64) (head []byte, err error) {
-	r, err := f.Content()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	head, err = io.ReadAll(io.LimitReader(r, n))
-	if errors.Is(err, io.ErrUnexpectedEOF) { // a truncated archive
-		err = nil
-	}
-	return head, err
-}
-
-// shortIsNil drops the errors that only say that there are no more bytes.
-func shortIsNil(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil
-	}
-	return err
+// mark names the beginning of the file.
+func (id *fileID) mark() history.Mark {
+	return history.Mark{Offset: id.Head.Length, Head: id.Head, Tail: history.SpanOf(0, nil)}
 }
 
 // sameFile reports whether two base names are forms of one file: an archive is

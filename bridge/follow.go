@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
 	"github.com/otelaudit/otelaudit/internal/watch"
 )
 
@@ -46,7 +46,7 @@ func (r *reader) await(ctx context.Context) error {
 			}
 		} else {
 			// Now, as the file may be another one when it is due.
-			if err := r.witness(); err != nil {
+			if err := r.witness(ctx); err != nil {
 				return err
 			}
 			timer := time.NewTimer(wait)
@@ -90,32 +90,32 @@ func (r *reader) advance(ctx context.Context) error {
 		return r.startFile(ctx, 0)
 	}
 	file := r.files[0]
-	if next.Change() != auditlog.Unchanged {
+	if next.Change() != history.Unchanged {
 		r.tail = tail{}
 	}
 	switch next.Change() {
-	case auditlog.Unchanged:
+	case history.Unchanged:
 		return nil
-	case auditlog.Truncated:
+	case history.Truncated:
 		// What was read before is sent, and then what is there now.
 		if err := r.flush(ctx); err != nil {
 			return err
 		}
 		r.cfg.logger.Warn("the log was truncated; going on where it changed",
-			slog.String("file", file.Path()), slog.Int64("read", r.place.at.Offset), slog.Int64("offset", next.From().Offset))
-		r.place = place{origin: &origin{path: file.Path(), previous: r.first}, at: next.From()}
+			slog.String("file", file.Path), slog.Int64("read", r.place.at.Offset), slog.Int64("offset", next.From().Offset))
+		r.place = place{origin: &origin{path: file.Path, previous: r.first}, at: next.From()}
 		r.ends = lineEnds{}
 		r.use(r.batch)
 		return nil
-	case auditlog.Left:
+	case history.Left:
 		r.cfg.logger.Warn("the active file was moved away or removed; what is left of it is sent, and then the new one",
-			slog.String("file", file.Path()), slog.Int64("offset", r.batch.behind.Offset))
-	case auditlog.Copied:
+			slog.String("file", file.Path), slog.Int64("offset", r.batch.behind.Offset))
+	case history.Copied:
 		r.cfg.logger.Info("a copy of the active file has taken its place",
-			slog.String("file", file.Path()), slog.Int64("offset", r.batch.behind.Offset))
+			slog.String("file", file.Path), slog.Int64("offset", r.batch.behind.Offset))
 	}
 	o := *r.place.origin
-	o.path = file.Path()
+	o.path = file.Path
 	r.place.origin = &o
 	return nil
 }

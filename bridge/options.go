@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // The defaults of the options.
@@ -80,7 +80,7 @@ type config struct {
 func newConfig(opts []Option) (config, error) {
 	c := config{
 		batchSize: DefaultBatchSize,
-		maxLine:   auditlog.DefaultMaxLine,
+		maxLine:   scan.DefaultMaxLine,
 		inFlight:  DefaultInFlight,
 		linger:    DefaultLinger,
 		logger:    slog.New(slog.DiscardHandler),
@@ -192,10 +192,10 @@ func WithBatchSize(n int) Option {
 }
 
 // WithMaxLine sets the length in bytes of the longest line that is read, as
-// [auditlog.WithMaxLine] does. A longer one is an entry of the reject file with its
+// [github.com/otelaudit/otelaudit/auditlog.WithMaxLine] does. A longer one is an entry of the reject file with its
 // place, and no more of it is read into memory.
 //
-// Default: [auditlog.DefaultMaxLine].
+// Default: [github.com/otelaudit/otelaudit/auditlog.DefaultMaxLine].
 func WithMaxLine(bytes int) Option {
 	return optionFunc(func(c config) config {
 		c.maxLine = bytes

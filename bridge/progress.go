@@ -4,16 +4,16 @@ import (
 	"encoding/binary"
 	"strings"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // startProgress estimates what there is to do and reports the beginning.
-func (r *run) startProgress(files []*auditlog.File) {
+func (r *run) startProgress(files []*scan.File) {
 	if r.cfg.progress == nil {
 		return
 	}
 	for _, f := range files {
-		n, ok := r.contentSize(f.Path())
+		n, ok := r.contentSize(f.Path)
 		if !ok {
 			r.progress.TotalBytes = 0
 			break

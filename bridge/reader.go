@@ -7,7 +7,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
+	"github.com/otelaudit/otelaudit/internal/scan"
 	"github.com/otelaudit/otelaudit/internal/watch"
 )
 
@@ -18,13 +19,13 @@ type reader struct {
 	out  chan<- *batch
 	free <-chan *batch // settled ones, empty, for use again
 
-	sought    *checkpoint        // where to begin, until there is a log to look into
-	snapshot  *auditlog.Snapshot // nil until there is a log
-	files     []*auditlog.File   // of snapshot
-	file      int                // index of the present one
-	first     *fileID            // the nearest file before files[0] that can be named
-	place     place              // behind the last batch that was handed on
-	restarted bool               // the place looked for was not there, and no batch says so yet
+	sought    *checkpoint       // where to begin, until there is a log to look into
+	snapshot  *history.Snapshot // nil until there is a log
+	files     []*scan.File      // of snapshot
+	file      int               // index of the present one
+	first     *fileID           // the nearest file before files[0] that can be named
+	place     place             // behind the last batch that was handed on
+	restarted bool              // the place looked for was not there, and no batch says so yet
 
 	batch *batch // is being filled
 	ends  lineEnds
@@ -95,7 +96,7 @@ func (r *reader) readFiles(ctx context.Context) error {
 			if file.Active() || !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			r.cfg.logger.Warn("an archive was removed before it was read; what was in it is not sent", slog.String("file", file.Path()))
+			r.cfg.logger.Warn("an archive was removed before it was read; what was in it is not sent", slog.String("file", file.Path))
 			r.batch.gone++
 		}
 		if r.cfg.follow && file.Active() {
@@ -121,7 +122,7 @@ func (r *reader) startFile(ctx context.Context, i int) error {
 	r.file, r.ends = i, lineEnds{}
 	r.place = place{origin: &origin{previous: previous}}
 	if i < len(r.files) {
-		r.place.origin.path = r.files[i].Path()
+		r.place.origin.path = r.files[i].Path
 	}
 	r.use(r.batch)
 	return nil
@@ -132,7 +133,7 @@ const maxBatchDamage = 1000
 
 // readFile reads what is left of one file. A batch never spans two files, so
 // that a position in one file says all.
-func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
+func (r *reader) readFile(ctx context.Context, file *scan.File) error {
 	if r.cfg.follow && file.Active() {
 		now := tailOf(file, r.batch.behind.Offset)
 		if r.batch.unfinished && now.isKnownAs(r.tail) {
@@ -146,7 +147,7 @@ func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
 	}
 	r.batch.unfinished = unfinished > 0
 	var damageErr error
-	onDamage := func(d *auditlog.DamageError) {
+	onDamage := func(d *scan.DamageError) {
 		if file.Active() && d.Torn() {
 			r.batch.unfinished = true // it was truncated meanwhile
 			return
@@ -154,7 +155,7 @@ func (r *reader) readFile(ctx context.Context, file *auditlog.File) error {
 		r.batch.damage = append(r.batch.damage, d)
 		// Before the line ending, if it has one: from there on the line reads
 		// as a blank one with the same number.
-		r.batch.behind = auditlog.Cursor{Offset: d.Offset + d.Length, Line: d.Line - 1}
+		r.batch.behind = scan.Cursor{Offset: d.Offset + d.Length, Line: d.Line - 1}
 		if len(r.batch.damage) >= maxBatchDamage && damageErr == nil {
 			damageErr = r.flush(ctx)
 		}
@@ -194,12 +195,12 @@ func (r *reader) flush(ctx context.Context) error {
 	if b.isEmpty() && (!b.unfinished || r.cfg.follow) {
 		return nil
 	}
-	if err := r.witness(); err != nil {
+	if err := r.witness(ctx); err != nil {
 		return err
 	}
 	b.origin, b.tail = r.place.origin, r.place.tail
 	if n := len(b.items); n > 0 {
-		b.tail = spanOf(b.items[n-1].offset, b.raw(b.items[n-1]))
+		b.tail = history.SpanOf(b.items[n-1].offset, b.raw(b.items[n-1]))
 	}
 	b.restarted, r.restarted = r.restarted, false
 	r.place.at, r.place.tail = b.behind, b.tail
@@ -219,8 +220,8 @@ func (r *reader) flush(ctx context.Context) error {
 }
 
 // witness takes down what a checkpoint behind the batch says of the file.
-func (r *reader) witness() (err error) {
-	r.place.origin, err = r.place.origin.reaching(r.batch.behind.Offset, r.files[r.file])
+func (r *reader) witness(ctx context.Context) (err error) {
+	r.place.origin, err = r.place.origin.reaching(ctx, r.batch.behind.Offset, r.files[r.file])
 	return err
 }
 
@@ -235,13 +236,13 @@ type lineEnds struct {
 // behind returns the place behind the line of e. A line feed is assumed until
 // two adjacent lines were seen; if that is wrong, the place is between CR and
 // LF and the next line is the same.
-func (l *lineEnds) behind(e auditlog.Entry) auditlog.Cursor {
+func (l *lineEnds) behind(e scan.Entry) scan.Cursor {
 	if l.line > 0 && e.Line == l.line+1 {
 		l.ending = e.Offset - l.end
 	}
 	l.line, l.end = e.Line, e.Offset+int64(len(e.Raw))
 	if !e.Terminated {
-		return auditlog.Cursor{Offset: l.end, Line: e.Line}
+		return scan.Cursor{Offset: l.end, Line: e.Line}
 	}
-	return auditlog.Cursor{Offset: l.end + max(l.ending, 1), Line: e.Line}
+	return scan.Cursor{Offset: l.end + max(l.ending, 1), Line: e.Line}
 }

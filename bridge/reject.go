@@ -15,9 +15,9 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
-	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
+	"github.com/otelaudit/otelaudit/internal/scan"
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
@@ -95,7 +95,7 @@ func (r *rejectFile) record(from *batch, it item, v verdict) error {
 
 // tooLong sets a line aside that is longer than the longest line. The entry has its
 // place and not its text.
-func (r *rejectFile) tooLong(d *auditlog.DamageError) error {
+func (r *rejectFile) tooLong(d *scan.DamageError) error {
 	b := entryStart("record", filepath.Base(d.File), item{number: d.Line, offset: d.Offset})
 	b = append(b, `,"count":1`...)
 	b = appendVerdict(b, verdict{reason: d.Reason})

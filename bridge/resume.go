@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // resume sets the place to start at: where the checkpoint points to, if its
@@ -34,12 +35,12 @@ func (r *reader) resume(ctx context.Context, cp *checkpoint) error {
 		if err := r.startFile(ctx, i); err != nil {
 			return err
 		}
-		r.place.at, r.place.tail = auditlog.Cursor{Offset: cp.Offset, Line: cp.Line}, cp.Tail
-		if r.place.origin, err = r.place.origin.reaching(cp.Offset, r.files[i]); err != nil {
+		r.place.at, r.place.tail = scan.Cursor{Offset: cp.Offset, Line: cp.Line}, cp.Tail
+		if r.place.origin, err = r.place.origin.reaching(ctx, cp.Offset, r.files[i]); err != nil {
 			return err
 		}
 		r.use(r.batch)
-		if now := filepath.Base(r.files[i].Path()); now != cp.File {
+		if now := filepath.Base(r.files[i].Path); now != cp.File {
 			log.Info("the file of the checkpoint has another name now", slog.String("name", now))
 		}
 		return nil
@@ -48,12 +49,12 @@ func (r *reader) resume(ctx context.Context, cp *checkpoint) error {
 	if before >= 0 {
 		log.Warn("what stood before the checkpoint is not where it was: the log was truncated, replaced or removed since; "+
 			"starting after the last file that was complete then",
-			slog.String("complete", filepath.Base(r.files[before].Path())))
+			slog.String("complete", filepath.Base(r.files[before].Path)))
 		return r.startFile(ctx, before+1)
 	}
 	log.Warn("what stood before the checkpoint is not where it was: the log was truncated, replaced or removed since; "+
 		"starting with the oldest file, some events may be sent again",
-		slog.String("start", filepath.Base(r.files[0].Path())))
+		slog.String("start", filepath.Base(r.files[0].Path)))
 	return r.startFile(ctx, 0)
 }
 
@@ -88,11 +89,11 @@ func (r *reader) findPrevious(ctx context.Context, id *fileID) (int, error) {
 	if id == nil {
 		return -1, nil
 	}
-	i := slices.IndexFunc(r.files, func(f *auditlog.File) bool { return sameFile(filepath.Base(f.Path()), id.File) })
+	i := slices.IndexFunc(r.files, func(f *scan.File) bool { return sameFile(filepath.Base(f.Path), id.File) })
 	if i < 0 {
 		return -1, nil
 	}
-	if ok, err := r.agrees(ctx, i, id.matches); err != nil || !ok {
+	if ok, err := r.agrees(ctx, i, id.mark()); err != nil || !ok {
 		return -1, err
 	}
 	return i, nil
@@ -105,13 +106,13 @@ func (r *reader) findPrevious(ctx context.Context, id *fileID) (int, error) {
 // what stands between.
 func (r *reader) findAfter(ctx context.Context, before int, cp *checkpoint) (int, error) {
 	for i := before + 1; i < len(r.files); i++ {
-		if ok, err := r.agrees(ctx, i, cp.matches); err != nil {
+		if ok, err := r.agrees(ctx, i, cp.mark()); err != nil {
 			return -1, err
 		} else if ok {
 			return i, nil
 		}
 		// Files that cannot be named stand between, see previous.
-		if id, err := r.identify(i); err != nil || id != nil {
+		if id, err := r.identify(ctx, i); err != nil || id != nil {
 			return -1, err
 		}
 	}
@@ -119,8 +120,8 @@ func (r *reader) findAfter(ctx context.Context, before int, cp *checkpoint) (int
 }
 
 // agrees compares a file with the checkpoint.
-func (r *reader) agrees(ctx context.Context, i int, matches func(content) (bool, error)) (bool, error) {
-	ok, err := matches(interruptible{r.files[i], ctx})
+func (r *reader) agrees(ctx context.Context, i int, mark history.Mark) (bool, error) {
+	ok, err := mark.IsIn(ctx, r.files[i])
 	if err == nil {
 		return ok, nil
 	}
@@ -130,10 +131,10 @@ func (r *reader) agrees(ctx context.Context, i int, matches func(content) (bool,
 	// A damaged archive matches nothing. A file that cannot be read may be the
 	// one, and to start elsewhere would send a lot again.
 	if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && !errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("look for the place of the checkpoint in %s: %w", r.files[i].Path(), err)
+		return false, fmt.Errorf("look for the place of the checkpoint in %s: %w", r.files[i].Path, err)
 	}
 	r.cfg.logger.Warn("file cannot be compared with the checkpoint",
-		slog.String("file", r.files[i].Path()), slog.Any("error", err))
+		slog.String("file", r.files[i].Path), slog.Any("error", err))
 	return false, nil
 }
 
@@ -144,7 +145,7 @@ func (r *reader) previous(ctx context.Context, file int) (*fileID, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("look at the files before the place of the checkpoint: %w", err)
 		}
-		if id, err := r.identify(i); err != nil || id != nil {
+		if id, err := r.identify(ctx, i); err != nil || id != nil {
 			return id, err
 		}
 	}
@@ -153,19 +154,19 @@ func (r *reader) previous(ctx context.Context, file int) (*fileID, error) {
 
 // identify names a file; nil if it is empty, gone, without a name of its own,
 // or damaged from its first bytes, and so cannot be told from others.
-func (r *reader) identify(i int) (*fileID, error) {
+func (r *reader) identify(ctx context.Context, i int) (*fileID, error) {
 	file := r.files[i]
-	if file.Path() == r.path && !file.Active() {
+	if file.Path == r.path && !file.Active() {
 		return nil, nil // it was moved away or removed while it was followed
 	}
-	head, err := readHead(file, headSize)
+	head, err := history.Head(ctx, file, headSize)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if _, unreadable := errors.AsType[*fs.PathError](err); unreadable {
-			return nil, fmt.Errorf("read the beginning of %s: %w", file.Path(), err)
+			return nil, fmt.Errorf("read the beginning of %s: %w", file.Path, err)
 		}
 	}
 	if err != nil || len(head) == 0 {
 		return nil, nil
 	}
-	return &fileID{File: filepath.Base(file.Path()), Head: spanOf(0, head)}, nil
+	return &fileID{File: filepath.Base(file.Path), Head: history.SpanOf(0, head)}, nil
 }

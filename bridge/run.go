@@ -8,9 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 	"github.com/otelaudit/otelaudit/internal/otlpwire"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // run is the state of one Run. Its goroutine owns it: it takes batches from the
@@ -231,7 +232,7 @@ func (r *run) settle(b *batch) error {
 			}
 			damage = damage[1:]
 		}
-		r.place = place{b.origin, last.behind, spanOf(last.offset, b.raw(last))}
+		r.place = place{b.origin, last.behind, history.SpanOf(last.offset, b.raw(last))}
 		r.pass(int64(p.to-p.from), last.behind.Offset-passed.Offset)
 		passed = last.behind
 	}
@@ -256,7 +257,7 @@ func (r *run) settle(b *batch) error {
 
 // damaged counts a line that is not sent. One that is too long may be an event: it
 // is rejected, and its place is in the reject file.
-func (r *run) damaged(d *auditlog.DamageError) error {
+func (r *run) damaged(d *scan.DamageError) error {
 	attrs := []any{
 		slog.String("file", d.File), slog.Int64("line", d.Line),
 		slog.Int64("offset", d.Offset), slog.String("reason", d.Reason),

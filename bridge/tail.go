@@ -4,7 +4,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // tail is how the active file looked before it was read: what is behind from
@@ -29,8 +29,8 @@ const (
 )
 
 // tailOf looks at a file that is about to be read from that offset on.
-func tailOf(file *auditlog.File, from int64) tail {
-	info, err := os.Stat(file.Path())
+func tailOf(file *scan.File, from int64) tail {
+	info, err := os.Stat(file.Path)
 	if err != nil {
 		return tail{} // to read it tells what is wrong
 	}

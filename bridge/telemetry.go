@@ -13,7 +13,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 const (
@@ -158,10 +159,10 @@ func (b *Bridge) lag(ctx context.Context, p place) (l lag, err error) {
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	files := snapshot.Files()
-	first, from := 0, auditlog.Cursor{}
-	if id := (&fileID{Head: spanOf(0, p.origin.head)}); len(p.origin.head) > 0 {
+	first, from := 0, scan.Cursor{}
+	if id := (&fileID{Head: history.SpanOf(0, p.origin.head)}); len(p.origin.head) > 0 {
 		for i, f := range slices.Backward(files) {
-			is, err := id.matches(f)
+			is, err := id.mark().IsIn(ctx, f)
 			// A damaged archive is not the one.
 			if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && !errors.Is(err, fs.ErrNotExist) {
 				return lag{}, err
@@ -173,7 +174,7 @@ func (b *Bridge) lag(ctx context.Context, p place) (l lag, err error) {
 		}
 	}
 	for _, f := range files[first:] {
-		if size, ok := b.contentSize(f.Path()); ok {
+		if size, ok := b.contentSize(f.Path); ok {
 			l.bytes += size
 		}
 	}
@@ -184,9 +185,9 @@ func (b *Bridge) lag(ctx context.Context, p place) (l lag, err error) {
 
 // ageOf returns how long ago the first event behind from, in the first of
 // files, was appended; 0 if there is none.
-func ageOf(ctx context.Context, files []*auditlog.File, from auditlog.Cursor) (time.Duration, error) {
+func ageOf(ctx context.Context, files []*scan.File, from scan.Cursor) (time.Duration, error) {
 	for _, f := range files {
-		for entry, err := range f.Lines(ctx, from, func(*auditlog.DamageError) {}) {
+		for entry, err := range f.Lines(ctx, from, func(*scan.DamageError) {}) {
 			if errors.Is(err, fs.ErrNotExist) {
 				break // it was removed just now
 			}
@@ -197,7 +198,7 @@ func ageOf(ctx context.Context, files []*auditlog.File, from auditlog.Cursor) (t
 				return max(0, time.Since(at)), nil
 			}
 		}
-		from = auditlog.Cursor{}
+		from = scan.Cursor{}
 	}
 	return 0, nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/otelaudit/otelaudit/internal/history"
 )
 
 // streams are what a process is connected to.
@@ -21,6 +23,7 @@ type streams struct {
 type app struct {
 	streams
 	clock
+	log     *history.Log // that a read verb reads
 	out     *output      // buffered; run flushes it
 	err     io.Writer    // for messages: shadows that of streams, which has no escapes
 	path    string       // --path

@@ -445,13 +445,13 @@ func (g *guard) sayLast(ctx context.Context, command string) {
 			g.sayf("%v", plain(err))
 		}
 	}
-	snapshot, err := g.reader.Snapshot(ctx)
+	err := logExists(ctx, g.reader)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		g.sayf("warning: there is no log at %s: the command writes none, or another one, and was not guarded", g.reader.Path())
 		return
 	case err == nil:
-		err = errors.Join(snapshot.Close(), g.sayUncounted(ctx, command))
+		err = g.sayUncounted(ctx, command)
 	}
 	if err != nil {
 		g.sayf("%v", plain(err))

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 const pathVariable = "OTELAUDIT_PATH"
@@ -44,6 +46,7 @@ func (a *app) readVerb(cmd *cobra.Command, f func(ctx context.Context, r *auditl
 		if err != nil {
 			return plain(err)
 		}
+		a.log = a.filesOf(r, *activeOnly)
 		err = f(cmd.Context(), r)
 		if flushErr := a.out.Flush(); err == nil {
 			err = flushErr // before the last line on stderr, not behind it
@@ -74,18 +77,29 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// filesOf returns the files of the log that r reads.
+func (a *app) filesOf(r *auditlog.Reader, activeOnly bool) *history.Log {
+	return history.New(scan.NewSource(r.Path(), a.logger, r.MaxLine()), activeOnly)
+}
+
+// logExists returns fs.ErrNotExist if there is no log for r to read.
+func logExists(ctx context.Context, r *auditlog.Reader) error {
+	log := history.New(scan.NewSource(r.Path(), slog.New(slog.DiscardHandler), r.MaxLine()), false)
+	snapshot, err := log.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return snapshot.Close()
+}
+
 // explainMissing returns what to do if err is that there is no log at path.
 func explainMissing(ctx context.Context, path string, err error) error {
 	r, readerErr := auditlog.NewReader(path)
 	if readerErr != nil {
 		return plain(err)
 	}
-	snapshot, snapshotErr := r.Snapshot(ctx)
-	if snapshotErr == nil {
-		return errors.Join(plain(err), snapshot.Close()) // something else is missing
-	}
-	if !errors.Is(snapshotErr, fs.ErrNotExist) {
-		return plain(err)
+	if !errors.Is(logExists(ctx, r), fs.ErrNotExist) {
+		return plain(err) // another file is missing
 	}
 	if strings.HasPrefix(path, "~") {
 		path = r.Path() // whose home that is, is what may be wrong

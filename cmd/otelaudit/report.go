@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
 	"github.com/otelaudit/otelaudit/internal/report"
 )
 
@@ -58,7 +59,7 @@ stdout. One log makes one page, byte for byte, whenever it is read.
 	flags.StringVarP(&file, "output", "o", "", "write the page to this `FILE`, - for stdout")
 	flags.StringVar(&title, "title", "", "title of the page (default Audit report)")
 	flags.Var(&link, "trace-url", "address of a trace, such as https://jaeger.example/trace/{trace_id}")
-	return a.readVerb(cmd, func(ctx context.Context, r *auditlog.Reader) error {
+	return a.readVerb(cmd, func(ctx context.Context, _ *auditlog.Reader) error {
 		if file == "" {
 			return usagef("say where to write the page: -o report.html, or -o - for stdout")
 		}
@@ -68,16 +69,16 @@ stdout. One log makes one page, byte for byte, whenever it is read.
 		}
 		o := report.Options{Title: title, Since: from, Until: to, Zone: a.zone.loc, TraceURL: link.template}
 		if file == "-" {
-			return report.Write(ctx, a.out, r, o)
+			return report.Write(ctx, a.out, a.log, o)
 		}
-		return writeReport(ctx, file, a.logPath(cmd), r, o)
+		return writeReport(ctx, file, a.logPath(cmd), a.log, o)
 	})
 }
 
 // writeReport makes the page and puts it in the place of file, which stays what
 // it is if that fails.
-func writeReport(ctx context.Context, file, path string, r *auditlog.Reader, o report.Options) (err error) {
-	if err := notOfTheLog(ctx, file, path); err != nil {
+func writeReport(ctx context.Context, file, path string, log *history.Log, o report.Options) (err error) {
+	if err := notOfTheLog(ctx, file, path, log); err != nil {
 		return err
 	}
 	info, err := os.Stat(file)
@@ -85,7 +86,7 @@ func writeReport(ctx context.Context, file, path string, r *auditlog.Reader, o r
 	case err == nil && info.IsDir():
 		return fmt.Errorf("%s is a folder: name a file in it", file)
 	case err == nil && !info.Mode().IsRegular():
-		return writeToDevice(ctx, file, r, o) // such as a pipe, which must not be replaced
+		return writeToDevice(ctx, file, log, o) // such as a pipe, which must not be replaced
 	case err == nil:
 		// What a symbolic link leads to is replaced, and not the link.
 		if file, err = filepath.EvalSymlinks(file); err != nil {
@@ -112,7 +113,7 @@ func writeReport(ctx context.Context, file, path string, r *auditlog.Reader, o r
 		err = errors.Join(err, os.Remove(f.Name()))
 	}()
 	w := bufio.NewWriter(f)
-	if err = report.Write(ctx, w, r, o); err == nil { // an error of w is returned again by Flush
+	if err = report.Write(ctx, w, log, o); err == nil { // an error of w is returned again by Flush
 		err = w.Flush()
 	}
 	if err == nil && info != nil {
@@ -124,23 +125,19 @@ func writeReport(ctx context.Context, file, path string, r *auditlog.Reader, o r
 	return os.Rename(f.Name(), file)
 }
 
-func writeToDevice(ctx context.Context, file string, r *auditlog.Reader, o report.Options) error {
+func writeToDevice(ctx context.Context, file string, log *history.Log, o report.Options) error {
 	f, err := os.OpenFile(file, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	w := newOutput(f) // it may be a terminal
-	return errors.Join(report.Write(ctx, w, r, o), w.Flush(), f.Close())
+	return errors.Join(report.Write(ctx, w, log, o), w.Flush(), f.Close())
 }
 
 // notOfTheLog returns an error if file belongs to the log at path, archives
 // included, whose place a page would take.
-func notOfTheLog(ctx context.Context, file, path string) (err error) {
-	r, err := auditlog.NewReader(path)
-	if err != nil {
-		return err
-	}
-	snapshot, err := r.Snapshot(ctx)
+func notOfTheLog(ctx context.Context, file, path string, log *history.Log) (err error) {
+	snapshot, err := history.New(log.Source, false).Snapshot(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,7 +155,7 @@ func notOfTheLog(ctx context.Context, file, path string) (err error) {
 	}
 	for _, f := range snapshot.Files() {
 		// What is not there any more was compressed a moment ago.
-		if other, err := os.Stat(f.Path()); err == nil && os.SameFile(info, other) {
+		if other, err := os.Stat(f.Path); err == nil && os.SameFile(info, other) {
 			return mistake
 		}
 	}

@@ -34,14 +34,11 @@ func (a *app) runRotate(ctx context.Context, path string) error {
 	if err != nil {
 		return plain(err)
 	}
-	snapshot, err := r.Snapshot(ctx)
+	err = logExists(ctx, r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return explainMissing(ctx, path, err)
 	}
 	if err != nil {
-		return plain(err)
-	}
-	if err := snapshot.Close(); err != nil {
 		return plain(err)
 	}
 	warned := newWarnings(a.err)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/scan"
+	"github.com/otelaudit/otelaudit/internal/spend"
 	"github.com/otelaudit/otelaudit/internal/visible"
 )
 
@@ -32,8 +34,8 @@ type spanNode struct {
 	Duration *float64          `json:"duration_ms,omitempty"`
 	Status   string            `json:"status,omitempty"` // ok, error or unset
 	Message  string            `json:"status_message,omitempty"`
-	Own      auditlog.Totals   `json:"own"`
-	Total    auditlog.Totals   `json:"total"`
+	Own      spend.Totals      `json:"own"`
+	Total    spend.Totals      `json:"total"`
 	Events   []json.RawMessage `json:"events"`
 	Spans    []*spanNode       `json:"spans"`
 
@@ -68,7 +70,11 @@ const maxDepth = 64
 // the number of events and spans, and it ends with ctx.
 func newTraceTree(ctx context.Context, id string, entries []auditlog.Entry, spans []otlpSpan, c *clock) (*traceTree, error) {
 	t := &traceTree{ID: id, Spans: []*spanNode{}, Events: []json.RawMessage{}, entries: len(entries)}
-	sums, err := auditlog.SpendOf(entries, func(e auditlog.Entry) string { return textOf(e, "span_id") })
+	lines := make([]scan.Entry, len(entries))
+	for i, e := range entries {
+		lines[i] = scan.Entry(e)
+	}
+	sums, err := spend.Of(lines, func(e scan.Entry) string { return textOf(auditlog.Entry(e), "span_id") })
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +296,7 @@ func (s *spanNode) text() string {
 }
 
 // amounts says what was spent, and nothing of what was not.
-func amounts(t auditlog.Totals) string {
+func amounts(t spend.Totals) string {
 	parts := []string{plural(t.Events, "event")}
 	if t.Cost != 0 {
 		parts = append(parts, amount(t.Cost, 6)+" USD")

@@ -3,6 +3,7 @@ package screenshots
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +21,9 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
 	"github.com/otelaudit/otelaudit/internal/report"
+	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
 // startBrowser starts a Chromium with an empty profile, which ends with the
@@ -207,15 +210,12 @@ func writeReport(t *testing.T, events []auditlog.Event, o report.Options) string
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := auditlog.NewReader(filepath.Join(dir, "audit.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := history.New(scan.NewSource(l.Path(), slog.New(slog.DiscardHandler), l.MaxLine()), false)
 	f, err := os.Create(filepath.Join(dir, "report.html"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := report.Write(t.Context(), f, r, o); err != nil {
+	if err := report.Write(t.Context(), f, log, o); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/scan"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // The members of a line that a report looks at.
@@ -39,10 +40,10 @@ const (
 	severityError = 17
 )
 
-// collector adds up what a page shows. It is an [auditlog.Tally].
+// collector adds up what a page shows. It is an [spend.Tally].
 type collector struct {
-	total    auditlog.Totals // set at the end
-	damaged  int64           // set at the end
+	total    spend.Totals // set at the end
+	damaged  int64        // set at the end
 	calls    int64
 	priced   int64
 	joined   int64 // calls that were there twice
@@ -64,7 +65,7 @@ type collector struct {
 	text     []byte
 }
 
-var _ auditlog.Tally = (*collector)(nil)
+var _ spend.Tally = (*collector)(nil)
 
 func newCollector(zone *time.Location) *collector {
 	return &collector{
@@ -87,7 +88,7 @@ type told struct {
 }
 
 // Add counts an event.
-func (c *collector) Add(e auditlog.Entry, u auditlog.Usage) any {
+func (c *collector) Add(e scan.Entry, u spend.Usage) any {
 	if lineKeys.Scan(e.Raw, c.values[:]) != nil {
 		return nil // what reads the log has scanned it before
 	}
@@ -132,7 +133,7 @@ func (c *collector) Add(e auditlog.Entry, u auditlog.Usage) any {
 }
 
 // Join counts two that tell of one call as one.
-func (c *collector) Join(kept, other, joined auditlog.Usage) any {
+func (c *collector) Join(kept, other, joined spend.Usage) any {
 	k, ok := kept.Tag.(*told)
 	o, ok2 := other.Tag.(*told)
 	if !ok || !ok2 {
@@ -179,7 +180,7 @@ func (c *collector) see(t time.Time) {
 }
 
 // count adds an event's usage to all sums, or takes it out of them.
-func (c *collector) count(t *told, u auditlog.Usage, sign int64) {
+func (c *collector) count(t *told, u spend.Usage, sign int64) {
 	t.session.count(u, sign)
 	if t.model >= 0 {
 		m := &c.models.list[t.model]
@@ -215,7 +216,7 @@ func (c *collector) fail(t *told, sign int64) {
 // isStop reports whether a budget stopped something.
 func (c *collector) isStop(event []byte) bool {
 	reason := stringOf(c.values[lineReason])
-	return jsonline.KeyIs(event, auditlog.EventBudget) ||
+	return jsonline.KeyIs(event, "budget") ||
 		jsonline.KeyIs(reason, "cost_exceeds_limit") || jsonline.KeyIs(reason, "hourly_budget_exhausted")
 }
 
@@ -226,7 +227,7 @@ func (c *collector) isFailure(event []byte) bool {
 	switch {
 	case bytes.HasSuffix(name, []byte("_fail")), bytes.HasSuffix(name, []byte("failed")), bytes.HasSuffix(name, []byte("error")):
 		return true
-	case jsonline.KeyIs(event, auditlog.EventGateCompress):
+	case jsonline.KeyIs(event, "gate_compress"):
 		reason := stringOf(c.values[lineReason])
 		if jsonline.KeyIs(reason, "parse_fail") || jsonline.KeyIs(reason, "api_error") {
 			return true

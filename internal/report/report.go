@@ -13,7 +13,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/history"
+	"github.com/otelaudit/otelaudit/internal/scan"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // Options say what a page is about and how it looks. The zero value is all
@@ -30,10 +32,9 @@ type Options struct {
 }
 
 // Write reads the log once and writes the page to w. The page depends on nothing
-// but the log and the options. Totals are those of [auditlog.Reader.Spend];
-// damaged lines are skipped, counted on the page, and told of as the reader was
-// told to.
-func Write(ctx context.Context, w io.Writer, r *auditlog.Reader, o Options) error {
+// but the log and the options. Totals are those of
+// [spend.Sum]. Damaged lines are skipped, counted on the page, and logged by log's logger.
+func Write(ctx context.Context, w io.Writer, log *history.Log, o Options) error {
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
@@ -44,7 +45,7 @@ func Write(ctx context.Context, w io.Writer, r *auditlog.Reader, o Options) erro
 		return err
 	}
 	c := newCollector(o.Zone)
-	total, damaged, err := r.Tally(ctx, auditlog.Filter{Since: o.Since, Until: o.Until}, c)
+	total, damaged, err := spend.TallyOf(ctx, log, scan.Filter{Since: o.Since, Until: o.Until}, false, c)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -19,7 +20,10 @@ import (
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/audittest"
 	"github.com/otelaudit/otelaudit/internal/demolog"
+	"github.com/otelaudit/otelaudit/internal/history"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/scan"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // put writes a log of events and returns its reader.
@@ -52,11 +56,15 @@ func reader(t testing.TB, path string) *auditlog.Reader {
 	return r
 }
 
+func filesOf(r *auditlog.Reader) *history.Log {
+	return history.New(scan.NewSource(r.Path(), slog.New(slog.DiscardHandler), r.MaxLine()), false)
+}
+
 // pageOf returns the page of r's log.
 func pageOf(t testing.TB, r *auditlog.Reader, o Options) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(t.Context(), &b, r, o); err != nil {
+	if err := Write(t.Context(), &b, filesOf(r), o); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -67,7 +75,7 @@ func collected(t testing.TB, r *auditlog.Reader, zone *time.Location) *collector
 	t.Helper()
 	c := newCollector(zone)
 	var err error
-	if c.total, c.damaged, err = r.Tally(t.Context(), auditlog.Filter{}, c); err != nil {
+	if c.total, c.damaged, err = spend.TallyOf(t.Context(), filesOf(r), scan.Filter{}, false, c); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -110,7 +118,7 @@ func TestTheSumsAreThoseOfSpend(t *testing.T) {
 	if c.joined < 1000 {
 		t.Fatalf("%d calls were told of twice, want many", c.joined)
 	}
-	spend := func(by auditlog.GroupBy) map[string]auditlog.Totals {
+	spent := func(by auditlog.GroupBy) map[string]auditlog.Totals {
 		s, err := r.Spend(t.Context(), auditlog.Filter{}, by)
 		if err != nil {
 			t.Fatal(err)
@@ -126,19 +134,19 @@ func TestTheSumsAreThoseOfSpend(t *testing.T) {
 	}
 	near := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-9 })
 
-	got := map[string]auditlog.Totals{"total of all": c.total}
+	got := map[string]auditlog.Totals{"total of all": auditlog.Totals(c.total)}
 	for name, s := range c.sessions.byName {
 		got[name] = totals(&s.figures)
 	}
-	if diff := cmp.Diff(spend(auditlog.BySession), got, near); diff != "" {
+	if diff := cmp.Diff(spent(auditlog.BySession), got, near); diff != "" {
 		t.Errorf("sessions (-spend +report):\n%s", diff)
 	}
 
-	got = map[string]auditlog.Totals{"total of all": c.total}
+	got = map[string]auditlog.Totals{"total of all": auditlog.Totals(c.total)}
 	for i := range c.models.list {
 		got[c.models.list[i].name] = totals(&c.models.list[i].figures)
 	}
-	want := spend(auditlog.ByModel)
+	want := spent(auditlog.ByModel)
 	// Events without a model that are no calls are no call of any model.
 	none := want[""]
 	none.Events = got[""].Events
@@ -158,7 +166,7 @@ func TestTheSumsAreThoseOfSpend(t *testing.T) {
 		got[date] = sum
 	}
 	want = map[string]auditlog.Totals{}
-	for date, sum := range spend(auditlog.ByDay) {
+	for date, sum := range spent(auditlog.ByDay) {
 		if sum.InputTokens > 0 && date != "total of all" {
 			want[date] = auditlog.Totals{Cost: sum.Cost, InputTokens: sum.InputTokens, OutputTokens: sum.OutputTokens}
 		}
@@ -323,7 +331,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	add(strings.Repeat("m", 100_000), strings.Repeat("s", 100_000), strings.Repeat("e", 100_000), 1, at)
 	add(strings.Repeat("m", 100_000), strings.Repeat("s", 100_000)+"2", strings.Repeat("e", 100_000), 1, at)
-	if _, _, err := putLines(t, lines...).Tally(t.Context(), auditlog.Filter{}, c); err != nil {
+	if _, _, err := spend.TallyOf(t.Context(), filesOf(putLines(t, lines...)), scan.Filter{}, false, c); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(c.models.list); n != maxModels+1 {
@@ -393,7 +401,7 @@ func TestRecentEventsAreTheLastOnesNewestFirst(t *testing.T) {
 		var values [lineKeyCount][]byte
 		for i := range n {
 			values[lineEvent] = fmt.Appendf(nil, `"e%d"`, i)
-			r.add(values[:], time.Time{}, auditlog.Usage{}, -1, false, false)
+			r.add(values[:], time.Time{}, spend.Usage{}, -1, false, false)
 		}
 		list := r.newestFirst()
 		if len(list) != min(n, maxRecent) {
@@ -412,7 +420,7 @@ func BenchmarkWrite(b *testing.B) {
 	r := putLines(b, lines...)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Write(b.Context(), discard{}, r, Options{}); err != nil {
+		if err := Write(b.Context(), discard{}, filesOf(r), Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // The texts of an event that a table shows, and where they are in a line.
@@ -24,7 +24,7 @@ var textKeys = [textCount]int{lineEvent, lineSession, lineModel, lineReason, lin
 // entry is an event as a table shows it.
 type entry struct {
 	time         time.Time
-	usage        auditlog.Usage
+	usage        spend.Usage
 	ms           int64
 	failed, stop bool
 	texts        [textCount][]byte
@@ -42,7 +42,7 @@ type ring struct {
 
 // add uses the memory of the entry that leaves: it is called for every event of
 // a log.
-func (r *ring) add(values [][]byte, t time.Time, u auditlog.Usage, ms int64, failed, stop bool) {
+func (r *ring) add(values [][]byte, t time.Time, u spend.Usage, ms int64, failed, stop bool) {
 	if len(r.entries) < r.room {
 		r.entries = append(r.entries, entry{})
 		r.next = len(r.entries) - 1

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // sum adds up costs and keeps what rounding takes from each step (Neumaier), so
@@ -44,7 +44,7 @@ type figures struct {
 }
 
 // count adds what u says, or takes it out again.
-func (f *figures) count(u auditlog.Usage, sign int64) {
+func (f *figures) count(u spend.Usage, sign int64) {
 	f.events += sign
 	if u.IsCall() {
 		f.calls += sign
