@@ -34,7 +34,7 @@
 //     The answer does not say which, and the batch is never sent again, as most
 //     of it was accepted; only the range goes to the reject file, as one entry.
 //   - retry: 408, 425, 429, 5xx but 501, 505 and 511, a connection that is
-//     refused, reset or closed, a time-out, a truncated answer. The bridge waits,
+//     refused, reset or closed, a time-out, a truncated 2xx. The bridge waits,
 //     longer each time and at least as long as Retry-After asks, and sends
 //     again until its context ends.
 //   - bisect: 400, 413, 422, and a body over the limit of otlploghttp. The
@@ -42,7 +42,8 @@
 //     the reject file, all others arrive.
 //   - stop: 401, 403, 404, 405, every other 3xx and 4xx, 501, 505, 511, a final 1xx,
 //     a 2xx whose body is no OTLP answer, an answer of gRPC, HTTP/2 without being
-//     asked for it, and, before the endpoint answered for the
+//     asked for it, TLS where the URL has http://, an answer of a proxy to CONNECT
+//     that is neither 200 nor one to retry, and, before the endpoint answered for the
 //     first time in a run, a host name that cannot be resolved and a TLS
 //     handshake that fails. Run ends with a [*StopError]; nothing is skipped.
 //

@@ -1,6 +1,10 @@
 package bridge
 
-import "errors"
+import (
+	"errors"
+	"net"
+	"net/http"
+)
 
 // WithPolling looks at a log that is followed at each interval of the watcher
 // only, so that a test with synctest decides when.
@@ -31,3 +35,11 @@ func AppendReject(b *Bridge, entry string) error {
 	r := rejectFile{path: b.rejectFile, beside: b.beside}
 	return errors.Join(r.append([]byte(entry)), r.close())
 }
+
+// NewHTTP1Conn returns conn as a connection for HTTP/1, and the errors of its reads.
+func NewHTTP1Conn(conn net.Conn) (c net.Conn, http2, tls error) {
+	return &http1Conn{Conn: conn}, errHTTP2, errTLS
+}
+
+// ProxyError returns the failure of a request to whose CONNECT a proxy answered.
+func ProxyError(status int) error { return &proxyError{status, http.Header{}} }

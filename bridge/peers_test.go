@@ -6,15 +6,18 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	collogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -96,6 +99,41 @@ func TestAPortForGRPCIsRecognised(t *testing.T) {
 	}
 }
 
+// parts is a connection whose reads return one byte each.
+type parts struct {
+	net.Conn
+	io.Reader
+}
+
+func (p parts) Read(b []byte) (int, error) { return p.Reader.Read(b) }
+
+// TestWhatAPeerSpeaksIsKnownFromItsFirstBytes has them arrive at once, and each by
+// itself. All other bytes are passed on as they are.
+func TestWhatAPeerSpeaksIsKnownFromItsFirstBytes(t *testing.T) {
+	_, http2, tls := bridge.NewHTTP1Conn(nil)
+	for text, want := range map[string]error{
+		"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64":         http2, // SETTINGS
+		"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01": http2, // GOAWAY
+		"\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678":                         nil,   // PING
+		"\x00\x00\x06\x04\x00\x00\x00\x00\x01123456":                           nil,   // SETTINGS of a stream
+		"\x00\x00\x06\x04\x00\x00":                                             nil,
+		"\x15\x03\x01\x00\x02\x02\x46":                                         tls,
+		"\x15\x03\x03\x00\x02\x02\x0a":                                         tls,
+		"\x15\x03\x03\x00\x02\x02":                                             nil,
+		"\x15 is no record":                                                    nil,
+		"HTTP/1.1 200 OK\r\n\r\n":                                              nil,
+		"":                                                                     nil,
+	} {
+		for name, r := range map[string]io.Reader{"at once": strings.NewReader(text), "by byte": iotest.OneByteReader(strings.NewReader(text))} {
+			c, _, _ := bridge.NewHTTP1Conn(parts{Reader: r})
+			got, err := io.ReadAll(c)
+			if !errors.Is(err, want) || want == nil && string(got) != text {
+				t.Errorf("%q %s: got %q, %v, want %v", text, name, got, err, want)
+			}
+		}
+	}
+}
+
 func TestThePortBesideThatForGRPCIsNamed(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		"http://collector.example:4317":         "use http://collector.example:4318)",
@@ -110,6 +148,41 @@ func TestThePortBesideThatForGRPCIsNamed(t *testing.T) {
 		_, err := newBridge(t, path, endpoint, bridge.WithTransport(inMemory{c})).Run(t.Context())
 		if err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one that ends in %s", endpoint, err, want)
+		}
+	}
+}
+
+// TestAProxyThatRefusesAConnectionEndsTheRun has a process of its own, as the variable
+// of the proxy is read once. The proxy answers later tries otherwise.
+func TestAProxyThatRefusesAConnectionEndsTheRun(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for status, want := range map[int]string{
+		http.StatusProxyAuthRequired: "the proxy answered 407 Proxy Authentication Required to CONNECT (the proxy asks for credentials: put them into its URL)",
+		http.StatusForbidden:         "the proxy answered 403 Forbidden to CONNECT (check the proxy: ",
+		http.StatusBadRequest:        "the proxy answered 400 Bad Request to CONNECT (check the proxy: ",
+	} {
+		tries := 0
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if tries++; r.Method != http.MethodConnect {
+				t.Errorf("the proxy was asked for %s", r.Method)
+			}
+			if tries == 1 {
+				w.WriteHeader(http.StatusServiceUnavailable) // is tried again
+				return
+			}
+			w.WriteHeader(status)
+		}))
+		path := logPath(t)
+		write(t, path, line("a")+"\n")
+		cmd := exec.CommandContext(t.Context(), exe)
+		cmd.Env = append(os.Environ(), replayEnv+"="+path, "OTEL_EXPORTER_OTLP_ENDPOINT=https://collector.example:4318", "HTTPS_PROXY="+proxy.URL, "NO_PROXY=")
+		out, err := cmd.CombinedOutput()
+		proxy.Close()
+		if _, ended := errors.AsType[*exec.ExitError](err); !ended || !strings.Contains(string(out), want) || tries != 2 {
+			t.Errorf("%d: got %s, error %v after %d tries, want %q after 2", status, out, err, tries, want)
 		}
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -118,6 +120,12 @@ func newHTTPTransport(cfg *tls.Config, inFlight int) *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   handshakeTimeout,
 		ExpectContinueTimeout: time.Second,
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+			return &proxyError{answer.StatusCode, answer.Header}
+		},
 	}
 	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return dialTLS(ctx, dialer, cfg, network, addr)
@@ -170,38 +178,79 @@ func closed(conn net.Conn) error {
 	return nil
 }
 
-// errHTTP2 says that the peer sent a frame of HTTP/2 where an answer of HTTP/1 was
-// due. Servers of gRPC do: RFC 9113 section 3.4 has a server begin with SETTINGS.
-var errHTTP2 = errors.New("the endpoint speaks HTTP/2 only, as servers of gRPC do")
+// proxyError is what a proxy answered to CONNECT, which asks it for a connection to
+// the endpoint. The transport takes 200 alone.
+type proxyError struct {
+	status int
+	header http.Header
+}
 
-// http1Conn is a connection for HTTP/1. Its reads end with errHTTP2 if the peer
-// begins with a frame of HTTP/2. Not more than one goroutine reads from it.
+func (e *proxyError) Error() string {
+	text := fmt.Sprintf("the proxy answered %d", e.status)
+	if name := http.StatusText(e.status); name != "" {
+		text += " " + name
+	}
+	return text + " to CONNECT"
+}
+
+// What a peer sends where an answer of HTTP/1 is due.
+var (
+	// Servers of gRPC begin with a frame: RFC 9113 section 3.4 has a server send SETTINGS.
+	errHTTP2 = errors.New("the endpoint speaks HTTP/2 only, as servers of gRPC do")
+	// Servers of TLS answer plain HTTP with an alert, RFC 8446 section 6.
+	errTLS = errors.New("the endpoint speaks TLS, and was asked without")
+)
+
+// http1Conn is a connection for HTTP/1. Its reads end with errHTTP2 or errTLS if the
+// peer begins with a frame of HTTP/2 or an alert of TLS. Not more than one goroutine
+// reads from it.
 type http1Conn struct {
 	net.Conn
-	head    [frameHeader]byte // the first bytes
-	n       int               // of head
 	decided bool
 }
 
-// frameHeader is the size of the header of a frame, RFC 9113 section 4.1: length
-// (3 bytes), type (1), flags (1), stream (4).
-const frameHeader = 9
+const (
+	// frameHeader is the size of the header of a frame, RFC 9113 section 4.1: length
+	// (3 bytes), type (1), flags (1), stream (4).
+	frameHeader = 9
+	// alertRecord is the size of a record of TLS with an alert, RFC 8446 sections 5.1
+	// and 6: type (1), version (2), length (2), level (1), description (1).
+	alertRecord = 7
+)
 
+// Read reads the first bytes of a peer until they tell what it speaks: they may come
+// in parts. No answer of HTTP/1 begins with the first byte of either other protocol.
 func (c *http1Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.decided {
+	if c.decided || n == 0 {
 		return n, err
 	}
-	c.n += copy(c.head[c.n:], p[:n])
-	switch {
-	case c.n == 0:
-	case c.head[0] != 0: // no answer of HTTP/1 begins with 0, and no first frame has 64 KiB
-		c.decided = true
-	case c.n == frameHeader:
-		c.decided = true
+	c.decided = true
+	const ofFrame, ofAlert = 0, 21 // no first frame has 64 KiB
+	need := 0
+	switch p[0] {
+	case ofFrame:
+		need = frameHeader
+	case ofAlert:
+		need = alertRecord
+	}
+	for err == nil && n < need && n < len(p) {
+		var more int
+		more, err = c.Conn.Read(p[n:])
+		n += more
+	}
+	if need == 0 || n < need {
+		return n, err
+	}
+	switch p[0] {
+	case ofFrame:
 		const settings, goAway = 4, 7
-		if kind, stream := c.head[3], c.head[5:]; (kind == settings || kind == goAway) && string(stream) == "\x00\x00\x00\x00" {
+		if kind, stream := p[3], p[5:frameHeader]; (kind == settings || kind == goAway) && string(stream) == "\x00\x00\x00\x00" {
 			return 0, errHTTP2
+		}
+	case ofAlert:
+		if version, length := p[1], p[3:5]; version == 3 && string(length) == "\x00\x02" {
+			return 0, errTLS
 		}
 	}
 	return n, err

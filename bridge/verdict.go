@@ -129,7 +129,7 @@ func actionOf(status int) action {
 func hintOf(status int, header http.Header) string {
 	switch status {
 	case http.StatusBadRequest:
-		return "the endpoint speaks TLS: its URL must begin with https://"
+		return plainToTLSHint
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return "give the credentials that the collector asks for with a header, or OTEL_EXPORTER_OTLP_HEADERS"
 	case http.StatusProxyAuthRequired:
@@ -141,7 +141,8 @@ func hintOf(status int, header http.Header) string {
 			return ownLogHint
 		}
 	case http.StatusUnsupportedMediaType:
-		return "the endpoint does not take OTLP as protobuf, or not compressed: OTEL_EXPORTER_OTLP_COMPRESSION=none sends it as it is"
+		return "the endpoint does not take OTLP as protobuf, or not compressed: OTEL_EXPORTER_OTLP_COMPRESSION=none sends it as it is; " +
+			"a port for gRPC may answer so too, and OTLP over HTTP has another one, 4318 unless configured otherwise"
 	}
 	switch status / 100 {
 	case 1:
@@ -155,8 +156,11 @@ func hintOf(status int, header http.Header) string {
 	return "check the endpoint and what stands in front of it"
 }
 
-// notReceiver is a hint.
-const notReceiver = "the endpoint is no OTLP receiver, or something in front of it answered"
+// Hints.
+const (
+	notReceiver    = "the endpoint is no OTLP receiver, or something in front of it answered"
+	plainToTLSHint = "the endpoint speaks TLS: its URL must begin with https://"
+)
 
 // judgeSuccess judges a 2xx by its body: delivered is only what a collector
 // says it took, and a captive portal or a login page says 200 as well. OTLP asks for
@@ -261,6 +265,21 @@ func judgeFailure(x *exchange, answered bool) verdict {
 		v.action, v.hint = actStop, grpcHint(x.url)
 		return v
 	}
+	if errors.Is(err, errTLS) {
+		v.action, v.hint = actStop, plainToTLSHint
+		return v
+	}
+	if proxy, ok := errors.AsType[*proxyError](err); ok {
+		if v.action = actionOf(proxy.status); v.action == actRetry {
+			v.retryAfter = retryAfter(proxy.header.Get("Retry-After"))
+			return v
+		}
+		v.action, v.hint = actStop, "check the proxy: HTTPS_PROXY names it, and NO_PROXY the hosts that need none"
+		if proxy.status == http.StatusProxyAuthRequired {
+			v.hint = hintOf(proxy.status, proxy.header)
+		}
+		return v
+	}
 	if answered {
 		return v
 	}
@@ -304,7 +323,8 @@ func isTLSFailure(err error) bool {
 func isPlainToTLS(body []byte) bool {
 	return bytes.Contains(body, []byte("Client sent an HTTP request to an HTTPS server")) || // net/http
 		bytes.Contains(body, []byte("The plain HTTP request was sent to HTTPS port")) || // nginx
-		bytes.Contains(body, []byte("speaking plain HTTP to an SSL-enabled server port")) // httpd
+		bytes.Contains(body, []byte("speaking plain HTTP to an SSL-enabled server port")) || // httpd
+		bytes.Contains(body, []byte("This combination of host and port requires TLS")) // Tomcat
 }
 
 // retryAfter reads the header of that name: seconds or a date.
@@ -313,11 +333,8 @@ func retryAfter(value string) time.Duration {
 	if value == "" {
 		return 0
 	}
-	if s, err := strconv.ParseInt(value, 10, 64); err == nil {
-		if s > int64(maxRetryAfter/time.Second) {
-			return maxRetryAfter
-		}
-		return max(0, time.Duration(s)*time.Second)
+	if s, err := strconv.ParseInt(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(max(0, s), int64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return min(max(0, time.Until(at)), maxRetryAfter)

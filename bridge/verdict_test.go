@@ -70,13 +70,14 @@ func hijack(raw string, reset bool) answer {
 const (
 	rowAccepted = "2xx, empty or with an OTLP answer that rejects nothing"
 	rowPartial  = "2xx with an OTLP answer that rejects some records"
-	rowLater    = "408, 425, 429, and 5xx but 501, 505 and 511"
-	rowBroken   = "connection refused, reset or closed; no HTTP; an answer that is cut off"
+	rowLater    = "408, 425, 429, and 5xx but 501, 505 and 511, also of a proxy"
+	rowBroken   = "connection refused, reset or closed; no HTTP; a header or a 2xx that is cut off"
 	rowTimeout  = "no answer within the time-out"
 	rowHiccup   = "name not resolved or TLS failed, after the endpoint answered once"
 	rowRefused  = "400, 413, 422"
 	rowTooLarge = "no request: the body is over the exporter's limit"
-	rowPlain    = "400 of a TLS port to plain HTTP"
+	rowPlain    = "400, or an alert of TLS, of a TLS port to plain HTTP"
+	rowProxy    = "an answer of a proxy to CONNECT but 200 and what is retried"
 	rowClient   = "3xx; 4xx but the above"
 	rowServer   = "501, 505, 511"
 	rowSwitched = "1xx that is no final answer"
@@ -201,6 +202,10 @@ func TestEveryAnswerEndsInOneVerdict(t *testing.T) {
 		{design: rowGRPC, name: "grpc-status in a trailer", answer: grpcStatus(true), status: 200},
 		{design: rowGRPC, name: "400 of Kestrel", answer: reply(400, "", "An HTTP/1.x request was sent to an HTTP/2 only endpoint."), status: 400},
 		{design: rowPlain, name: "400 from a TLS port", answer: reply(400, typeText, "Client sent an HTTP request to an HTTPS server.\n"), status: 400},
+		{design: rowPlain, name: "400 of Tomcat's TLS port", answer: reply(400, typeText, "Bad Request\r\nThis combination of host and port requires TLS.\r\n"), status: 400},
+		{design: rowPlain, name: "alert of TLS", answer: hijack("\x15\x03\x03\x00\x02\x02\x0a", false)},
+		{design: rowRefused, name: "400 cut off", answer: hijack("HTTP/1.1 400 Bad Request\r\nContent-Length: 9\r\n\r\nno", false)},
+		{design: rowClient, name: "404 cut off", answer: hijack("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nno", false), status: 404},
 		{design: rowWrong, name: "name not resolved", failures: []error{noSuchHost}},
 		{design: rowWrong, name: "TLS failed", failures: []error{unknownAuthority}},
 	}
@@ -235,6 +240,12 @@ func TestEveryAnswerEndsInOneVerdict(t *testing.T) {
 	}
 	for _, status := range []int{501, 505, 511} {
 		rows = append(rows, row{design: rowServer, name: strconv.Itoa(status), answer: reply(status, typeText, "go away"), status: status})
+	}
+	for _, status := range []int{101, 201, 204, 302, 400, 403, 407, 413, 422, 501} {
+		rows = append(rows, row{design: rowProxy, name: strconv.Itoa(status) + " of a proxy", failures: []error{bridge.ProxyError(status)}})
+	}
+	for _, status := range []int{408, 429, 502, 503} {
+		rows = append(rows, row{design: rowLater, name: strconv.Itoa(status) + " of a proxy", failures: []error{bridge.ProxyError(status)}})
 	}
 	table := designTable(t)
 	for _, r := range rows {
@@ -468,13 +479,18 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		min    time.Duration
 		max    time.Duration
 	}{
-		"seconds":        {func() string { return "120" }, 120 * time.Second, 120 * time.Second},
-		"date":           {func() string { return time.Now().Add(5 * time.Minute).UTC().Format(http.TimeFormat) }, 5*time.Minute - time.Second, 5 * time.Minute},
-		"absent":         {func() string { return "" }, time.Second / 2, 3 * time.Second / 2},
-		"zero":           {func() string { return "0" }, time.Second / 2, 3 * time.Second / 2},
-		"negative":       {func() string { return "-5" }, time.Second / 2, 3 * time.Second / 2},
-		"garbage":        {func() string { return "soon" }, time.Second / 2, 3 * time.Second / 2},
-		"beyond reason":  {func() string { return "99999999999999" }, time.Hour, time.Hour},
+		"seconds":       {func() string { return "120" }, 120 * time.Second, 120 * time.Second},
+		"date":          {func() string { return time.Now().Add(5 * time.Minute).UTC().Format(http.TimeFormat) }, 5*time.Minute - time.Second, 5 * time.Minute},
+		"absent":        {func() string { return "" }, time.Second / 2, 3 * time.Second / 2},
+		"zero":          {func() string { return "0" }, time.Second / 2, 3 * time.Second / 2},
+		"negative":      {func() string { return "-5" }, time.Second / 2, 3 * time.Second / 2},
+		"garbage":       {func() string { return "soon" }, time.Second / 2, 3 * time.Second / 2},
+		"beyond reason": {func() string { return "99999999999999" }, time.Hour, time.Hour},
+		"beyond int64":  {func() string { return "99999999999999999999" }, time.Hour, time.Hour},
+		// As nanoseconds these wrap around, some of them to more than 0.
+		"far below 0":    {func() string { return "-13835058055" }, time.Second / 2, 3 * time.Second / 2},
+		"the least":      {func() string { return "-9223372036854775808" }, time.Second / 2, 3 * time.Second / 2},
+		"below int64":    {func() string { return "-99999999999999999999" }, time.Second / 2, 3 * time.Second / 2},
 		"date long gone": {func() string { return "Sat, 02 Jan 1999 15:04:05 GMT" }, time.Second / 2, 3 * time.Second / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
