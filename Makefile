@@ -45,6 +45,10 @@ vet: ## go vet, also as macOS and Windows see the root module
 	@GOOS=darwin CGO_ENABLED=0 go vet ./...
 	@GOOS=windows CGO_ENABLED=0 go vet ./...
 
+.PHONY: imports
+imports: ## the import graph of this module's packages
+	@go run -C tools ./imports
+
 .PHONY: lint
 lint: ## golangci-lint with .golangci.yml
 	@echo "# golangci-lint"

@@ -20,13 +20,12 @@ import (
 // every call of a model. [NewBudget] makes one.
 //
 // Hours and days are those of a clock, UTC's unless [WithBudgetTimeZone] says
-// otherwise, as in [Reader.Spend] and `otelaudit spend --by hour`: what a Budget
-// says is spent, anybody can look up, and it says when there is money again. The
-// price of that is that the limit of an hour may be spent at its end and again at
-// the beginning of the next.
+// otherwise, as in [Reader.Spend] and `otelaudit spend --by hour`: the sums of a Budget
+// can be looked up, and its error says when the next hour begins. The limit of an hour
+// may so be spent at its end and again at the beginning of the next.
 //
-// What counts is what the log says, whoever wrote it, in this process or another:
-// the cost that events report, in the hour and day of their ts. A negative cost counts
+// A Budget counts the cost that the log's events report, of this process and others,
+// in the hour and day of their ts. A negative cost counts
 // as 0. A ts that is not readable, or more than 5 minutes ahead of the clock, would
 // count in no hour or in a later one. So such an event counts now if it is written
 // after the first Check, and otherwise at the last usable ts before it in the log; if
@@ -37,7 +36,7 @@ import (
 // than is left. [Reader.SpentIn] sums other periods in the same way.
 //
 // A Budget remembers what it has summed up, as [Reader.HourlySpend] does, and
-// reads only what is new: Check takes a few microseconds when nothing is. The
+// reads only new lines: Check takes a few microseconds without any. The
 // first one reads the log as far back as today, or this hour.
 //
 // It is safe for concurrent use.
@@ -49,7 +48,7 @@ type Budget struct {
 	day     calendar.Period
 	hour    calendar.Period
 	periods []BudgetPeriod
-	told    map[string]time.Time // start of the last period whose breach was told, by its name
+	written map[string]time.Time // start of the last period whose breach was written, by its name
 }
 
 // The names of the periods of a [Budget].
@@ -195,7 +194,7 @@ func WithBudgetTimeZone(loc *time.Location) BudgetOption {
 }
 
 // WithUnpricedBreach makes a call in the period that reports tokens and no
-// cost a breach, since nobody knows then what was spent. By default such calls
+// cost a breach: the amount that was spent is unknown then. By default such calls
 // count as nothing; [Budget.Periods] has their number.
 func WithUnpricedBreach() BudgetOption {
 	return budgetOption(func(cfg budgetConfig) budgetConfig {
@@ -232,18 +231,18 @@ func NewBudget(r *Reader, opts ...BudgetOption) (*Budget, error) {
 	return &Budget{
 		cfg:     cfg,
 		running: spend.NewRunning(r.log, spend.SecondsPerQuarter, cfg.session, true),
-		told:    make(map[string]time.Time),
+		written: make(map[string]time.Time),
 	}, nil
 }
 
 // Check returns nil if there is something left to spend, and a [*BudgetError]
 // if there is not. A log that is not there yet has spent nothing.
 //
-// Any other error is one of I/O or of ctx, and means that nobody knows: a caller
-// that must not overspend takes it for a no. With [WithBudgetEvents] the error may
+// Any other error is one of I/O or of ctx. The amount that was spent is unknown then: a
+// caller that must not overspend stops. With [WithBudgetEvents] the error may
 // hold, beside the BudgetError, that of writing the event.
 func (b *Budget) Check(ctx context.Context) error {
-	if err := b.take(ctx); err != nil {
+	if err := b.acquire(ctx); err != nil {
 		return err
 	}
 	defer b.running.Release()
@@ -256,7 +255,7 @@ func (b *Budget) Check(ctx context.Context) error {
 			continue
 		}
 		breach := &BudgetError{Period: b.periods[i], Session: b.cfg.session, Reason: reason}
-		if err := b.tell(ctx, breach); err != nil {
+		if err := b.write(ctx, breach); err != nil {
 			return errors.Join(breach, err)
 		}
 		return breach
@@ -277,19 +276,19 @@ func (b *Budget) breach(p *BudgetPeriod) string {
 	return ""
 }
 
-// tell writes the event of a breach, if it was not written.
-func (b *Budget) tell(ctx context.Context, breach *BudgetError) error {
+// write appends the event of a breach, if it was not written.
+func (b *Budget) write(ctx context.Context, breach *BudgetError) error {
 	p := breach.Period
-	if b.cfg.events == nil || b.told[p.Name].Equal(p.Start) {
+	if b.cfg.events == nil || b.written[p.Name].Equal(p.Start) {
 		return nil
 	}
 	err := b.cfg.events.Append(ctx, breach.Event())
 	if err == nil {
 		err = b.cfg.events.Sync(ctx)
 	}
-	_, written := errors.AsType[*SyncError](err) // the event is in the file
-	if err == nil || written {
-		b.told[p.Name] = p.Start
+	_, inFile := errors.AsType[*SyncError](err) // the event is in the file
+	if err == nil || inFile {
+		b.written[p.Name] = p.Start
 	}
 	return err
 }
@@ -297,7 +296,7 @@ func (b *Budget) tell(ctx context.Context, breach *BudgetError) error {
 // Periods returns what was spent in the hour, the day, or both, whichever has
 // a limit. Errors are those of [Budget.Check] but for a BudgetError.
 func (b *Budget) Periods(ctx context.Context) ([]BudgetPeriod, error) {
-	if err := b.take(ctx); err != nil {
+	if err := b.acquire(ctx); err != nil {
 		return nil, err
 	}
 	defer b.running.Release()
@@ -310,9 +309,9 @@ func (b *Budget) Periods(ctx context.Context) ([]BudgetPeriod, error) {
 // Arrived reports whether an event of the budget's session was written since the
 // first Check, Periods or Arrived, whatever its time is; without a session, whether
 // anything was. It reports true as well after the log was read again, because files
-// of it were removed or replaced: then nobody knows.
+// of it were removed or replaced.
 func (b *Budget) Arrived(ctx context.Context) (bool, error) {
-	if err := b.take(ctx); err != nil {
+	if err := b.acquire(ctx); err != nil {
 		return false, err
 	}
 	defer b.running.Release()
@@ -320,14 +319,14 @@ func (b *Budget) Arrived(ctx context.Context) (bool, error) {
 	return b.running.Arrived(), err
 }
 
-func (b *Budget) take(ctx context.Context) error {
+func (b *Budget) acquire(ctx context.Context) error {
 	if err := b.running.Acquire(ctx); err != nil {
 		return fmt.Errorf("auditlog: check the budget: %w", err)
 	}
 	return nil
 }
 
-// update reads what is new and brings periods up to date.
+// update reads new lines and brings periods up to date.
 func (b *Budget) update(ctx context.Context, t time.Time) error {
 	now := b.running.SlotOf(t)
 	stale := now != b.now || b.hour.End.IsZero()

@@ -83,7 +83,7 @@ func (p *pursuit) read(f *scan.File, from scan.Cursor) (lines []string) {
 	p.t.Helper()
 	p.at = from
 	for e, err := range f.Lines(p.t.Context(), from, func(d *scan.DamageError) {
-		if !(*scan.DamageError)(d).Torn() || !f.Active() {
+		if !d.Torn() || !f.Active() {
 			p.damage = append(p.damage, d.Error())
 			p.at = scan.Cursor{Offset: d.Offset + d.Length + 1, Line: d.Line}
 		}

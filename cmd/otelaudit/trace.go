@@ -12,7 +12,6 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
-	"github.com/otelaudit/otelaudit/internal/spend"
 )
 
 // The number of digits of a trace's id, and of the shortest beginning of one
@@ -226,7 +225,7 @@ func wholeTraceID(id string, entries []auditlog.Entry, spans []otlpSpan) (string
 // traceTree is a trace as JSON.
 type traceTree struct {
 	ID     string            `json:"trace_id"`
-	Total  spend.Totals      `json:"total"`
+	Total  auditlog.Totals   `json:"total"`
 	Spans  []*spanNode       `json:"spans"`
 	Events []json.RawMessage `json:"events"`
 

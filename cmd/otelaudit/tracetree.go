@@ -34,8 +34,8 @@ type spanNode struct {
 	Duration *float64          `json:"duration_ms,omitempty"`
 	Status   string            `json:"status,omitempty"` // ok, error or unset
 	Message  string            `json:"status_message,omitempty"`
-	Own      spend.Totals      `json:"own"`
-	Total    spend.Totals      `json:"total"`
+	Own      auditlog.Totals   `json:"own"`
+	Total    auditlog.Totals   `json:"total"`
 	Events   []json.RawMessage `json:"events"`
 	Spans    []*spanNode       `json:"spans"`
 
@@ -78,7 +78,7 @@ func newTraceTree(ctx context.Context, id string, entries []auditlog.Entry, span
 	if err != nil {
 		return nil, err
 	}
-	t.Total = sums.Total
+	t.Total = auditlog.Totals(sums.Total)
 
 	byID := make(map[string]*spanNode)
 	var order []*spanNode
@@ -128,7 +128,7 @@ func newTraceTree(ctx context.Context, id string, entries []auditlog.Entry, span
 	}
 	for _, g := range sums.Groups {
 		if s := byID[g.Key]; s != nil {
-			s.Own = g.Totals
+			s.Own = auditlog.Totals(g.Totals)
 		}
 	}
 	for i := 0; i < len(order); i++ { // grows by parents of which nothing else is known
@@ -296,7 +296,7 @@ func (s *spanNode) text() string {
 }
 
 // amounts says what was spent, and nothing of what was not.
-func amounts(t spend.Totals) string {
+func amounts(t auditlog.Totals) string {
 	parts := []string{plural(t.Events, "event")}
 	if t.Cost != 0 {
 		parts = append(parts, amount(t.Cost, 6)+" USD")

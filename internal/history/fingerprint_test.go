@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// TestTrailKnowsWhereAFileChanged reads a file in parts, changes it, and asks.
-func TestTrailKnowsWhereAFileChanged(t *testing.T) {
-	for _, size := range []int64{1, 100, trailBlock, trailBlock + 1, 10 * trailBlock, 40*trailBlock + 17} {
+// TestFingerprintKnowsWhereAFileChanged reads a file in parts, changes it, and asks.
+func TestFingerprintKnowsWhereAFileChanged(t *testing.T) {
+	for _, size := range []int64{1, 100, blockSize, blockSize + 1, 10 * blockSize, 40*blockSize + 17} {
 		random := rand.New(rand.NewPCG(1, uint64(size)))
-		content := randomBytes(random, size+trailBlock)
+		content := randomBytes(random, size+blockSize)
 		for range 200 {
 			tr, to := readInParts(t, random, content, size)
 			intact := bytes.NewReader(content)
@@ -27,7 +27,7 @@ func TestTrailKnowsWhereAFileChanged(t *testing.T) {
 			grown := bytes.NewReader(other)
 			for name, changed := range map[string]*bytes.Reader{"cut": cut, "grown": grown} {
 				got, err := tr.agrees(changed)
-				if want := at &^ (trailBlock - 1); err != nil || got != want {
+				if want := at &^ (blockSize - 1); err != nil || got != want {
 					t.Fatalf("%s at %d of %d: it agrees up to %d, %v, want %d", name, at, to, got, err, want)
 				}
 				if begins, err := tr.begins(bytes.NewReader(content[:at])); err != nil || begins {
@@ -67,8 +67,8 @@ func randomBytes(random *rand.Rand, n int64) []byte {
 	return b
 }
 
-func TestTrailHasABound(t *testing.T) {
-	const window = trailBlocks * trailBlock
+func TestFingerprintHasABound(t *testing.T) {
+	const window = maxBlocks * blockSize
 	random := rand.New(rand.NewPCG(1, 2))
 	content := randomBytes(random, 2*window+5)
 	var all, parts fingerprint
@@ -76,14 +76,14 @@ func TestTrailHasABound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for to := int64(0); to < int64(len(content)); {
-		to = min(to+100*trailBlock+1, int64(len(content)))
+		to = min(to+100*blockSize+1, int64(len(content)))
 		if err := parts.extend(bytes.NewReader(content), to); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, tr := range map[string]fingerprint{"all": all, "parts": parts} {
-		if got := len(tr.sums); got < trailBlocks || got > trailBlocks*5/4+1 {
-			t.Errorf("%s: %d blocks are remembered, want about %d", name, got, trailBlocks)
+		if got := len(tr.sums); got < maxBlocks || got > maxBlocks*5/4+1 {
+			t.Errorf("%s: %d blocks are remembered, want about %d", name, got, maxBlocks)
 		}
 		if begins, err := tr.begins(bytes.NewReader(content)); err != nil || !begins {
 			t.Errorf("%s: begins = %t, %v", name, begins, err)
@@ -93,9 +93,9 @@ func TestTrailHasABound(t *testing.T) {
 			at, also, want int64
 		}{
 			{0, last, 0}, // the first block is always known
-			{window / 2, last, tr.to &^ (trailBlock - 1)}, // forgotten
-			{tr.from, last, 0},                            // nobody knows how much before it
-			{tr.from + 9*trailBlock, last, tr.from + 9*trailBlock},
+			{window / 2, last, tr.to &^ (blockSize - 1)}, // forgotten
+			{tr.from, last, 0},                           // nobody knows how much before it
+			{tr.from + 9*blockSize, last, tr.from + 9*blockSize},
 		} {
 			changed := bytes.Clone(content)
 			changed[change.at]++
@@ -107,8 +107,8 @@ func TestTrailHasABound(t *testing.T) {
 	}
 }
 
-func TestTrailStopsAtTheEndOfTheFile(t *testing.T) {
-	content := bytes.Repeat([]byte("0123456789"), trailBlock)
+func TestFingerprintStopsAtTheEndOfTheFile(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789"), blockSize)
 	var tr fingerprint
 	if err := tr.extend(bytes.NewReader(content[:5000]), 6000); err != nil || tr.to != 5000 {
 		t.Fatalf("it ends at %d, %v, want 5000", tr.to, err)

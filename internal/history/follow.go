@@ -17,9 +17,9 @@ type Following struct {
 	scan.Filter
 	// Last begins with the last events that match, this many at most, and not
 	// with the oldest one; their Line is 0, and damage among them is logged, as by
-	// LastEvents. Less than 0 begins with the first that comes.
+	// Last. Less than 0 begins with the next event that is appended.
 	Last int
-	// Wait is called when every event that is there was yielded, and returns when
+	// Wait is called when every event was yielded, and returns when
 	// there may be more, or an error, which ends the sequence. nil waits for a quarter
 	// of a second.
 	Wait func(ctx context.Context) error
@@ -45,7 +45,7 @@ func (f Following) wait(ctx context.Context) error {
 // ctx ends. A line is an event when its line feed is written. Without a log it waits for
 // one.
 func (l *Log) Follow(ctx context.Context, how Following, yield func(scan.Entry, error) bool) {
-	f := &follower{reader: l, how: how, matcher: scan.NewMatcher(how.Filter), onDamage: l.onDamage(how.Filter), yield: yield}
+	f := &follower{log: l, how: how, matcher: scan.NewMatcher(how.Filter), onDamage: l.onDamage(how.Filter), yield: yield}
 	if err := f.run(ctx); err != nil && !errors.Is(err, errEnough) {
 		yield(scan.Entry{}, err)
 	}
@@ -56,13 +56,13 @@ var errEnough = errors.New("auditlog: enough")
 
 // follower is one iteration of Follow.
 type follower struct {
-	reader   *Log
+	log      *Log
 	how      Following
 	matcher  *scan.Matcher
 	onDamage func(*scan.DamageError)
 	yield    func(scan.Entry, error) bool
 	snapshot *Snapshot
-	at       scan.Cursor // behind what was read of the last file of snapshot
+	at       scan.Cursor // after what was read of the last file of snapshot
 }
 
 func (f *follower) run(ctx context.Context) (err error) {
@@ -82,25 +82,25 @@ func (f *follower) run(ctx context.Context) (err error) {
 			return err
 		}
 		f.snapshot = next
-		f.tellChange()
+		f.logChange()
 		if err := f.readNew(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// begin takes the first snapshot and yields what is there.
+// begin takes the first snapshot and yields its events.
 func (f *follower) begin(ctx context.Context) (err error) {
 	existed := true
 	for f.snapshot == nil {
-		f.snapshot, err = f.reader.Snapshot(ctx)
+		f.snapshot, err = f.log.Snapshot(ctx)
 		switch {
 		case err == nil:
 		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		default:
 			if existed {
-				f.reader.Logger.Info("auditlog: there is no log yet; waiting for it", slog.String("path", f.reader.Path))
+				f.log.Logger.Info("auditlog: there is no log yet; waiting for it", slog.String("path", f.log.Path))
 			}
 			existed = false
 			if err := f.how.wait(ctx); err != nil {
@@ -119,10 +119,9 @@ func (f *follower) begin(ctx context.Context) (err error) {
 	return err
 }
 
-// readBefore yields what there is before the end of the first snapshot's last
-// whole line.
+// readBefore yields the events before the end of the first snapshot's last whole line.
 func (f *follower) readBefore(ctx context.Context) error {
-	before := &Snapshot{reader: f.reader, files: f.snapshot.files}
+	before := &Snapshot{log: f.log, files: f.snapshot.files}
 	if n := len(before.files) - 1; before.files[n].Active() {
 		whole, _, err := before.files[n].Whole(ctx)
 		if err != nil {
@@ -140,13 +139,13 @@ func (f *follower) readBefore(ctx context.Context) error {
 	return err
 }
 
-// readAll yields what is asked for of s, which ends in a whole line. It returns
-// the number of lines in the last file, if that is the active one.
+// readAll yields the events of s that Following asks for; s ends in a whole line. It
+// returns the number of lines in the last file, if that is the active one.
 func (f *follower) readAll(ctx context.Context, s *Snapshot) (lines int64, err error) {
 	if f.how.Last == 0 {
 		more := true
 		newPart := func() *Matches { return &Matches{Selection: scan.Selection{Matcher: f.matcher}} }
-		lines, err := parallelScanLines(ctx, f.reader, s, f.matcher, newPart, func(p *Matches, onDamage func(*scan.DamageError), linesBefore int64) bool {
+		lines, err := parallelScanLines(ctx, f.log, s, f.matcher, newPart, func(p *Matches, onDamage func(*scan.DamageError), linesBefore int64) bool {
 			more = p.Yield(f.yield, onDamage, linesBefore)
 			return more
 		})
@@ -175,26 +174,26 @@ func (f *follower) readAll(ctx context.Context, s *Snapshot) (lines int64, err e
 	return at.Line, nil
 }
 
-// readNew yields what matches in the files of the snapshot.
+// readNew yields the events that match in the files of the snapshot.
 func (f *follower) readNew(ctx context.Context) error {
 	from := f.snapshot.From()
 	for _, file := range f.snapshot.files {
-		behind, err := f.readFile(ctx, file, from)
+		after, err := f.readFile(ctx, file, from)
 		if errors.Is(err, fs.ErrNotExist) && !file.IsOpen() {
-			// To go on is better than to be stopped by whoever tidies up.
-			f.reader.Logger.Warn("auditlog: an archive was removed before it was read", slog.String("archive", file.Path))
+			// Old archives may be removed at any time: go on with the next file.
+			f.log.Logger.Warn("auditlog: an archive was removed before it was read", slog.String("archive", file.Path))
 			err = nil
 		}
 		if err != nil {
 			return err
 		}
-		f.at, from = behind, scan.Cursor{}
+		f.at, from = after, scan.Cursor{}
 	}
 	return nil
 }
 
-// readFile yields what matches in the whole lines of file behind from, and
-// returns the place behind them.
+// readFile yields the events that match in the whole lines of file from the place from
+// on. It returns the place after them.
 func (f *follower) readFile(ctx context.Context, file *scan.File, from scan.Cursor) (_ scan.Cursor, err error) {
 	if file.Active() {
 		if file.Size <= from.Offset {
@@ -218,19 +217,19 @@ func (f *follower) readFile(ctx context.Context, file *scan.File, from scan.Curs
 		}
 		return more
 	})
-	behind := s.At()
+	after := s.At()
 	if err = errors.Join(err, s.Close()); err == nil && !more {
 		err = errEnough
 	}
-	return behind, err
+	return after, err
 }
 
-// tellChange logs what somebody did to the active file.
-func (f *follower) tellChange() {
-	logger, path := f.reader.Logger, slog.String("path", f.reader.Path)
+// logChange logs what became of the active file.
+func (f *follower) logChange() {
+	logger, path := f.log.Logger, slog.String("path", f.log.Path)
 	switch f.snapshot.change {
 	case Truncated:
-		logger.Info("auditlog: the active file was truncated; going on where it changed", path, slog.Int64("offset", f.snapshot.from.Offset))
+		logger.Info("auditlog: the active file was truncated; continuing where it changed", path, slog.Int64("offset", f.snapshot.from.Offset))
 	case Left:
 		logger.Info("auditlog: another active file has taken the place of the one before", path)
 	case Copied:

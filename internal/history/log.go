@@ -2,9 +2,9 @@ package history
 
 import "github.com/otelaudit/otelaudit/internal/scan"
 
-// Reader reads the files of a log: its archives, oldest first, then the active
-// file. It takes no locks and may read while others append and rotate. All
-// methods are safe for concurrent use.
+// Log is the files of a log: its archives, oldest first, then the active file. It takes
+// no locks and may be read while others append and rotate. All methods are safe for
+// concurrent use.
 type Log struct {
 	scan.Source
 	activeOnly  bool

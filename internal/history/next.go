@@ -15,23 +15,22 @@ import (
 	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
-// Change says what became of the active file of a snapshot in the next one.
+// Change is what became of the active file of a snapshot in the next one.
 type Change int
 
 const (
-	// Unchanged tells that it is the active file still, and may have grown.
+	// Unchanged means: it is still the active file, and may have grown.
 	Unchanged Change = iota
-	// Rotated tells that it is an archive. It is read to its end, and others follow.
+	// Rotated means: it is an archive. It is read to its end, and others follow.
 	Rotated
-	// Copied tells that another file has taken its place that holds all that was
-	// read of it, and reading goes on there: a Log brought it back after it had been
-	// removed, or repaired it.
+	// Copied means: another file has taken its place and holds all that was read of it.
+	// Reading goes on there. A writer restored or repaired it.
 	Copied
-	// Left tells that it was moved away or removed, and another one is at the path. It is
-	// read to its end, and others follow.
+	// Left means: it was moved or removed, and another file is at the path. It is read to its
+	// end, and others follow.
 	Left
-	// Truncated tells that it is shorter than what was read of it, or holds something else
-	// there. Reading goes on where it changed, or up to 4 KiB before that.
+	// Truncated means: it is shorter than the part that was read, or that part has other
+	// content. Reading goes on where it changed, or up to 4 KiB before that.
 	Truncated
 )
 
@@ -51,46 +50,43 @@ func (c Change) String() string {
 	return fmt.Sprintf("Change(%d)", int(c))
 }
 
-// From returns where to begin to read the first of Files. It is the zero value
-// but for what [Snapshot.Next] returns.
+// From returns the place in the first of Files where reading begins. It is zero but for
+// snapshots of [Snapshot.Next] and [Log.Since].
 func (s *Snapshot) From() scan.Cursor { return s.from }
 
-// Change returns what became of the active file of the snapshot before s. It is
-// Unchanged but for what [Snapshot.Next] returns.
+// Change returns what became of the active file of the snapshot before s. It is Unchanged
+// but for snapshots of [Snapshot.Next].
 func (s *Snapshot) Change() Change { return s.change }
 
-// Next returns what there is to read after s. at is the place behind what was
-// read of the active file, which is the last one of s.Files. A reader that
-// follows a log does this, again and again:
+// Next returns the files to read after s. at is the place after what was read of the
+// active file, which is the last one of s.Files. A reader that follows a log does this,
+// again and again:
 //
 //	read s.Files(), the first one from s.From(), the others from the beginning
 //	s.Remember(at)
 //	wait for a change, or a moment
 //	s, err = s.Next(ctx, at)
 //
-// If s has an active file, the first file of the next snapshot stands in its
-// place: it is the same one, longer perhaps; or the same one, complete, with
-// Active false, and behind it all that began after it; or a copy of it that a
-// Log has made. So no line is missed, and none is read twice, through rotations,
-// compression, and the removal, moving or repair of the active file. Without
-// an active file in s, the files are those that are new, none perhaps. A last line
-// without line feed is not to be counted as read as long as its file is
-// Active.
+// If s has an active file, the first file of the next snapshot continues it: the same
+// file, longer perhaps; or the same file, complete, with Active false, followed by all
+// files that began later; or a copy of it that a writer made. So no line is missed, and
+// none is read twice, through rotations, compression, and the removal, moving or repair
+// of the active file. Without an active file in s, the files are the new ones. A last
+// line without line feed must not be counted as read while its file is Active.
 //
-// A file that was truncated is noticed when it is shorter than what was read, or
-// holds something else there: then Change is Truncated, From is before at,
-// and some lines may come again.
+// A truncated file is shorter than what was read, or has other content there: then Change
+// is Truncated, From is before at, and some lines may come again.
 //
-// Next takes over what s holds open: after it, use and close the new snapshot,
-// and not s. An error, one of I/O or of ctx, leaves s as it was, and Next may be
-// called again. It must not be called while something else uses s.
+// Next takes over the open files of s: after it, use and close the new snapshot, and not
+// s. An error, one of I/O or of ctx, leaves s as it was, and Next may be called again. It
+// must not be called while another goroutine uses s.
 func (s *Snapshot) Next(ctx context.Context, at scan.Cursor) (*Snapshot, error) {
 	next, err := s.next(ctx, at)
 	if err != nil {
-		return nil, fmt.Errorf("auditlog: follow the log %s: %w", s.reader.Path, err)
+		return nil, fmt.Errorf("auditlog: follow the log %s: %w", s.log.Path, err)
 	}
 	if s.left != nil {
-		// All that was written to it has been read.
+		// It was read to its end.
 		if err := s.left.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			s.left = nil
 			return nil, errors.Join(fmt.Errorf("auditlog: %w", err), next.letGo(s.active))
@@ -100,7 +96,7 @@ func (s *Snapshot) Next(ctx context.Context, at scan.Cursor) (*Snapshot, error) 
 	return next, nil
 }
 
-// letGo closes what s holds open, but not keep.
+// letGo closes the open file of s unless it is keep.
 func (s *Snapshot) letGo(keep *os.File) error {
 	if s.active == keep {
 		return nil
@@ -108,17 +104,16 @@ func (s *Snapshot) letGo(keep *os.File) error {
 	return closeFile(s.active)
 }
 
-// Remember takes checksums of the active file up to at, so that Next notices that
-// the file was truncated also when it has grown beyond at again. Next does it
-// too, but what happens before that, while the follower waits, shows by the length
-// only. It reads once more what was read since the last time. An error is one of
-// I/O.
+// Remember takes checksums of the active file up to at. By them Next notices a truncation
+// after which the file grew beyond at again. Next calls Remember too, but a truncation
+// while the reader waits shows by the length only then. It reads again what was read
+// since the last call. An error is one of I/O.
 func (s *Snapshot) Remember(at scan.Cursor) error {
 	if s.active == nil {
 		return nil
 	}
-	if err := s.trail.extend(s.active, at.Offset); err != nil {
-		return fmt.Errorf("auditlog: read %s: %w", s.reader.Path, err)
+	if err := s.fingerprint.extend(s.active, at.Offset); err != nil {
+		return fmt.Errorf("auditlog: read %s: %w", s.log.Path, err)
 	}
 	return nil
 }
@@ -128,13 +123,13 @@ func (s *Snapshot) next(ctx context.Context, at scan.Cursor) (*Snapshot, error) 
 		return nil, err
 	}
 	if s.active != nil {
-		if still, err := s.reader.isActive(s.active); err != nil {
+		if still, err := s.log.isActive(s.active); err != nil {
 			return nil, err
 		} else if still {
 			return s.grown(at)
 		}
 	}
-	archives, active, err := listConsistent(ctx, s.reader)
+	archives, active, err := listConsistent(ctx, s.log)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -159,33 +154,33 @@ func (s *Snapshot) next(ctx context.Context, at scan.Cursor) (*Snapshot, error) 
 
 // grown returns the snapshot of an active file that stays in its place.
 func (s *Snapshot) grown(at scan.Cursor) (*Snapshot, error) {
-	f, err := s.reader.Active(s.active)
+	f, err := s.log.Active(s.active)
 	if err != nil {
 		return nil, err
 	}
-	next := &Snapshot{reader: s.reader, files: []*scan.File{f}, active: s.active, known: s.known, unlisted: s.unlisted}
+	next := &Snapshot{log: s.log, files: []*scan.File{f}, active: s.active, known: s.known, unlisted: s.unlisted}
 	return next, next.goOn(s, f, at)
 }
 
-// goOn sets where to read f, which was the active file of before.
+// goOn sets the place in f, which was the active file of before, where reading goes on.
 func (s *Snapshot) goOn(before *Snapshot, f *scan.File, at scan.Cursor) error {
-	agreed, err := before.trail.agrees(f.Handle)
+	agreed, err := before.fingerprint.agrees(f.Handle)
 	if err != nil {
 		return err
 	}
-	s.from, s.trail = at, before.trail
-	if intact := agreed == before.trail.to && at.Offset <= f.Size; !intact {
+	s.from, s.fingerprint = at, before.fingerprint
+	if intact := agreed == before.fingerprint.to && at.Offset <= f.Size; !intact {
 		s.change = Truncated
 		if s.from, err = lineOf(f.Handle, min(agreed, at.Offset, f.Size)); err != nil {
 			return err
 		}
-		s.trail = fingerprint{}
+		s.fingerprint = fingerprint{}
 	}
-	return s.trail.extend(f.Handle, s.from.Offset)
+	return s.fingerprint.extend(f.Handle, s.from.Offset)
 }
 
-// lineOf returns the beginning of the line that the byte at offset, or the one
-// before it, belongs to.
+// lineOf returns the beginning of the line that the byte at offset, or the one before it,
+// belongs to.
 func lineOf(src io.ReaderAt, offset int64) (at scan.Cursor, err error) {
 	if at.Offset, err = jsonline.LineStart(src, offset); err != nil {
 		return at, err
@@ -197,7 +192,7 @@ func lineOf(src io.ReaderAt, offset int64) (at scan.Cursor, err error) {
 			return at, err
 		}
 		if n == 0 {
-			break // it was truncated again, which the next look will show
+			break // it was truncated again; the next call of Next finds that
 		}
 		at.Line += int64(bytes.Count(buf[:n], []byte{'\n'}))
 		read += int64(n)
@@ -205,13 +200,13 @@ func lineOf(src io.ReaderAt, offset int64) (at scan.Cursor, err error) {
 	return at, nil
 }
 
-// succeed returns the snapshot after s, whose active file is not at the path
-// any more. archives and active are what is there and s does not know.
+// succeed returns the snapshot after s when the active file of s is not at the path.
+// archives and active are the files that s does not know.
 func (s *Snapshot) succeed(ctx context.Context, at scan.Cursor, archives []listedArchive, active *os.File) (*Snapshot, error) {
 	if s.active == nil {
-		return s.reader.newSnapshot(archives, active)
+		return s.log.newSnapshot(archives, active)
 	}
-	old, err := s.reader.Active(s.active)
+	old, err := s.log.Active(s.active)
 	if err != nil {
 		return nil, err
 	}
@@ -223,34 +218,34 @@ func (s *Snapshot) succeed(ctx context.Context, at scan.Cursor, archives []liste
 		}
 	}
 	for i, a := range archives {
-		is, err := s.reader.isArchive(a, s.active, true)
+		is, err := s.log.isArchive(a, s.active, true)
 		if err != nil {
 			return nil, err
 		}
 		if is {
-			f := s.reader.Archive(a.id, a.plain)
+			f := s.log.Archive(a.id, a.plain)
 			old.Path, old.Other, old.ID = f.Path, f.Other, f.ID
 			return s.leave(old, at, Rotated, archives[i+1:], active)
 		}
 	}
 	if s.unlisted {
-		archives = nil // what was there before s is not asked for
+		archives = nil // the reader leaves out the archives before s
 	}
 	if i, err := s.findCopy(ctx, at, old, archives, active); err != nil {
 		return nil, err
 	} else if i >= 0 {
-		next, err := s.reader.newSnapshot(archives[i:], active)
+		next, err := s.log.newSnapshot(archives[i:], active)
 		if err != nil {
 			return nil, err
 		}
 		next.from, next.change, next.left = at, Copied, s.active
 		if i == len(archives) {
-			err = next.trail.extend(active, at.Offset)
+			err = next.fingerprint.extend(active, at.Offset)
 		}
 		return next, err
 	}
 	if len(archives) == 0 && active == nil {
-		return s.grown(at) // it is written to until there is another one
+		return s.grown(at) // writers use it until there is another one
 	}
 	return s.leave(old, at, Left, archives, active)
 }
@@ -264,10 +259,10 @@ func sameOpen(a, b *os.File) (bool, error) {
 	return err == nil && os.SameFile(first, second), err
 }
 
-// leave returns the snapshot in which old, the active file of s, is complete,
-// and archives and active follow it.
+// leave returns the snapshot in which old, the active file of s, is complete, and
+// archives and active follow it.
 func (s *Snapshot) leave(old *scan.File, at scan.Cursor, change Change, archives []listedArchive, active *os.File) (*Snapshot, error) {
-	next, err := s.reader.newSnapshot(archives, active)
+	next, err := s.log.newSnapshot(archives, active)
 	if err != nil {
 		return nil, err
 	}
@@ -282,11 +277,11 @@ func (s *Snapshot) leave(old *scan.File, at scan.Cursor, change Change, archives
 	return next, nil
 }
 
-// findCopy returns the index of the archive, or that behind the last one for
-// active, that begins with what was read of old, the active file of s; if that is
-// nothing, with all that old holds. It returns -1 if none does.
+// findCopy returns the index of the archive that begins with what was read of old, the
+// active file of s; with nothing read, with all of old. len(archives) stands for active.
+// It returns -1 if no file does.
 func (s *Snapshot) findCopy(ctx context.Context, at scan.Cursor, old *scan.File, archives []listedArchive, active *os.File) (int, error) {
-	seen, to := s.trail, at.Offset
+	seen, to := s.fingerprint, at.Offset
 	if to == 0 {
 		to = old.Size
 	}
@@ -297,7 +292,7 @@ func (s *Snapshot) findCopy(ctx context.Context, at scan.Cursor, old *scan.File,
 		return -1, nil // old was truncated
 	}
 	for i, a := range archives {
-		is, err := copied(ctx, &seen, s.reader.Archive(a.id, a.plain))
+		is, err := copied(ctx, &seen, s.log.Archive(a.id, a.plain))
 		if err != nil || is {
 			return i, err
 		}

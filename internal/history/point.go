@@ -19,7 +19,7 @@ type Point struct {
 	archives []archive.ID // that were read, oldest first
 	folder   folderState  // before they were listed
 	active   os.FileInfo  // of the active file when it was read, nil without one
-	at       scan.Cursor  // behind what was read of it
+	at       scan.Cursor  // after what was read of it
 	mark     Mark         // of at
 }
 
@@ -88,7 +88,7 @@ func (l *Log) sinceActive(ctx context.Context, p *Point) (_ *Snapshot, err error
 			return nil, active.Close()
 		}
 	}
-	s := &Snapshot{reader: l, files: []*scan.File{f}, active: active, known: p.archives, folder: p.folder}
+	s := &Snapshot{log: l, files: []*scan.File{f}, active: active, known: p.archives, folder: p.folder}
 	if err == nil {
 		err = s.skipTo(ctx, &Point{active: p.active, at: p.at, mark: p.mark})
 	}
@@ -137,7 +137,7 @@ func sameAsOpen(info os.FileInfo, f *os.File) (bool, error) {
 	return err == nil && os.SameFile(info, open), err
 }
 
-// Point returns the point behind the archives of s and, in the active file, behind at.
+// Point returns the point after the archives of s and after at in the active file.
 func (s *Snapshot) Point(at scan.Cursor) (Point, error) {
 	p := Point{archives: slices.Clip(s.known), folder: s.folder, at: at}
 	if s.active == nil {
@@ -146,12 +146,12 @@ func (s *Snapshot) Point(at scan.Cursor) (Point, error) {
 	var err error
 	p.active = s.files[len(s.files)-1].Info
 	if p.mark, err = markAt(s.active, at.Offset); err != nil {
-		return Point{}, fmt.Errorf("auditlog: read %s: %w", s.reader.Path, err)
+		return Point{}, fmt.Errorf("auditlog: read %s: %w", s.log.Path, err)
 	}
 	return p, nil
 }
 
-// folderState is what a folder's time says of its files.
+// folderState is the time of a folder, which changes with its names.
 type folderState struct {
 	modTime time.Time
 	// settled reports that the time is older than timeGranularity: a change within

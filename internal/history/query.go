@@ -37,7 +37,7 @@ func Scan[P scan.Selective](ctx context.Context, r *Log, m *scan.Matcher, newPar
 	return ScanFrom(ctx, r, snapshot, m, newPart, deliver)
 }
 
-// gatherFrom is gather from a snapshot.
+// ScanFrom is Scan of a snapshot.
 func ScanFrom[P scan.Selective](ctx context.Context, r *Log, snapshot *Snapshot, m *scan.Matcher, newPart func() P,
 	deliver func(p P, onDamage func(*scan.DamageError), linesBefore int64) bool,
 ) error {
@@ -45,7 +45,7 @@ func ScanFrom[P scan.Selective](ctx context.Context, r *Log, snapshot *Snapshot,
 	return err
 }
 
-// gatherLines is gatherFrom and returns the number of lines in the last file.
+// parallelScanLines is ScanFrom and returns the number of lines in the last file.
 func parallelScanLines[P scan.Selective](ctx context.Context, r *Log, snapshot *Snapshot, m *scan.Matcher, newPart func() P,
 	deliver func(p P, onDamage func(*scan.DamageError), linesBefore int64) bool,
 ) (int64, error) {
@@ -76,7 +76,7 @@ func parallelScanLines[P scan.Selective](ctx context.Context, r *Log, snapshot *
 	return lines, err
 }
 
-// onDamage returns what to call for damage.
+// onDamage returns the function that damage goes to.
 func (l *Log) onDamage(filter scan.Filter) func(*scan.DamageError) {
 	if filter.OnDamage != nil {
 		return filter.OnDamage
@@ -84,7 +84,7 @@ func (l *Log) onDamage(filter scan.Filter) func(*scan.DamageError) {
 	return l.LogDamage
 }
 
-// matches is the part of a Query.
+// Matches is a part that holds the events that match.
 type Matches struct {
 	scan.Selection
 	entries []scan.Entry // without Raw
@@ -93,18 +93,20 @@ type Matches struct {
 	damage  []placedDamage
 }
 
-// placedDamage is damage before an entry.
+// placedDamage is damage before the entry of an index.
 type placedDamage struct {
 	*scan.DamageError
 	before int
 }
 
+// Event adds the current event of s if it matches.
 func (p *Matches) Event(s *scan.Scanner) {
 	if p.Matches(&s.Fields) {
 		p.Add(s)
 	}
 }
 
+// Add adds the current event of s.
 func (p *Matches) Add(s *scan.Scanner) {
 	p.raw = append(p.raw, s.Raw...)
 	p.ends = append(p.ends, len(p.raw))
@@ -112,15 +114,18 @@ func (p *Matches) Add(s *scan.Scanner) {
 	p.entries[len(p.entries)-1].Raw = nil
 }
 
+// Damaged adds damage.
 func (p *Matches) Damaged(d *scan.DamageError) {
 	p.damage = append(p.damage, placedDamage{d, len(p.entries)})
 }
 
+// Full reports whether p holds as much as a part may.
 func (p *Matches) Full() bool {
 	return len(p.entries)+len(p.damage) >= scan.MaxMatches || len(p.raw) >= scan.MaxMatchBytes
 }
 
-// yield reports false when the iteration is over.
+// Yield yields the entries of the part and reports its damage between them. It reports
+// false when the iteration is over.
 func (p *Matches) Yield(yield func(scan.Entry, error) bool, onDamage func(*scan.DamageError), linesBefore int64) bool {
 	damage, start := p.damage, 0
 	for i, e := range p.entries {

@@ -28,31 +28,31 @@ func (s *Snapshot) sections(size int64) []scan.Section {
 	return list
 }
 
-// Snapshot is the list of a log's files at one moment. Writers and rotations
-// go on beside it without changing what is read through it: no event is
+// Snapshot is the list of a log's files at one moment. Appends and rotations
+// do not change what is read through it: no event is
 // missing and none is there twice. Close it after use. It is safe for
 // concurrent use, [Snapshot.Next] and [Snapshot.Remember] excepted.
 type Snapshot struct {
-	reader *Log
+	log    *Log
 	files  []*scan.File
 	active *os.File // nil without an active file
 
-	// What Next goes by.
-	known    []archive.ID // of the archives that are older than active
-	unlisted bool         // known is empty because nobody asked for archives
-	trail    fingerprint  // of active
-	left     *os.File     // was active in the snapshot before this one
-	from     scan.Cursor
-	folder   folderState // before the archives were listed, for Point
-	change   Change
+	// For Next.
+	known       []archive.ID // of the archives that are older than active
+	unlisted    bool         // known is empty because the reader leaves out archives
+	fingerprint fingerprint  // of active
+	left        *os.File     // was active in the snapshot before this one
+	from        scan.Cursor
+	folder      folderState // before the archives were listed, for Point
+	change      Change
 }
 
 // Files returns the files in the order in which they were written: archives,
 // oldest first, then the active file.
 func (s *Snapshot) Files() []*scan.File { return s.files }
 
-// Close releases the active file; nothing can be read through s after it.
-// Further calls do nothing.
+// Close closes the open files of s; nothing can be read through s after it. Further calls
+// do nothing.
 func (s *Snapshot) Close() error {
 	var errs []error
 	for _, f := range []*os.File{s.active, s.left} {
@@ -97,8 +97,8 @@ func (l *Log) snapshot(ctx context.Context) (_ *Snapshot, err error) {
 	return s, nil
 }
 
-// folder is what settle looks at: a [Reader], and in tests one beside which
-// files are rotated at each step.
+// folder is what listConsistent reads: a [Log], and in tests one whose files are rotated
+// at each step.
 type folder interface {
 	// openActive returns fs.ErrNotExist if there is none, as between the steps
 	// of a rotation.
@@ -112,13 +112,13 @@ type folder interface {
 	isArchive(a listedArchive, f *os.File, deep bool) (bool, error)
 }
 
-// maxSettling bounds the attempts. Even while files rotate all the time, the
-// first or the second one succeeds; what keeps settle trying is somebody who
+// maxListings bounds the attempts. Even while files rotate all the time, the
+// first or the second one succeeds. More are needed only if a program
 // replaces the active file again and again.
-const maxSettling = 1000
+const maxListings = 1000
 
-// settle returns the active file and the archives written before it. It does
-// not need the folder to be at rest:
+// listConsistent returns the active file and the archives written before it. The
+// folder may change meanwhile:
 //
 //	open the active file
 //	list the archives, twice
@@ -132,12 +132,12 @@ const maxSettling = 1000
 // file as it was.
 func listConsistent(ctx context.Context, dir folder) ([]listedArchive, *os.File, error) {
 	var known []listedArchive // made before the active file was opened
-	for range maxSettling {
+	for range maxListings {
 		if err := context.Cause(ctx); err != nil {
 			return nil, nil, err
 		}
-		archives, active, settled, err := trySettle(dir, known)
-		if err != nil || settled {
+		archives, active, consistent, err := tryList(dir, known)
+		if err != nil || consistent {
 			return archives, active, err
 		}
 		known = archives
@@ -145,13 +145,13 @@ func listConsistent(ctx context.Context, dir folder) ([]listedArchive, *os.File,
 	return nil, nil, errors.New("its active file keeps being replaced; try again")
 }
 
-func trySettle(dir folder, known []listedArchive) (archives []listedArchive, active *os.File, settled bool, err error) {
+func tryList(dir folder, known []listedArchive) (archives []listedArchive, active *os.File, consistent bool, err error) {
 	active, err = dir.openActive()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, false, err
 	}
 	defer func() {
-		if err != nil || !settled {
+		if err != nil || !consistent {
 			err = errors.Join(err, closeFile(active))
 			active = nil
 		}
@@ -166,8 +166,8 @@ func trySettle(dir folder, known []listedArchive) (archives []listedArchive, act
 	}
 	archives = union(first, second)
 	if active == nil {
-		// Which of the archives are younger than this attempt, nobody knows.
-		// Without an active file none is, if none was added.
+		// An archive may be younger than this attempt. Without an active file
+		// none is, if none was added.
 		if !sameArchives(first, second) {
 			return archives, nil, false, nil
 		}
@@ -206,7 +206,7 @@ func closeFile(f *os.File) error {
 
 // newSnapshot returns a snapshot that closes active.
 func (l *Log) newSnapshot(archives []listedArchive, active *os.File) (*Snapshot, error) {
-	s := &Snapshot{reader: l, active: active, unlisted: l.activeOnly, files: make([]*scan.File, 0, len(archives)+1)}
+	s := &Snapshot{log: l, active: active, unlisted: l.activeOnly, files: make([]*scan.File, 0, len(archives)+1)}
 	for _, a := range archives {
 		s.files = append(s.files, l.Archive(a.id, a.plain))
 		s.known = append(s.known, a.id)
@@ -221,15 +221,15 @@ func (l *Log) newSnapshot(archives []listedArchive, active *os.File) (*Snapshot,
 	return s, nil
 }
 
-// archive is an archive in the log's folder.
+// listedArchive is an archive in the log's folder.
 type listedArchive struct {
 	id archive.ID
-	// plain tells that it is there uncompressed, perhaps compressed as well:
-	// the plain form is removed only when the other one is verified.
+	// plain reports whether the uncompressed form exists, perhaps with the compressed
+	// one: the plain form is removed only when the other one is verified.
 	plain bool
 }
 
-// compare orders archives as they were written, the plain form first.
+// compare orders archives as they were written, plain forms first.
 func (a listedArchive) compare(b listedArchive) int {
 	switch c := a.id.Compare(b.id); {
 	case c != 0 || a.plain == b.plain:

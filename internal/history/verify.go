@@ -21,8 +21,9 @@ func (l *Log) Verify(ctx context.Context, onDamage func(*scan.DamageError)) (v V
 	return l.verify(ctx, onDamage, maxIdentities)
 }
 
-// maxIdentities bounds the memory of Verify: 8 bytes for each slot of the table,
-// of which three in four are used.
+// maxIdentities bounds the memory of Verify to 200 MiB: 8 bytes for each slot of the
+// table, of which three in four are used, and as much while the table grows. A log with
+// more identities is read again for each further 6 to 12 million.
 const maxIdentities = 1 << 24 / 4 * 3
 
 func (l *Log) verify(ctx context.Context, onDamage func(*scan.DamageError), limit int) (v Verification, err error) {
@@ -104,8 +105,8 @@ func (p *verifyPart) Event(s *scan.Scanner) {
 
 func (p *verifyPart) Full() bool { return p.DamageList.Full() || len(p.identities) >= scan.MaxUIDs }
 
-// identitySet counts identities that were added before. The zero value with a
-// limit is empty.
+// identitySet counts identities that were added before. The zero value with a limit is
+// empty.
 type identitySet struct {
 	limit    int      // at most this many different ones
 	table    []uint64 // a hash table by the lowest bits; 0 is free

@@ -10,25 +10,22 @@ import (
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
-// An editor saves a file as a new one and renames that over the old one, and so
-// does sed -i. The file that the Log has open has no name then, and the file at
-// the path holds lines of it. Lines behind the last one that both have may have
-// been appended while the editor worked: they come back. Earlier lines that the
-// new file lacks were removed on purpose: they are counted.
-
-// replacement says how the file at the path differs from the removed one.
+// Replacement is how a file differs from the removed file whose place it took.
+// An editor saves a file as a new one and renames that over the old one, and so does sed
+// -i. Lines after the last common one may have been appended while the editor worked.
+// Earlier lines that the new file lacks were removed on purpose.
 type Replacement struct {
-	Common bool  // there is a line that both have
-	End    int64 // the offset in the removed file behind the last such line
-	Lacks  int64 // number of the lines before it that the new file lacks
+	Common bool  // both files have a line in common
+	End    int64 // the offset in the removed file that follows the last common line
+	Lacks  int64 // number of the lines before End that the new file lacks
 }
 
-// comparedLines is the number of lines of the removed file that are looked for
-// at a time, in about 64 MiB. A file of more is compared in parts, the end of it first.
+// comparedLines is the number of lines of the removed file that are compared at a time,
+// in about 64 MiB. A longer file is compared in parts, from its end.
 const comparedLines = 1 << 20
 
-// compareLines compares the lines of removed, which has size bytes, with those of
-// a file that took its place. Both readers begin at the beginning.
+// CompareLines compares the lines of removed, which has size bytes, with the lines of the
+// file that took its place. Both readers begin at the start of the file.
 func CompareLines(longest int, removed func() io.Reader, size int64, now func() io.Reader) (Replacement, error) {
 	return compareLinesBy(longest, comparedLines, removed, size, now)
 }
@@ -38,7 +35,7 @@ func compareLinesBy(longest int, atOnce int64, removed func() io.Reader, size in
 		end   int64 // of the line, its line feed included
 		first int32 // the first of lines that is equal
 		nth   int32 // of the equal ones; 1 if they are one event
-		now   int32 // of first: number of those of the other file, less what stands before lines
+		now   int32 // of first: number of equal lines in the other file, less those before lines
 	}
 	number := int64(0)
 	if err := eachLine(removed(), longest, func(line) { number++ }); err != nil {
@@ -116,10 +113,10 @@ func eachLine(r io.Reader, longest int, visit func(line)) error {
 	}
 }
 
-// lineHash returns a hash that two lines share if one is a copy of the other: of
-// lines with a uid the identity, of others what they say as JSON, however a program
-// spelled it and ordered its members when it wrote them again. oneEvent tells
-// whether all lines with that hash are one event.
+// lineHash returns a hash that two lines share if one is a copy of the other. For a line
+// with a uid it is the identity, for others a hash of the JSON value: spelling and the
+// order of members do not matter. oneEvent reports whether all lines with that hash are
+// one event.
 func lineHash(l line) (hash uint64, oneEvent bool) {
 	text := bytes.TrimSuffix(l.text, []byte{'\r'})
 	var f Fields
@@ -133,9 +130,9 @@ func lineHash(l line) (hash uint64, oneEvent bool) {
 	return hash, false
 }
 
-// hashValue returns a hash of the value that text, valid JSON, begins with, and what
-// is behind it: of a string what it stands for, of a number its float64, of an
-// object its members in any order.
+// hashValue returns a hash of the JSON value at the beginning of text, which is valid,
+// and the text after the value. Strings are hashed without escapes, numbers as float64,
+// and objects with their members in any order.
 func hashValue(text []byte) (hash uint64, rest []byte) {
 	text = bytes.TrimLeft(text, jsonSpace)
 	switch text[0] {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// DamageError says where a file holds bytes that are not an event, and why.
-// Readers skip them, tell of them, and go on behind them.
+// DamageError says where a file holds bytes that are not an event, and why. Reads skip
+// them, report them, and go on after them.
 type DamageError struct {
 	File   string `json:"file"`   // path of the file
 	Line   int64  `json:"line"`   // number of the line, from 1
 	Offset int64  `json:"offset"` // of the line's first byte in the uncompressed file
-	// Length is the number of damaged bytes, the line feed not counted; 0 when
-	// it cannot be known, behind a defect in a compressed archive.
+	// Length is the number of damaged bytes, without the line feed; 0 where it is not
+	// known, after a defect in a compressed archive.
 	Length int64  `json:"-"`
 	Reason string `json:"reason"`
 }
@@ -22,19 +22,19 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("auditlog: %s: line %d at byte %d: %s", e.File, e.Line, e.Offset, e.Reason)
 }
 
-// reasonTorn is the reason of a last line without line feed that is not whole
-// JSON. In the active file somebody may be about to write the rest of it.
+// reasonTorn is the reason of a last line without line feed that is not whole JSON. In
+// the active file a writer may be about to complete it.
 const reasonTorn = "torn line (no line feed at the end of the file)"
 
-// Torn reports whether the line is one that has no line feed yet, at the end of
-// its file: in the active file somebody may be about to write the rest of it.
+// Torn reports whether the line is the last of its file and has no line feed. In the
+// active file a writer may be about to complete it.
 func (e *DamageError) Torn() bool { return strings.HasSuffix(e.Reason, reasonTorn) }
 
 // reasonTooLong begins the reason of a line that is longer than the longest line.
 const reasonTooLong = "line longer than "
 
-// TooLong reports whether the line is longer than the longest line, which
-// [WithMaxLine] sets. It may be an event; its end was not looked at.
+// TooLong reports whether the line is longer than Source.MaxLine. It may be an event: its
+// end was not read.
 func (e *DamageError) TooLong() bool { return strings.HasPrefix(e.Reason, reasonTooLong) }
 
 // tooLong returns the reason of a line longer than longest bytes.
@@ -46,8 +46,8 @@ func tooLong(longest int, terminated bool) string {
 	return reason
 }
 
-// explain says why line is not an event. cause is what the scanner says, nil
-// if line was too long to be looked at as a whole.
+// explain returns why line is not an event. cause is the error of the JSON scanner, nil
+// if line was too long to be scanned.
 func explain(line []byte, cause error) string {
 	const bom = "\xef\xbb\xbf"
 	switch {

@@ -6,7 +6,7 @@ import (
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
-// finiteValue reads a number; 1 and 1.0 are the same. A string is none.
+// FiniteValue reads a number; 1 and 1.0 are the same. A string is no number.
 func FiniteValue(value []byte) (float64, bool) {
 	if jsonline.KindOf(value) != jsonline.NumberValue {
 		return 0, false
@@ -20,8 +20,8 @@ func FiniteValue(value []byte) (float64, bool) {
 	return 0, false
 }
 
-// wholeValue reads a whole number from 0 to limit. JSON does not tell 42 from
-// 42.0, and some writers only know the second.
+// WholeValue reads a whole number from 0 to limit. JSON does not separate 42 from 42.0,
+// and some writers only have floats.
 func WholeValue(value []byte, limit int64) (int64, bool) {
 	if jsonline.KindOf(value) != jsonline.NumberValue {
 		return 0, false
@@ -36,29 +36,22 @@ func WholeValue(value []byte, limit int64) (int64, bool) {
 	return n.Int, true
 }
 
+// Keys of attributes that readers use.
 const (
-	// keySpanMade is the attribute that an event made of a span has.
-	KeySpanMade       = "otelaudit.span.name"
-	KeyEventTimestamp = "event.timestamp"
+	KeySpanMade = "otelaudit.span.name" // an event that was made of a span has it
+	KeyUID      = "log.record.uid"      // FORMAT.md section 5
 )
 
+// IsString reports whether a raw value is the string s, after its escapes.
 func IsString(value []byte, s string) bool {
 	return jsonline.KindOf(value) == jsonline.String && jsonline.KeyIs(value, s)
 }
 
-// A line may stand in a log more than once: a replay was sent twice, a folder
-// was restored beside the one it came from. Two lines are one event if both have
-// the same log.record.uid, a string that is not empty, and equal ts, event, cost
-// and tokens. Times are compared as instants and costs as numbers. Lines without a
-// uid are never taken for one event: two equal lines may be two equal calls.
-
-// keyUID is otelline.KeyUID, FORMAT.md section 5.
-const KeyUID = "log.record.uid"
-
-// fields are the raw values of the keys that readers look at, nil where the
-// line does not have them.
+// Fields are the raw values of the keys that readers use, nil where the line has no such
+// key.
 type Fields [fieldCount][]byte
 
+// The indices of Fields.
 const (
 	FieldTime = iota
 	FieldEvent
@@ -79,6 +72,6 @@ const (
 var fieldKeys = jsonline.NewKeys("ts", "event", "session_id", "model", "trace_id",
 	"cost", "input_t", "output_t", "reason", "confidence", KeySpanMade, KeyUID)
 
-// scan fills f from a line and checks that the line is a JSON object. Of a key
+// Scan fills f from a line and checks that the line is a JSON object. Of a key
 // that occurs more than once the last value counts.
 func (f *Fields) Scan(text []byte) error { return fieldKeys.Scan(text, f[:]) }

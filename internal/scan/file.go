@@ -29,9 +29,8 @@ type File struct {
 	// Handle is the open active file, nil for an archive. It stays the same file
 	// when a rotation renames it.
 	Handle *os.File
-	// Info is what Handle's stat said when the snapshot was taken, and
-	// Size the active file's size in bytes when the snapshot was taken. Lines that
-	// begin at Size or later do not belong to the snapshot.
+	// Info and Size, in bytes, are those of Handle when the snapshot was taken. Lines
+	// that begin at Size or later do not belong to the snapshot.
 	Info os.FileInfo
 	Size int64
 	// Complete reports that Handle was the active file of the snapshot before this one
@@ -39,8 +38,8 @@ type File struct {
 	Complete bool
 }
 
-// Archive returns the file of an archive, which has its plain form or only the
-// compressed one.
+// Archive returns the file of an archive. isPlain reports whether its uncompressed form
+// exists.
 func (s *Source) Archive(id archive.ID, isPlain bool) *File {
 	plain := filepath.Join(s.Dir, id.PlainName(s.Stem))
 	f := &File{Source: s, ID: id, Path: plain, Other: plain + ".gz"}
@@ -50,7 +49,7 @@ func (s *Source) Archive(id archive.ID, isPlain bool) *File {
 	return f
 }
 
-// Active returns the file of the open active file, with the size that it has now.
+// Active returns the file of the open active file, with its present size.
 func (s *Source) Active(handle *os.File) (*File, error) {
 	info, err := handle.Stat()
 	if err != nil {
@@ -62,11 +61,10 @@ func (s *Source) Active(handle *os.File) (*File, error) {
 // Active reports whether f is the active file, to which lines are appended.
 func (f *File) Active() bool { return f.Handle != nil && !f.Complete }
 
-// Whole returns f without a last line that has no line feed, and how many bytes
-// of that line there are: a reader that follows the active file has no use for it
-// until it ends, and would hold all of it. To find its beginning the file is read
-// backwards, without being held. An error is one of I/O or of ctx. Of an archive it is f
-// itself, as nothing is written to it any more.
+// Whole returns f without a last line that has no line feed, and the number of bytes of
+// that line. A reader that follows the active file would hold all of the line before its
+// end is written. Whole reads the file backwards and holds a few KiB. Of an archive it
+// returns f: no writer appends to it. An error is one of I/O or of ctx.
 func (f *File) Whole(ctx context.Context) (whole *File, unfinished int64, err error) {
 	if !f.Active() {
 		return f, 0, nil
@@ -80,9 +78,8 @@ func (f *File) Whole(ctx context.Context) (whole *File, unfinished int64, err er
 	return &w, f.Size - end, nil
 }
 
-// isOpen reports whether f is read through a descriptor. That of a file that
-// was rotated is closed when the snapshot that holds it is left behind; then it
-// is an archive like any other.
+// IsOpen reports whether f is read through Handle. The Handle of a rotated file is closed
+// with the snapshot that holds it; from then on f is read by its name.
 func (f *File) IsOpen() bool {
 	if f.Handle == nil {
 		return false
@@ -94,9 +91,8 @@ func (f *File) IsOpen() bool {
 	return !errors.Is(err, os.ErrClosed)
 }
 
-// Content returns the uncompressed content, from the beginning. Of the active
-// file it is what was there when the snapshot was taken; the last line of it
-// may be incomplete. A defect of a compressed archive is an error of Read.
+// Content returns the uncompressed content, from the beginning, and of the active file up
+// to Size. A defect of a compressed archive is an error of Read. Reading ends with ctx.
 func (f *File) Content(ctx context.Context) (*Content, error) {
 	if f.IsOpen() {
 		c := contentAt(f.Path, io.NewSectionReader(f.Handle, 0, f.Size), 0)
@@ -111,7 +107,7 @@ func (f *File) Content(ctx context.Context) (*Content, error) {
 	return c, nil
 }
 
-// ReaderAt returns the file if it is plain, nil if it is compressed.
+// ReaderAt returns the file if it is not compressed, else nil.
 func (c *Content) ReaderAt() io.ReaderAt {
 	if src, ok := c.io.r.(io.ReaderAt); ok && !c.compressed() {
 		return src
@@ -119,15 +115,15 @@ func (c *Content) ReaderAt() io.ReaderAt {
 	return nil
 }
 
-// Fault returns the error that reading the file gave, or that of the context. It is
-// nil where only the compressed bytes are damaged.
+// Fault returns the error of reading the file, or of the context. It is nil where only
+// compressed bytes are damaged.
 func (c *Content) Fault() error { return c.io.err }
 
-// content is the uncompressed content of an open file. Fault separates a file that cannot
+// Content is the uncompressed content of an open file. Fault separates a file that cannot
 // be read, which is an error, from compressed bytes that are damaged.
 type Content struct {
 	path   string
-	file   *os.File // nil if somebody else closes it, or if it is refused
+	file   *os.File // nil if Close leaves it open, or if it was refused
 	io     *ioReader
 	reader io.Reader // of the uncompressed bytes
 }
@@ -137,6 +133,7 @@ func (c *Content) compressed() bool { return c.reader != io.Reader(c.io) }
 
 func (c *Content) Read(p []byte) (int, error) { return c.reader.Read(p) }
 
+// Close closes the file, if reading it opened it.
 func (c *Content) Close() error {
 	if c.file == nil {
 		return nil
@@ -144,10 +141,10 @@ func (c *Content) Close() error {
 	return c.file.Close()
 }
 
-// ioReader keeps the error of the file below a decompressor.
+// ioReader keeps the error of the file that a decompressor reads.
 type ioReader struct {
 	r   io.Reader
-	ctx context.Context // ends reading; a line, or what a gzip file unpacks to, has any length
+	ctx context.Context // ends reading: a line or a gzip file may have any length
 	err error
 }
 
@@ -163,7 +160,7 @@ func (r *ioReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readerAt is a file of which reading ends with ctx.
+// readerAt is a file whose reading ends with ctx.
 type readerAt struct {
 	io.ReaderAt
 	ctx context.Context
@@ -176,10 +173,10 @@ func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	return r.ReaderAt.ReadAt(p, off)
 }
 
-// open returns the content from offset on. Reading it ends with ctx.
+// openContent returns the content from offset on. Reading it ends with ctx.
 func (f *File) openContent(ctx context.Context, offset int64) (*Content, error) {
 	if f.IsOpen() {
-		// Not bounded by size: the last line may go on behind it.
+		// Not bounded by Size: the last line may go on after it.
 		c := contentAt(f.Path, f.Handle, offset)
 		c.io.ctx = ctx
 		return c, nil
@@ -192,7 +189,7 @@ func (f *File) openContent(ctx context.Context, offset int64) (*Content, error) 
 	if !c.compressed() {
 		_, err = c.file.Seek(offset, io.SeekStart)
 	} else if _, err = io.CopyN(io.Discard, c, offset); c.io.err == nil {
-		err = nil // it is shorter, or damaged before: reading on will tell
+		err = nil // it is shorter, or damaged before offset: the next Read returns the error
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -200,21 +197,22 @@ func (f *File) openContent(ctx context.Context, offset int64) (*Content, error) 
 	return c, nil
 }
 
-// contentAt returns the content of a plain file that somebody else closes.
+// contentAt returns the content of a plain file from offset on. Closing it leaves the
+// file open.
 func contentAt(path string, file io.ReaderAt, offset int64) *Content {
 	r := &ioReader{r: io.NewSectionReader(file, offset, math.MaxInt64-offset)}
 	return &Content{path: path, io: r, reader: r}
 }
 
-// openArchive opens an archive in the form it now has. The content of a file that is
-// refused, because it is a link for example, is damage: reading goes on after it.
+// openArchive opens an archive in its present form. A file that is refused, a link for
+// example, has content that is damaged: reads go on with the next file.
 func (f *File) openArchive() (*Content, error) {
 	path, other := f.Path, f.Other
 	file, err := f.Beside.Open(path)
 	var refused *vfs.RefusedError
-	// Compression makes the one form before it removes the other, so that one
-	// of two tries finds it; the third is for the way back. Where one form is
-	// refused, the other one is the archive.
+	// Compression makes one form before it removes the other, so one of two
+	// attempts finds the archive; the third is for a form that came back. Where one
+	// form is refused, the other one is the archive.
 	for i := 0; i < 2 && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &refused)); i++ {
 		path, other = other, path
 		file, err = f.Beside.Open(path)
@@ -233,13 +231,13 @@ func (f *File) openArchive() (*Content, error) {
 	return c, nil
 }
 
-// refusedReader is the content of a file that is not opened.
+// refusedReader is the content of a file that was refused.
 type refusedReader struct{ err *vfs.RefusedError }
 
 func (r refusedReader) Read([]byte) (int, error) { return 0, r.err }
 
-// gzipReader reads a gzip file of any number of members. It exists to open the
-// first one within Read, where its defects belong.
+// gzipReader reads a gzip file of any number of members. It opens the first member within
+// Read, so that Read returns its defects.
 type gzipReader struct {
 	src *bufio.Reader
 	gz  *gzip.Reader

@@ -10,37 +10,37 @@ import (
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
-// Filter says which events a read is about. The zero value is all of them.
+// Filter selects the events of a read. The zero value selects all.
 type Filter struct {
 	// Since is the first instant, Until the first one that is too late; zero
-	// means no bound. Instants are compared, whatever zone they are said in.
-	// With a bound, events without a readable ts are left out, and their number is
-	// logged, as information.
+	// means no bound. Events without a readable ts match no bound.
 	Since, Until time.Time
-	// Event, Session, Model and TraceID are compared with the strings that the
-	// line's event, session_id, model and trace_id stand for, whatever escapes the
-	// line has; the last one in any case. A byte outside valid UTF-8 counts as
-	// U+FFFD, as it is written. Empty means any.
+	// Event, Session, Model and TraceID are compared with the strings of the line's
+	// event, session_id, model and trace_id, after escapes; TraceID in any case. Empty
+	// means any.
 	Event, Session, Model, TraceID string
-	// OnDamage is called for each damaged line, in order, from the goroutine
-	// that reads. nil means that damage is logged as warnings, by the logger of
-	// WithLogger.
+	// OnDamage is called for each damaged line, in order, from the goroutine that
+	// reads. nil: Source.LogDamage.
 	OnDamage func(*DamageError)
 }
 
+// Bounds of what a part holds.
 const (
-	// maxMatches and maxMatchBytes bound what Query finds ahead.
 	MaxMatches    = 256
 	MaxMatchBytes = 256 << 10
+	MaxUIDs       = 1 << 15
 )
 
-// damageList is the damage of a part that holds no events.
+// DamageList is the damage of a part that holds no events.
 type DamageList []*DamageError
 
+// Damaged adds damage.
 func (l *DamageList) Damaged(d *DamageError) { *l = append(*l, d) }
 
+// Full reports whether the list holds as much as a part may.
 func (l *DamageList) Full() bool { return len(*l) >= MaxMatches }
 
+// Report calls onDamage with each damage, after it added linesBefore to the line number.
 func (l *DamageList) Report(onDamage func(*DamageError), linesBefore int64) {
 	for _, d := range *l {
 		d.Line += linesBefore
@@ -48,17 +48,18 @@ func (l *DamageList) Report(onDamage func(*DamageError), linesBefore int64) {
 	}
 }
 
-// matcher is a Filter made ready for many lines.
+// Matcher is a Filter that is prepared for many lines.
 type Matcher struct {
 	Filter
 	Timed   bool
 	traceID []byte // quoted
-	// inSkipped is the number of events without a readable ts in the archives that
-	// the last scan skipped, and told is set once they are logged.
+	// InSkipped is the number of events without a readable ts in the archives that
+	// the last scan skipped. Told is set once that number was logged.
 	InSkipped atomic.Int64
 	Told      bool
 }
 
+// NewMatcher prepares a filter.
 func NewMatcher(filter Filter) *Matcher {
 	m := &Matcher{Filter: filter, Timed: !filter.Since.IsZero() || !filter.Until.IsZero()}
 	if filter.TraceID != "" {
@@ -67,8 +68,8 @@ func NewMatcher(filter Filter) *Matcher {
 	return m
 }
 
-// matches reports whether f matches, and whether it does not because its ts is not
-// readable.
+// Matches reports whether f matches, and whether only its ts, which is not readable,
+// keeps it from matching.
 func (m *Matcher) Matches(f *Fields) (matches, untimed bool) {
 	if m.Event != "" && !IsString(f[FieldEvent], m.Event) ||
 		m.Session != "" && !IsString(f[FieldSession], m.Session) ||
@@ -83,12 +84,13 @@ func (m *Matcher) Matches(f *Fields) (matches, untimed bool) {
 	return ok && (m.Since.IsZero() || !t.Before(m.Since)) && (m.Until.IsZero() || t.Before(m.Until)), !ok
 }
 
-// selection is a part's matcher.
+// Selection is the matcher of a part. It counts events without a readable ts.
 type Selection struct {
 	*Matcher
 	Untimed int64 // number of events without a readable ts
 }
 
+// Matches reports whether f matches.
 func (s *Selection) Matches(f *Fields) bool {
 	matches, untimed := s.Matcher.Matches(f)
 	if untimed {
@@ -97,24 +99,25 @@ func (s *Selection) Matches(f *Fields) bool {
 	return matches
 }
 
+// WithoutTime returns the number of events without a readable ts.
 func (s *Selection) WithoutTime() int64 { return s.Untimed }
 
-// selective is a part with a selection.
+// Selective is a part with a Selection.
 type Selective interface {
 	Accumulator
 	WithoutTime() int64
 }
 
-// excludes reports whether no event of an archive matches, and nothing of it has to be
-// reported that its header does not say: damage, or how many events without a readable
-// ts match otherwise.
+// Excludes reports whether no event of an archive matches, and its header says all that
+// has to be reported of it. Damage in the archive has to be reported by reading it. So
+// has the number of events without a readable ts, if the filter selects among them.
 func (m *Matcher) Excludes(archive archive.Summary) bool {
 	return m.Timed && archive.Damaged == 0 &&
 		(archive.Untimed == 0 || m.Event == "" && m.Session == "" && m.Model == "" && m.TraceID == "") &&
 		(!archive.Timed || !m.Since.IsZero() && archive.Newest.Before(m.Since) || !m.Until.IsZero() && !archive.Oldest.Before(m.Until))
 }
 
-// isTrace reports whether value is the trace id that is asked for, in any case.
+// isTrace reports whether value is the filter's trace id, in any case.
 func (m *Matcher) isTrace(value []byte) bool {
 	if len(value) == len(m.traceID) && bytes.IndexByte(value, '\\') < 0 {
 		return bytes.EqualFold(value, m.traceID)

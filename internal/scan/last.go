@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// The file is read from its end in windows, each twice the size of the one
-	// behind it, from a line's beginning to another's.
+	// The file is read from its end in windows that begin and end with lines, each
+	// twice the size of the one read before.
 	firstWindow = 16 << 10
 	lastWindow  = 4 << 20
 )
 
-// AppendLast appends the last events of f that match, newest first, until
-// there are n in found.
+// AppendLast appends the last events of f that match to found, newest first, until found
+// has n.
 func (f *File) AppendLast(ctx context.Context, found []Entry, n int, m *Matcher) (_ []Entry, err error) {
 	c, err := f.openContent(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("auditlog: read %s: %w", f.Path, err)
 	}
 	if c.compressed() {
-		return lastOfScan(ctx, newFileScan(c, Cursor{}, f.MaxLine, f.LogDamage), found, n, m)
+		return lastOfScan(ctx, newScanner(c, Cursor{}, f.MaxLine, f.LogDamage), found, n, m)
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	src, end := f.Handle, f.Size
@@ -44,7 +44,7 @@ func (f *File) AppendLast(ctx context.Context, found []Entry, n int, m *Matcher)
 			return nil, fmt.Errorf("auditlog: read %s: %w", f.Path, err)
 		}
 		var inWindow []*DamageError
-		scan := newFileScan(contentAt(c.path, readerAt{src, ctx}, start), Cursor{Offset: start}, f.MaxLine, func(d *DamageError) { inWindow = append(inWindow, d) })
+		scan := newScanner(contentAt(c.path, readerAt{src, ctx}, start), Cursor{Offset: start}, f.MaxLine, func(d *DamageError) { inWindow = append(inWindow, d) })
 		scan.limit, scan.lines.limit = end, end
 		if found, err = lastOfScan(ctx, scan, found, n, m); err != nil {
 			return nil, err
@@ -57,7 +57,8 @@ func (f *File) AppendLast(ctx context.Context, found []Entry, n int, m *Matcher)
 	return found, f.reportUncounted(ctx, src, damage)
 }
 
-// lastOfScan appends the last matches of a scan, newest first, and closes it.
+// lastOfScan appends the last matches of a scan to found, newest first, and closes the
+// scan.
 func lastOfScan(ctx context.Context, scan *Scanner, found []Entry, n int, m *Matcher) ([]Entry, error) {
 	last := ring{room: n - len(found)}
 	err := scan.All(ctx, func(s *Scanner) bool {
@@ -69,8 +70,8 @@ func lastOfScan(ctx context.Context, scan *Scanner, found []Entry, n int, m *Mat
 	return last.appendNewestFirst(found), errors.Join(err, scan.Close())
 }
 
-// reportUncounted logs damage whose lines were not counted. Only with damage,
-// and if somebody listens, are they counted now: that reads the file.
+// reportUncounted logs damage whose lines were not counted. It counts them now, which
+// reads the file, if there is damage and a logger for it.
 func (f *File) reportUncounted(ctx context.Context, src io.ReaderAt, damage []*DamageError) error {
 	if len(damage) == 0 || !f.Logger.Enabled(ctx, slog.LevelWarn) {
 		return nil
@@ -87,7 +88,7 @@ func (f *File) reportUncounted(ctx context.Context, src io.ReaderAt, damage []*D
 				return fmt.Errorf("auditlog: read %s: %w", f.Path, err)
 			}
 			if n == 0 {
-				break // somebody cut it off
+				break // the file was truncated
 			}
 			lines += int64(bytes.Count(buf[:n], []byte{'\n'}))
 			offset += int64(n)
@@ -98,8 +99,8 @@ func (f *File) reportUncounted(ctx context.Context, src io.ReaderAt, damage []*D
 	return nil
 }
 
-// ring keeps the last entries that were added to it. It uses the memory of
-// those that it lets go of again.
+// ring keeps the last entries that were added to it, and uses the memory of dropped ones
+// again.
 type ring struct {
 	room    int
 	entries []Entry

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	ReadSize = 256 << 10 // bytes asked from the file at a time
-	// maxPooledBuffer keeps the buffer that one huge line needed from being
-	// held for good.
+	// ReadSize is the number of bytes of one read.
+	ReadSize = 256 << 10
+	// maxPooledBuffer bounds the buffers that the pool keeps after a huge line.
 	maxPooledBuffer = 1 << 20
-	// hopelessSize is the length from which a line that cannot become an event
-	// is passed over without being held in memory, a run of NULs for example.
+	// hopelessSize is the length from which a line that cannot be an event, a run of
+	// NULs for example, is skipped without being held in memory.
 	hopelessSize = 1 << 20
-	// hopelessPrefix is what is kept of such a line.
+	// hopelessPrefix is the number of bytes that are kept of such a line.
 	hopelessPrefix = 64
 )
 
-// lineReader splits a stream at its line feeds. It holds at most max bytes of a
-// line, and of a longer one only the beginning.
+// lineReader splits a stream at its line feeds. It holds at most max bytes of a line, and
+// only the beginning of a longer one.
 type lineReader struct {
 	src    io.Reader
 	max    int // length of the longest line
@@ -31,8 +31,8 @@ type lineReader struct {
 	end    int   // of what was read
 	offset int64 // of the next line in the stream
 	err    error // of src; nothing more is read then
-	// limit is where lines stop to be asked for; behind it only the rest of
-	// one is read. 0 means no limit.
+	// limit is the offset from which no line is asked for; after it only the rest of
+	// a line is read. 0 means no limit.
 	limit int64
 	// grow, if not nil, is called before a line of more than hopelessSize bytes gets
 	// more memory. Its error ends the stream.
@@ -53,8 +53,8 @@ var bufferPool = sync.Pool{New: func() any {
 	return &b
 }}
 
-// newLineReader reads src, whose first byte is at offset, in lines of at most
-// longest bytes. Call release after it.
+// newLineReader reads lines of at most longest bytes from src, whose first byte is at
+// offset. Call release after it.
 func newLineReader(src io.Reader, offset int64, longest int) *lineReader {
 	return &lineReader{src: src, max: longest, buf: bufferPool.Get().(*[]byte), offset: offset}
 }
@@ -66,9 +66,8 @@ func (r *lineReader) release() {
 	r.buf = nil
 }
 
-// next returns the next line. It reports false at the end of the stream, and
-// at an error of it, which r.fault returns; the bytes behind the last line
-// feed come as a line that is not terminated.
+// next returns the next line. It reports false at the end of the stream and at an error,
+// which fault returns. Bytes after the last line feed are a line that is not terminated.
 func (r *lineReader) next() (line, bool) {
 	searched := 0 // bytes of the line that hold no line feed
 	for {
@@ -107,8 +106,8 @@ func (r *lineReader) line(text []byte) line {
 	return l
 }
 
-// skipPartial passes over what is left of a line that began before, its line
-// feed included, but not beyond limit by more than it has already read.
+// skipPartial skips the rest of a line that began before, with its line feed. It ends at
+// limit, or after the read that reached limit.
 func (r *lineReader) skipPartial(limit int64) {
 	for {
 		unread := (*r.buf)[r.start:r.end]
@@ -137,7 +136,7 @@ func (r *lineReader) pass(n int) {
 	r.offset += int64(n)
 }
 
-// fill reads once, behind what is unread, making room for it.
+// fill makes room after the unread bytes and reads once.
 func (r *lineReader) fill() {
 	buf := *r.buf
 	if r.start > 0 {
@@ -157,15 +156,15 @@ func (r *lineReader) fill() {
 	r.read(buf[r.end:])
 }
 
-// limitReadSize is what is read at a time behind the limit.
+// limitReadSize is the number of bytes of one read after limit.
 const limitReadSize = 4096
 
-// read reads into p, which lies behind what is unread.
+// read reads into p, which follows the unread bytes.
 func (r *lineReader) read(p []byte) {
 	if left := r.limit - r.offset - int64(r.end-r.start); r.limit > 0 && left < int64(len(p)) {
 		p = p[:min(int64(len(p)), max(left, 0)+limitReadSize)]
 	}
-	// A reader may return nothing without an error, but not for ever.
+	// An io.Reader may return no bytes and no error, but not for ever.
 	for range 100 {
 		n, err := r.src.Read(p)
 		r.end += n
@@ -180,8 +179,7 @@ func (r *lineReader) read(p []byte) {
 	r.err = io.ErrNoProgress
 }
 
-// skip passes over a line whose beginning fills the buffer, and returns the
-// beginning of that.
+// skip skips a line whose beginning fills the buffer, and returns its beginning.
 func (r *lineReader) skip() line {
 	buf := *r.buf
 	l := line{offset: r.offset, length: int64(r.end - r.start)}
@@ -203,21 +201,20 @@ func (r *lineReader) skip() line {
 	return l
 }
 
-// isHopeless reports whether a line that begins with text cannot be a JSON
-// object.
+// isHopeless reports whether a line that begins with text cannot be a JSON object.
 func isHopeless(text []byte) bool {
 	rest := bytes.TrimLeft(text, jsonSpace)
 	return len(rest) > 0 && rest[0] != '{'
 }
 
-// isBroken reports whether text breaks the rules of JSON, so that no line which
-// begins with it can be an event. A writer that died in the middle of a line and the
-// NULs of a power cut make such lines. It is asked when a line fills the buffer, each time
-// twice as long, which costs as much as to read the line once more.
+// isBroken reports whether text breaks the rules of JSON, so that no line that begins
+// with it is an event. A writer that died within a line and the NULs of a power cut make
+// such lines. next calls it when a line fills the buffer, which doubles each time: the
+// calls scan the line about once.
 func isBroken(text []byte) bool {
 	err := jsonline.EachMember(text, func(_, _ []byte) bool { return true })
 	syntax, ok := errors.AsType[*jsonline.SyntaxError](err)
-	// What is cut off is met at its end, or where its last literal begins.
+	// An error at the end of text, or where its last literal begins, is the cut.
 	return ok && len(text)-syntax.Offset >= len("false")
 }
 

@@ -18,16 +18,16 @@ import (
 
 // Entry is one event as it stands in a file.
 type Entry struct {
-	// File is the path of the file, of an archive perhaps.
+	// File is the path of the file: the active file or an archive.
 	File string
-	// Line is the number of the line in the file, from 1, and Offset that of
-	// its first byte, from 0, in the uncompressed file. Line is 0 where the
-	// lines before it were not read: see LastEvents.
+	// Line is the number of the line in the file, from 1, and Offset the number of
+	// its first byte, from 0, in the uncompressed file. Line is 0 where the lines
+	// before it were not counted.
 	Line, Offset int64
 	// Raw is the line, a JSON object, without its LF or CRLF. It is valid until
 	// the next iteration: keep an Entry by its Clone.
 	Raw []byte
-	// Terminated tells whether the line ends in a line feed. Only the last one
+	// Terminated reports whether the line ends in a line feed. Only the last one
 	// of a file may lack it.
 	Terminated bool
 }
@@ -38,8 +38,7 @@ func (e Entry) Clone() Entry {
 	return e
 }
 
-// Time returns the instant that the line's ts says, in UTC, and whether it has
-// one.
+// Time returns the instant of the line's ts, in UTC, and whether the line has one.
 func (e Entry) Time() (time.Time, bool) {
 	var f Fields
 	if f.Scan(e.Raw) != nil {
@@ -55,11 +54,11 @@ type Cursor struct {
 	Line   int64 // number of the lines before it
 }
 
-// ctxInterval is the number of lines after which a scan looks at its context.
+// ctxInterval is the number of lines after which a scan checks its context.
 const ctxInterval = 256
 
-// fileScan goes through the lines of one file. Each call of next makes the
-// next event current.
+// Scanner goes through the lines of one file. Each call of next makes the next event
+// current.
 type Scanner struct {
 	Entry  // the current event
 	Fields Fields
@@ -67,12 +66,12 @@ type Scanner struct {
 	content  *Content
 	lines    *lineReader
 	onDamage func(*DamageError)
-	limit    int64 // lines that begin at it or behind it are not read
+	limit    int64 // lines that begin at limit or later are not read
 	number   int64 // of the last line read
 	seen     int   // lines read
 }
 
-// openScan begins a scan of f behind from, which ends with ctx. Close it.
+// Open begins a scan of f at from, which ends with ctx. Close it.
 func (f *File) Open(ctx context.Context, from Cursor, onDamage func(*DamageError)) (*Scanner, error) {
 	c, err := f.openContent(ctx, from.Offset)
 	if err != nil {
@@ -81,16 +80,16 @@ func (f *File) Open(ctx context.Context, from Cursor, onDamage func(*DamageError
 	if onDamage == nil {
 		onDamage = f.LogDamage
 	}
-	s := newFileScan(c, from, f.MaxLine, onDamage)
+	s := newScanner(c, from, f.MaxLine, onDamage)
 	if f.IsOpen() {
 		s.limit, s.lines.limit = f.Size, f.Size
 	}
 	return s, nil
 }
 
-// newFileScan begins a scan of c, which stands at from, for lines of at most
-// longest bytes. Closing the scan closes c.
-func newFileScan(c *Content, from Cursor, longest int, onDamage func(*DamageError)) *Scanner {
+// newScanner begins a scan of c, which stands at from, for lines of at most longest
+// bytes. Closing the scanner closes c.
+func newScanner(c *Content, from Cursor, longest int, onDamage func(*DamageError)) *Scanner {
 	s := &Scanner{
 		content:  c,
 		lines:    newLineReader(c, from.Offset, longest),
@@ -102,6 +101,7 @@ func newFileScan(c *Content, from Cursor, longest int, onDamage func(*DamageErro
 	return s
 }
 
+// Close ends the scan and closes the file.
 func (s *Scanner) Close() error {
 	s.lines.release()
 	if err := s.content.Close(); err != nil {
@@ -110,7 +110,7 @@ func (s *Scanner) Close() error {
 	return nil
 }
 
-// At returns the place behind the last line that was read.
+// At returns the place after the last line that was read.
 func (s *Scanner) At() Cursor { return Cursor{Offset: s.lines.offset, Line: s.number} }
 
 // next reports false at the end of the file and with an error, which is one of
@@ -140,8 +140,7 @@ func (s *Scanner) next(ctx context.Context) (bool, error) {
 	}
 }
 
-// take makes l the current event if it is one, and tells of it if it is
-// damage.
+// take makes l the current event if it is one, and reports it if it is damage.
 func (s *Scanner) take(l line) bool {
 	text := bytes.TrimSuffix(l.text, []byte{'\r'})
 	var err error
@@ -155,7 +154,7 @@ func (s *Scanner) take(l line) bool {
 		}
 	}
 	if !l.terminated && s.lines.fault() != nil {
-		return false // part of what finish tells of
+		return false // finish reports it
 	}
 	var reason string
 	switch {
@@ -170,20 +169,19 @@ func (s *Scanner) take(l line) bool {
 	return false
 }
 
-// finish ends the scan behind the last line, which may be the part of one that
-// a defect of the file cut off.
+// finish ends the scan after last, which a defect of the file may have cut off.
 func (s *Scanner) finish(last line) error {
 	err := s.lines.fault()
 	if err == nil {
 		return nil
 	}
 	if s.content.io.err != nil {
-		err = s.content.io.err // below what the decompressor says
+		err = s.content.io.err // the cause of the decompressor's error
 	}
 	if s.content.io.err != nil || !s.content.compressed() {
 		return fmt.Errorf("auditlog: read %s: %w", s.File, err)
 	}
-	// The bytes are readable, but they are not what compression makes.
+	// The file is readable, and its compressed bytes are damaged.
 	d := &DamageError{File: s.File, Line: s.number + 1, Offset: s.lines.offset, Reason: "damaged gzip archive: " + explainGzip(err)}
 	if refused, ok := errors.AsType[*vfs.RefusedError](err); ok {
 		d.Reason = "the file is not read: " + refused.Reason
@@ -200,22 +198,18 @@ func explainGzip(err error) string {
 		return "it ends too early"
 	}
 	if errors.Is(err, gzip.ErrChecksum) {
-		// Where it went wrong cannot be told: a flipped bit may uncompress to
-		// other text that is JSON too.
+		// The place is not known: with a flipped bit the text may be other JSON.
 		return "its checksum is wrong, so lines of this file may not be what was written"
 	}
 	return err.Error() + "; what follows in this file cannot be read"
 }
 
-// Lines yields every event of f behind from, in order, the last one also when
-// its line feed is missing. Lines that are not events go to onDamage (nil: they
-// are logged as warnings), and so does what lies behind a defect of a
-// compressed archive. Errors are those of I/O and of ctx; each ends the
-// sequence.
+// Lines yields every event of f from the place from on, in order, and also a last one
+// without line feed. Damaged lines go to onDamage (nil: they are logged), and so does a
+// defect of a compressed archive. An error is one of I/O or of ctx and ends the sequence.
 //
-// Of the active file it yields the lines that had begun when the snapshot was
-// taken. A torn line at its end, which somebody may be about to complete, goes to
-// onDamage like any other damage.
+// Of the active file it yields the lines that begin before Size. A torn line at its end,
+// which a writer may be about to complete, goes to onDamage.
 func (f *File) Lines(ctx context.Context, from Cursor, onDamage func(*DamageError)) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		more := true
@@ -229,7 +223,8 @@ func (f *File) Lines(ctx context.Context, from Cursor, onDamage func(*DamageErro
 	}
 }
 
-// scan calls visit for every event of f until it returns false.
+// Scan calls visit for every event of f from the place from on, until visit returns
+// false.
 func (f *File) Scan(ctx context.Context, from Cursor, onDamage func(*DamageError), visit func(*Scanner) bool) error {
 	s, err := f.Open(ctx, from, onDamage)
 	if err != nil {
@@ -238,7 +233,7 @@ func (f *File) Scan(ctx context.Context, from Cursor, onDamage func(*DamageError
 	return errors.Join(s.All(ctx, visit), s.Close())
 }
 
-// all calls visit for every event that is left until it returns false.
+// All calls visit for every remaining event until visit returns false.
 func (s *Scanner) All(ctx context.Context, visit func(*Scanner) bool) error {
 	for {
 		ok, err := s.next(ctx)

@@ -10,31 +10,29 @@ import (
 	"github.com/otelaudit/otelaudit/internal/archive"
 )
 
-// sectionSize is the part of an active file that a goroutine reads at a time.
+// SectionSize is the number of bytes of an active file that a goroutine reads at a time.
 const SectionSize = 1 << 20
 
-// sectionsAhead is how many sections for each processor are read ahead of the
-// one that is delivered: enough that a goroutine which the system put aside, on a
-// busy machine, does not make the others wait.
+// sectionsAhead is the number of sections for each processor that are read ahead of the
+// delivered one. With so many, a goroutine that waits for a busy processor does not hold
+// up the others.
 const sectionsAhead = 8
 
-// section is what one goroutine reads of a log: an archive, which can be
-// uncompressed from the beginning only, or the lines of the active file that
-// begin from one offset up to another.
+// Section is what one goroutine reads: an archive, which is uncompressed from its
+// beginning, or the lines of the active file that begin from From on and before To.
 type Section struct {
 	File     *File
 	From, To int64
-	// skip, if not nil, reports whether nothing of a file that holds what its
-	// header says is asked for. A part with a method skipped is told.
+	// Skip, if not nil, reports by the header of an archive whether the read needs
+	// nothing of it. The method Skipped of its part, if there is one, is called then.
 	Skip func(archive.Summary) bool
-	// turn, if not nil, is closed when the section is the one that is delivered.
-	// Only that one holds a line of more than hopelessSize bytes, so that there is at
-	// most one such line in memory, however many sections are read ahead.
+	// turn, if not nil, is closed when the section is the one that is delivered. Only
+	// that section may hold a line of more than hopelessSize bytes, so that at most one
+	// such line is in memory.
 	turn <-chan struct{}
 }
 
-// sections splits the lines of the active file that begin from one offset up
-// to another.
+// Sections splits the lines of the active file that begin from from on and before to.
 func (f *File) Sections(from, to, size int64) []Section {
 	var list []Section
 	for ; from < to; from += size {
@@ -43,8 +41,8 @@ func (f *File) Sections(from, to, size int64) []Section {
 	return list
 }
 
-// open begins a scan of the section. The numbers of its lines count from the
-// first line that begins in the section.
+// open begins a scan of the section. Its line numbers count from the first line that
+// begins in the section.
 func (s Section) open(ctx context.Context, onDamage func(*DamageError)) (*Scanner, error) {
 	if s.From == 0 {
 		scan, err := s.File.Open(ctx, Cursor{}, onDamage)
@@ -54,7 +52,7 @@ func (s Section) open(ctx context.Context, onDamage func(*DamageError)) (*Scanne
 		}
 		return scan, err
 	}
-	// The byte before tells whether a line begins at the section's first.
+	// The byte before the section shows whether a line begins with the section.
 	scan, err := s.File.Open(ctx, Cursor{Offset: s.From - 1}, onDamage)
 	if err != nil {
 		return nil, err
@@ -62,14 +60,14 @@ func (s Section) open(ctx context.Context, onDamage func(*DamageError)) (*Scanne
 	scan.limit, scan.lines.limit = s.To, s.To
 	scan.lines.skipPartial(s.To)
 	if scan.lines.fault() != nil {
-		// The section that the line begins in tells of it too.
+		// The section in which the line begins reports the error too.
 		return nil, errors.Join(fmt.Errorf("auditlog: read %s: %w", scan.File, scan.lines.fault()), scan.Close())
 	}
 	return scan, nil
 }
 
-// await returns when turn is closed. An error is that of ctx, and counts as one of
-// I/O: what was not read is no damage.
+// await returns when turn is closed. The error of ctx counts as one of I/O: a line that
+// was not read is no damage.
 func (s *Scanner) await(ctx context.Context, turn <-chan struct{}) error {
 	select {
 	case <-turn:
@@ -80,18 +78,18 @@ func (s *Scanner) await(ctx context.Context, turn <-chan struct{}) error {
 	}
 }
 
-// partial is what a goroutine gathers while it scans a section.
+// Accumulator is what a goroutine collects while it scans a section.
 type Accumulator interface {
-	// event takes the current event of s; what it keeps of it is a copy.
+	// Event takes the current event of s and keeps only copies of its bytes.
 	Event(s *Scanner)
-	// damaged takes damage, whose line number counts from the section's first.
+	// Damaged takes damage, whose line number counts from the section's first.
 	Damaged(d *DamageError)
-	// full reports whether to hand the part over and go on with a new one:
-	// parts that wait are held in memory.
+	// Full reports whether to deliver the part and go on with a new one: parts that
+	// wait are held in memory.
 	Full() bool
 }
 
-// scanSection fills parts and gives them to flush until it returns false. It returns
+// scanSection fills parts and gives them to flush until flush returns false. It returns
 // the number of lines read.
 func scanSection[P Accumulator](ctx context.Context, s Section, newPart func() P, flush func(P) bool) (lines int64, err error) {
 	p, more := newPart(), true
@@ -132,11 +130,11 @@ func scanSection[P Accumulator](ctx context.Context, s Section, newPart func() P
 	return scan.number, errors.Join(err, scan.Close())
 }
 
-// scanSections scans sections on all processors and calls deliver with their
-// parts, in order, until it returns false. linesBefore is the number of lines
-// in the file before the section; before the first one there are lines. It
-// returns how many there are in the last file, up to the end of its section. It
-// holds a constant number of parts: those who scan ahead wait for deliver.
+// Parallel scans sections on all processors and calls deliver with their parts, in order,
+// until deliver returns false. linesBefore is the number of lines in the file before the
+// section, and lines that number for the first section. Parallel returns the number of
+// lines of the last file up to the end of its section. It holds a constant number of
+// parts: goroutines that are ahead wait for deliver.
 func Parallel[P Accumulator](ctx context.Context, sections []Section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
 	workers := runtime.GOMAXPROCS(0)
 	if workers == 1 || len(sections) == 1 {
@@ -166,7 +164,7 @@ func Parallel[P Accumulator](ctx context.Context, sections []Section, lines int6
 				}
 			})
 			if err := context.Cause(ctx); err != nil && j.err == nil {
-				j.err = fmt.Errorf("auditlog: read %s: %w", s.File.Path, err) // a part was perhaps not taken
+				j.err = fmt.Errorf("auditlog: read %s: %w", s.File.Path, err) // deliver may lack a part
 			}
 		})
 		return j
@@ -196,7 +194,7 @@ func Parallel[P Accumulator](ctx context.Context, sections []Section, lines int6
 	return lines, nil
 }
 
-// scanInOrder is scanSections without other goroutines.
+// scanInOrder is Parallel without other goroutines.
 func scanInOrder[P Accumulator](ctx context.Context, sections []Section, lines int64, newPart func() P, deliver func(p P, linesBefore int64) bool) (int64, error) {
 	more := true
 	for _, s := range sections {
@@ -214,6 +212,3 @@ func scanInOrder[P Accumulator](ctx context.Context, sections []Section, lines i
 	}
 	return lines, nil
 }
-
-// maxUIDs bounds those of a part.
-const MaxUIDs = 1 << 15

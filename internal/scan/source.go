@@ -44,7 +44,7 @@ const (
 	maxMaxLine = 1 << 30
 )
 
-// CheckMaxLine returns an error if n is no length for the longest line.
+// CheckMaxLine returns an error if n bytes are too short or too long for MaxLine.
 func CheckMaxLine(n int) error {
 	if n < minMaxLine || n > maxMaxLine {
 		return fmt.Errorf("WithMaxLine(%d): want %d to %d bytes", n, minMaxLine, maxMaxLine)
@@ -52,8 +52,8 @@ func CheckMaxLine(n int) error {
 	return nil
 }
 
-// ResolvePath makes path absolute and expands a leading ~/, so that neither a
-// later chdir nor a shell that did not expand it moves the log.
+// ResolvePath makes path absolute and expands a leading ~/. A later chdir, or a shell
+// that did not expand it, does not move the log then.
 func ResolvePath(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("the path of the log is empty; give one, or use auditlog.DefaultPath")

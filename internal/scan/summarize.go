@@ -10,13 +10,14 @@ import (
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
 
-// summarize reads the archive plain, before it is compressed, as readers do.
+// Summarize reads an archive before it is compressed, as readers do, and returns what its
+// header says.
 func Summarize(path string, plain io.ReaderAt, size int64, longest int) (archive.Summary, error) {
 	sum := archive.Summary{Bytes: size}
 	content32 := crc32.NewIEEE()
 	src := &ioReader{r: io.TeeReader(io.NewSectionReader(plain, 0, sum.Bytes), content32)}
 	c := &Content{path: path, io: src, reader: src}
-	scan := newFileScan(c, Cursor{}, longest, func(*DamageError) { sum.Damaged++ })
+	scan := newScanner(c, Cursor{}, longest, func(*DamageError) { sum.Damaged++ })
 	err := scan.All(context.Background(), func(s *Scanner) bool {
 		sum.Events++
 		t, ok := jsonline.ParseTime(s.Fields[FieldTime])

@@ -2,14 +2,16 @@ package scan
 
 import "github.com/otelaudit/otelaudit/internal/jsonline"
 
-// amounts are what sums need of an event.
+// Amounts are the cost and the tokens of an event.
 type Amounts struct {
-	Cost             float64
-	Input, Output    int64
-	Priced, Unpriced bool
-	Tokens           bool // input or output is there
+	Cost          float64 // USD
+	Input, Output int64
+	Priced        bool // a cost is reported, if only 0
+	Unpriced      bool // tokens are reported, and no cost
+	Tokens        bool // input or output is reported
 }
 
+// AmountsOf returns the amounts of a line.
 func AmountsOf(f *Fields) Amounts {
 	var a Amounts
 	var hasInput, hasOutput bool

@@ -9,12 +9,10 @@ import (
 	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
-// A call of a model may stand in a log more than once: as the event that a span
-// processor made of its span and as the log record of an instrumentation, or as
-// two log records for one response. deduper finds these tellings among the
-// events with usage, in the order of the log, and counts them as one.
+// deduper counts a call of a model once that is logged more than once. It takes the events
+// of a log in order.
 //
-// It counts as one call
+// A repeated line is one event: see [scan.Identity]. Events count as one call that are
 //
 //   - an event made of a span and one that was not, with the same response
 //     id; or with the same request id or span id and the same tokens, since an
@@ -25,63 +23,66 @@ import (
 //     common, but the same session, event.timestamp and tokens: both are made of
 //     one object.
 //
-// It looks for them among the last dedupWindow events with usage: calls end as
-// their records are emitted, and memory has to end somewhere.
+// It searches the last dedupWindow events with usage: calls end as
+// their records are emitted, and memory needs a bound. Most logs have no such pair. So
+// the window has no index before the first event that can be one of a pair.
 type deduper struct {
-	// replace counts merged, which is what kept says and what only other knows,
-	// in place of them, and completes its group: it has that of kept.
+	// replace counts merged in place of kept and other, and completes its group: merged
+	// has the values of kept, and those that only other has.
 	replace func(kept, other, merged *call)
-	// restore takes back what replace did. If it is not nil, replace is called
-	// for a pair of one span id as soon as both are there, and restore if they
-	// turn out to be none: the sums are right before the end of the log, too.
+	// restore undoes replace. If it is not nil, replace is called for a pair of one span
+	// id when its second event comes, and restore if a third one shows that the two are
+	// no pair: the sums are right before the end of the log, too.
 	restore func(kept, other, merged *call)
 
-	window []*call // a ring, oldest at next once it is full
-	next   int
-	byID   map[uint64][]*call
-	bySpan map[uint64]*spanCalls
+	seen    recentIDs
+	indexed bool    // byID and bySpan hold the window
+	window  []*call // a ring, oldest at next once it is full
+	next    int
+	byID    map[uint64][]*call
+	bySpan  map[uint64]*spanCalls
 }
 
 const dedupWindow = 4096
 
-// tellings says what a call was told of by: one bit of an event, more of a call
-// that was put together.
-type tellings uint8
+// sources are the records that an event was made of: one bit for an event, more for a
+// call that was joined.
+type sources uint8
 
 const (
-	byLog         tellings = 1 << iota // a log record
-	bySpan                             // a span
-	byGemini                           // Gemini CLI's own record of a response
-	byConventions                      // its record of the same by the GenAI conventions, or anybody's
+	byLog         sources = 1 << iota // a log record
+	bySpan                            // a span
+	byGemini                          // Gemini CLI's own record of a response
+	byConventions                     // a record of a response by the GenAI conventions
 )
 
-// mayJoin reports whether a call told of by t may be told of by other too: by a
-// span and by log records of one source.
-func (t tellings) mayJoin(other tellings) bool {
+// mayJoin reports whether events of t and of other may be of one call: a span and log
+// records of one source.
+func (t sources) mayJoin(other sources) bool {
 	if t&other != 0 {
 		return false
 	}
 	switch logged := (t | other) &^ bySpan; logged {
 	case byLog, byGemini, byConventions:
-		return true // and a span
+		return true // with a span
 	default:
 		return logged == byGemini|byConventions
 	}
 }
 
-// call is an event with usage, or several that tell of one call.
+// call is an event with usage, or several events of one call.
 type call struct {
 	scan.Amounts
-	by tellings
+	by sources
 	// ids are hashes that identify the call, 0: none.
 	ids   [idKinds]uint64
 	group string // key of its group
 	tag   any    // of a Tally
 	slot  int64  // of its time, in a Running
-	// identity is that of identityOf. An event without usage that has one is a
-	// call here too, without an event.
+	// identity is scan.Identity. An event without usage that has one is a call here
+	// too, with no sources.
 	identity uint64
-	// joined is the call that it was found to be a part of.
+	// joined is the call of which this one is a part.
 	joined *call
 }
 
@@ -89,24 +90,23 @@ const (
 	idResponse = iota
 	idRequest
 	idSpan
-	idGemini // what Gemini CLI's two records have in common
+	idGemini // the values that Gemini CLI's two records have in common
 	idKinds
 )
 
-// spanCalls counts the events with one span id, as long as one of them is in
-// the window.
+// spanCalls counts the events of one span id while one of them is in the window.
 type spanCalls struct {
 	made, logged int
 	inWindow     int
-	pair         *callPair // counted as one for the time being
+	pair         *callPair // counted as one until a third event comes
 }
 
-// callPair are two calls of one span id that count as one as long as nothing
-// else is told of either.
+// callPair are two calls of one span id that count as one while no other event has that
+// id.
 type callPair struct{ kept, other, merged *call }
 
-// callKeys are what tells calls apart, in the order of the constants below.
-var callKeys = jsonline.NewKeys("span_id", scan.KeySpanMade, scan.KeyEventTimestamp,
+// callKeys are the keys that identify calls, in the order of the constants below.
+var callKeys = jsonline.NewKeys("span_id", scan.KeySpanMade, "event.timestamp",
 	"gen_ai.response.id", "ai.response.id", "response_id", "request_id", "gen_ai.request.id",
 	"gen_ai", "gen_ai.response", "gen_ai.request", "ai", "ai.response")
 
@@ -119,7 +119,7 @@ const (
 	callBehindIDs      = callFirstRequestID + 2
 )
 
-// Maps that an id may be in, behind the ids.
+// Maps that may hold an id. They follow the ids.
 const (
 	callGenAI = callBehindIDs + iota
 	callGenAIResponse
@@ -129,11 +129,11 @@ const (
 	callKeyCount
 )
 
-// idsInMaps are the ids that a logger with groups puts into maps.
+// idsInMaps are the ids that a logger with groups writes into maps.
 var idsInMaps = [...]struct {
 	kind int
 	of   int    // index of the map in callKeys
-	path string // joined names of what leads to the id in it
+	path string // names that lead to the id in it, joined with dots
 }{
 	{idResponse, callGenAI, "response.id"},
 	{idResponse, callGenAIResponse, "id"},
@@ -149,7 +149,7 @@ const (
 	eventGenAIDetails   = "gen_ai.client.inference.operation.details"
 )
 
-// callOf returns the call that an event is, nil if it has no usage.
+// callOf returns the call of an event, nil if the event has no usage.
 func callOf(raw []byte, f *scan.Fields, a scan.Amounts, values [][]byte) *call {
 	if !a.Priced && !a.Unpriced || callKeys.Scan(raw, values) != nil {
 		return nil
@@ -195,8 +195,8 @@ func identified(c *call, identity uint64, a scan.Amounts) *call {
 	return c
 }
 
-// memberAt returns the raw value at path of a raw value, nil if it is not there:
-// the names that lead to it, joined with dots, are path.
+// memberAt returns the member of a raw value that path leads to, nil if there is none.
+// path is the names on the way, joined with dots.
 func memberAt(value []byte, path string) (found []byte) {
 	err := jsonline.EachMember(value, func(lit, member []byte) bool {
 		name := string(jsonline.AppendUnquoted(nil, lit))
@@ -222,7 +222,8 @@ func hashCount(value []byte) uint64 {
 	return uint64(n) + 1 //nolint:gosec // not negative
 }
 
-// hashAll hashes what the two functions above return; if one of them is 0, it is 0.
+// hashAll hashes results of scan.HashString and hashCount; if one of them is 0, it
+// returns 0.
 func hashAll(parts ...uint64) uint64 {
 	var text [8]byte
 	var h maphash.Hash
@@ -241,23 +242,30 @@ func newDeduper(replace func(kept, other, merged *call)) *deduper {
 	return &deduper{replace: replace, byID: make(map[uint64][]*call), bySpan: make(map[uint64]*spanCalls)}
 }
 
+// repeated reports whether c is the event of an earlier line.
+func (d *deduper) repeated(c *call) bool { return c.identity != 0 && d.seen.add(c.identity) }
+
 // add takes the next call of the log.
 func (d *deduper) add(c *call) {
 	if len(d.window) < dedupWindow {
 		d.window = append(d.window, c)
 	} else {
-		d.leave(d.window[d.next])
+		if d.indexed {
+			d.leave(d.window[d.next])
+		}
 		d.window[d.next] = c
 		d.next = (d.next + 1) % dedupWindow
 	}
-	if span := c.ids[idSpan]; span != 0 {
-		s := d.bySpan[span]
-		if s == nil {
-			s = new(spanCalls)
-			d.bySpan[span] = s
+	if !d.indexed {
+		if c.by&(bySpan|byGemini) == 0 {
+			return
 		}
-		s.inWindow++
-		s.count(c, 1)
+		d.indexed = true
+		for i := range len(d.window) - 1 {
+			d.index(d.window[(d.next+i)%len(d.window)])
+		}
+	}
+	if s := d.bySpan[c.ids[idSpan]]; s != nil {
 		d.part(s)
 	}
 	if other := d.find(c); other != nil {
@@ -267,7 +275,7 @@ func (d *deduper) add(c *call) {
 	d.pair(c)
 }
 
-// pair counts c and the other call of its span id as one for the time being.
+// pair counts c and the other call of its span id as one until a third event comes.
 func (d *deduper) pair(c *call) {
 	if d.restore == nil {
 		return
@@ -282,7 +290,7 @@ func (d *deduper) pair(c *call) {
 	}
 }
 
-// part takes back what pair did.
+// part undoes pair.
 func (d *deduper) part(s *spanCalls) {
 	if s != nil && s.pair != nil {
 		d.restore(s.pair.kept, s.pair.other, s.pair.merged)
@@ -290,7 +298,7 @@ func (d *deduper) part(s *spanCalls) {
 	}
 }
 
-// ofSpan returns what else tells of c by its span id, nil if nothing does.
+// ofSpan returns the other event of the call of c by its span id, nil if there is none.
 func (d *deduper) ofSpan(s *spanCalls, c *call) *call {
 	if c.joined != nil || s.made != 1 || s.logged != 1 {
 		return nil
@@ -311,8 +319,8 @@ func (s *spanCalls) count(c *call, n int) {
 	}
 }
 
-// find returns the call that c tells of too, by an id: of the same span if
-// there is a choice, else the earliest.
+// find returns the call of c by an id: one of the same span if there is a choice, else
+// the earliest.
 func (d *deduper) find(c *call) (found *call) {
 	for _, kind := range [...]int{idResponse, idRequest, idGemini} {
 		id := c.ids[kind]
@@ -338,7 +346,7 @@ func (d *deduper) find(c *call) (found *call) {
 	return nil
 }
 
-// sameTokens reports whether both say the same numbers of tokens.
+// sameTokens reports whether both report tokens, and equal numbers of them.
 func sameTokens(a, b *call) bool {
 	return a.Tokens && b.Tokens && a.Input == b.Input && a.Output == b.Output
 }
@@ -360,8 +368,8 @@ func (d *deduper) join(a, b *call) {
 	d.replace(kept, other, merged)
 }
 
-// merge returns what a and b, of which b is an event, tell together: what the
-// one with a price says, else the log record, and what only the other one knows.
+// merge returns the call of a and b, of which b is an event: the values of the one with a
+// price, else of the log record, and those that only the other one has.
 func merge(a, b *call) (kept, other, merged *call) {
 	kept, other = a, b
 	if b.Priced && !a.Priced || a.Priced == b.Priced && a.by == bySpan {
@@ -381,19 +389,26 @@ func merge(a, b *call) (kept, other, merged *call) {
 	return kept, other, merged
 }
 
+// index makes c known by its ids.
 func (d *deduper) index(c *call) {
-	for kind, id := range c.ids {
-		if id != 0 && kind != idSpan {
+	for _, id := range c.ids {
+		if id != 0 {
 			d.byID[id] = append(d.byID[id], c)
 		}
 	}
 	if span := c.ids[idSpan]; span != 0 {
-		d.byID[span] = append(d.byID[span], c)
+		s := d.bySpan[span]
+		if s == nil {
+			s = new(spanCalls)
+			d.bySpan[span] = s
+		}
+		s.inWindow++
+		s.count(c, 1)
 	}
 }
 
-// leave takes the oldest call out of the window. It is the last chance for its
-// span id to find what else tells of it.
+// leave removes the oldest call from the window, after a last search for another event of
+// its span id.
 func (d *deduper) leave(c *call) {
 	span := c.ids[idSpan]
 	if s := d.bySpan[span]; s != nil {
@@ -408,7 +423,7 @@ func (d *deduper) leave(c *call) {
 		if id == 0 {
 			continue
 		}
-		// Calls leave in the order in which they came.
+		// Calls leave in the order in which they were added.
 		if left := d.byID[id][1:]; len(left) == 0 {
 			delete(d.byID, id)
 		} else {
@@ -417,8 +432,11 @@ func (d *deduper) leave(c *call) {
 	}
 }
 
-// end tells that there are no more calls.
+// end ends the log.
 func (d *deduper) end() {
+	if !d.indexed {
+		return
+	}
 	for i := range d.window {
 		d.leave(d.window[(d.next+i)%len(d.window)])
 	}
@@ -428,7 +446,7 @@ func (d *deduper) end() {
 type callPart struct {
 	scan.Selection
 	key groupKey // nil for no groups
-	// pairs and repeats say what to look for.
+	// pairs and repeats select events with usage and events with an identity.
 	pairs, repeats bool
 
 	calls  []*call
@@ -437,7 +455,7 @@ type callPart struct {
 }
 
 func (p *callPart) Event(s *scan.Scanner) {
-	if matches, _ := p.Matcher.Matches(&s.Fields); !matches { // the first scan counted the untimed
+	if matches, _ := p.Matcher.Matches(&s.Fields); !matches { // the first scan counted those without a time
 		return
 	}
 	a := scan.AmountsOf(&s.Fields)
@@ -458,6 +476,6 @@ func (p *callPart) Event(s *scan.Scanner) {
 	p.calls = append(p.calls, c)
 }
 
-func (p *callPart) Damaged(*scan.DamageError) {} // told of by the first scan
+func (p *callPart) Damaged(*scan.DamageError) {} // the first scan reported it
 
 func (p *callPart) Full() bool { return len(p.calls) >= scan.MaxMatches }

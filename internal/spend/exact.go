@@ -5,13 +5,12 @@ import (
 	"math/big"
 )
 
-// exactSum is a sum of float64s that was never rounded: a fixed-point number
-// wide enough for all of them. So it does not depend on the order of adding,
-// and parts that were added up by several goroutines make the same sum as one
-// pass; a million small costs lose no digits.
+// ExactSum is a sum of float64s without rounding: a fixed-point number that is wide
+// enough for all of them. It does not depend on the order of adding: the sums of several
+// goroutines make the sum of one pass.
 type ExactSum struct {
 	// limbs are digits of 32 bits, the lowest first, in units of 2^-1074, the
-	// smallest float64. Carries, of either sign, wait in the upper halves.
+	// smallest float64. Carries, of either sign, stay in the upper halves.
 	limbs [exactLimbs]int64
 	// pending bounds what each limb can hold: at most pending × 2^32.
 	pending int64
@@ -23,7 +22,7 @@ const (
 	maxPending = 1 << 30
 )
 
-// add adds f, which is finite.
+// Add adds f, which is finite.
 func (s *ExactSum) Add(f float64) {
 	b := math.Float64bits(f)
 	mantissa, exponent := b&(1<<52-1), int(b>>52&0x7ff)
@@ -46,7 +45,7 @@ func (s *ExactSum) Add(f float64) {
 	}
 }
 
-// merge adds what other holds.
+// Merge adds other.
 func (s *ExactSum) Merge(other *ExactSum) {
 	if s.pending+other.pending >= maxPending {
 		s.carry()
@@ -58,8 +57,8 @@ func (s *ExactSum) Merge(other *ExactSum) {
 	s.pending += other.pending
 }
 
-// carry leaves digits from 0 to 2^32 in all limbs but the highest, which keeps
-// the sign.
+// carry moves carries up: digits from 0 to 2^32 stay in all limbs but the highest, which
+// keeps the sign.
 func (s *ExactSum) carry() {
 	for i := range exactLimbs - 1 {
 		up := s.limbs[i] >> limbBits // rounds down, so that what stays is not negative
@@ -69,8 +68,8 @@ func (s *ExactSum) carry() {
 	s.pending = 1
 }
 
-// float returns the sum, rounded once; beyond float64, which JSON could not
-// say, the largest number of its sign.
+// Float returns the sum, rounded once; beyond float64, which JSON cannot write, the
+// largest number of its sign.
 func (s *ExactSum) Float() float64 {
 	if s.pending == 0 {
 		return 0

@@ -42,11 +42,11 @@ func groupings(by []GroupBy) ([]GroupBy, error) {
 //
 // The key of groups within groups is one string: each level but the last has
 // its length in front. The key of a period is its beginning, 8 bytes that
-// order as instants do, and its text; so hours that a clock shows twice are two
-// groups, and in order.
+// order as instants do, and its text; so an hour that a clock shows twice is two
+// groups, in order.
 type groupKey func(dst []byte, f *scan.Fields) []byte
 
-// newGroupKey returns nil for no groups. What it returns is for one goroutine.
+// newGroupKey returns nil for no groups. A groupKey is for one goroutine.
 func newGroupKey(by []GroupBy, zone *time.Location) groupKey {
 	switch len(by) {
 	case 0:
@@ -75,7 +75,7 @@ func cutGroupKey(key string, levels int) (first, rest string) {
 	return key[n : n+int(length)], key[n+int(length):] //nolint:gosec // appendOuterKey wrote it
 }
 
-// fillGroupKey returns key with the levels of other where it has none.
+// fillGroupKey returns key, with the levels of other where those of key are empty.
 func fillGroupKey(key, other string, levels int) string {
 	var filled []byte
 	for ; levels > 0; levels-- {
@@ -164,7 +164,7 @@ func (s *spender) tree() []Group {
 	root := groupNode{}
 	for key, sum := range s.groups {
 		if sum.events == 0 {
-			continue // its only call was counted in another one
+			continue // its only call counts in another group
 		}
 		node := &root
 		for level := range s.by {
@@ -192,7 +192,7 @@ func (n *groupNode) part(key string) *groupNode {
 	return n.parts[key]
 }
 
-// groups is never nil on the first level, and nil behind the last one.
+// groups is never nil on the first level, and nil after the last one.
 func (n *groupNode) groups(by []GroupBy, zone *time.Location) []Group {
 	groups := make([]Group, 0, len(n.parts))
 	for key, part := range n.parts {

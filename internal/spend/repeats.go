@@ -9,8 +9,8 @@ import (
 	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
-// uidHash returns a hash of a raw log.record.uid for a uidFilter, 0 if it is no text
-// or empty. Of a usual one, a UUID, it looks at the 16 bytes that differ most.
+// uidHash returns a hash of a raw log.record.uid for a uidFilter, 0 if it is no string or
+// empty. Of a UUID it hashes the 16 bytes that differ most.
 func uidHash(lit []byte) uint64 {
 	const last = 16
 	if bytes.IndexByte(lit, '\\') >= 0 {
@@ -26,9 +26,9 @@ func uidHash(lit []byte) uint64 {
 
 var uidSeed = maphash.String(scan.HashSeed, scan.KeyUID)
 
-// uidFilter tells cheaply whether a log.record.uid may stand twice within the
-// window: never no for one that does, and yes for one in 10^8 that does not. It
-// holds 32 bits of each hash, in two tables that take turns. The zero value is empty.
+// uidFilter reports cheaply whether a log.record.uid may be repeated within the window.
+// It reports each repeated one, and one in 10^8 that is not. It holds 32 bits of each
+// hash, in two tables that take turns. The zero value is empty.
 type uidFilter struct {
 	older, newer []uint32 // hash tables, half full at most; 0 is free
 	used         int      // in newer
@@ -97,7 +97,8 @@ func (r *recentIDs) add(id uint64) bool {
 	return false
 }
 
-// remove frees the slot of id and moves those that it kept from their own one.
+// remove frees the slot of id and moves into it identities that it kept from their own
+// slots.
 func (r *recentIDs) remove(id uint64) {
 	free := slotOf(id)
 	for r.slots[free] != id {

@@ -46,7 +46,7 @@ type Running struct {
 	misdated map[uint64]int64
 	arrivals int64 // see Arrived
 
-	answered bool // nothing was read since Unanswered became false
+	answered bool // nothing was read since the last call of Changed
 }
 
 // The lengths of slots in seconds. In all time zones days begin at a quarter of an hour of
@@ -421,8 +421,8 @@ func (p *slotPart) Full() bool {
 // Period is the time from Start on and before End.
 type Period struct{ Start, End time.Time }
 
-// In returns what was spent in each of periods, as a Running that is made at the instant
-// now counts it.
+// InPeriods returns what was spent in each of periods, as a Running that is made at the
+// instant now counts it.
 func InPeriods(ctx context.Context, log *history.Log, now time.Time, onDamage func(*scan.DamageError), periods ...Period) (_ []Totals, err error) {
 	if len(periods) == 0 {
 		return nil, nil

@@ -80,7 +80,6 @@ func (b slotBounds) excludes(archive archive.Summary) bool {
 // pairs, where two events are of one call.
 type callTally struct {
 	pairs       bool
-	seen        recentIDs
 	deduper     *deduper
 	corrections slots
 	first       int64 // slots before it are not summed up
@@ -115,7 +114,7 @@ func (t *callTally) add(events []counted, first int64) {
 	t.first = first
 	for _, e := range events {
 		switch {
-		case e.identity != 0 && t.seen.add(e.identity):
+		case e.identity != 0 && t.deduper.seen.add(e.identity):
 			t.correct(e.slot, e.Amounts, (*sum).remove)
 		case e.call != nil:
 			t.deduper.add(e.call)

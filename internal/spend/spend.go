@@ -17,13 +17,12 @@ import (
 
 // Totals are sums over events.
 type Totals struct {
-	Events int64 `json:"events"` // number of events, with a cost or not
-	// Unpriced is the number of events that used tokens and report no cost:
-	// what Cost does not know of.
-	Unpriced     int64   `json:"unpriced"`
-	Cost         float64 `json:"cost"` // USD
-	InputTokens  int64   `json:"input_t"`
-	OutputTokens int64   `json:"output_t"`
+	Events int64 // number of events, with a cost or not
+	// Unpriced is the number of events with tokens and without a cost.
+	Unpriced     int64
+	Cost         float64 // USD
+	InputTokens  int64
+	OutputTokens int64
 }
 
 // Group is one line of a [Spend].
@@ -31,23 +30,23 @@ type Group struct {
 	// Key is the event, model or session; of an hour its beginning, with the
 	// offset of the time zone (2026-02-13T14:00:00Z); of a day and of a week its
 	// first day (2026-02-13); or the month (2026-02). Empty: the events have none.
-	Key string `json:"key"`
+	Key string
 	Totals
 	// Start is when an hour, day, week or month began; zero for other groups.
-	Start time.Time `json:"start,omitzero"`
+	Start time.Time
 	// Groups divide this one, as asked for by the next GroupBy; nil without one.
-	Groups []Group `json:"groups,omitempty"`
+	Groups []Group
 }
 
-// Spend is what [Reader.Spend] returns.
+// Spend is the result of [Sum].
 type Spend struct {
-	Total Totals `json:"total"`
+	Total Totals
 	// Untimed is the number of events without a readable ts that match the filter
 	// otherwise. Total has them only where the filter has no bound of time.
-	Untimed int64 `json:"untimed,omitempty"`
+	Untimed int64
 	// Groups are in order of time for hours, days, weeks and months, else the
 	// most expensive first; never nil.
-	Groups []Group `json:"groups"`
+	Groups []Group
 }
 
 // Options say what a Spend counts.
@@ -58,25 +57,8 @@ type Options struct {
 	NoDedup  bool // count every event
 }
 
-// Spend sums the cost and tokens of the events that match filter. Cost is a
-// JSON number in the line: 1 and 1.0 are the same, the string "1" is no cost.
-// Costs are added without rounding; what is returned is the float64 next to
-// their true sum, and the largest one where that is beyond float64.
-//
-// A call of a model that the log holds twice is counted once: an event that a
-// span processor made of a span and a log record of the same response id, or of the same
-// request or span id and the same tokens (of a span id only if it has one of each); and the two records that Gemini CLI emits for a
-// response. What counts is the one with a cost, else the log record. Pairs are
-// looked for among the last 4,096 events with usage that match the filter, whose
-// NoDedup turns that off. [Reader.HourlySpend] does not look for pairs.
-//
-// A line that stands twice is one event: both lines have the same log.record.uid and
-// equal ts, event, cost and tokens, and fewer than 4,096 other events with a uid that
-// match the filter stand between them. NoDedup turns that off too. Lines without a
-// uid all count.
-//
-// The sums are in groups by the first of by, and each of these in groups by the
-// next one. Hours, days, weeks and months are those of the filter's TimeZone.
+// Sum sums the cost and tokens of the events that match filter. A call that is logged
+// twice counts once, and so does a repeated line, unless o.NoDedup is set.
 func Sum(ctx context.Context, r *history.Log, filter scan.Filter, o Options) (spend Spend, err error) {
 	by, err := groupings(o.By)
 	if err != nil {
@@ -102,17 +84,14 @@ func Sum(ctx context.Context, r *history.Log, filter scan.Filter, o Options) (sp
 	return Spend{Total: s.total.totals(), Untimed: s.untimed, Groups: s.tree()}, nil
 }
 
-// SpendOf sums entries, which are in the order of the log, as [Reader.Spend]
-// sums those of a log: a call that is logged twice is counted once. key returns
-// the group of an entry; nil means no groups. The most expensive group is the
-// first. An entry that is not a JSON object is an error.
+// Of sums entries, which are in the order of the log, as Sum sums a log. key returns the
+// group of an entry; nil means no groups. An entry that is not a JSON object is an error.
 func Of(entries []scan.Entry, key func(scan.Entry) string) (Spend, error) {
 	s := spender{zone: time.UTC, groups: make(map[string]*sum)}
 	if key != nil {
 		s.by = []GroupBy{ByEvent} // or any other text
 	}
 	d := s.deduper()
-	var seen recentIDs
 	var values [callKeyCount][]byte
 	for _, e := range entries {
 		var f scan.Fields
@@ -123,7 +102,8 @@ func Of(entries []scan.Entry, key func(scan.Entry) string) (Spend, error) {
 			s.untimed++
 		}
 		a, text := scan.AmountsOf(&f), ""
-		if id := scan.Identity(&f, a); id != 0 && seen.add(id) {
+		c := identified(callOf(e.Raw, &f, a, values[:]), scan.Identity(&f, a), a)
+		if c != nil && d.repeated(c) {
 			continue
 		}
 		s.total.add(a)
@@ -134,7 +114,7 @@ func Of(entries []scan.Entry, key func(scan.Entry) string) (Spend, error) {
 			}
 			s.groups[text].add(a)
 		}
-		if c := callOf(e.Raw, &f, a, values[:]); c != nil {
+		if c != nil && c.by != 0 {
 			c.group = text
 			d.add(c)
 		}
@@ -152,8 +132,9 @@ type spender struct {
 	// untimed is the number of events without a readable ts.
 	untimed int64
 	groups  map[string]*sum // by groupKey
-	// doubled is set if two events may be of one call, and repeated if a
-	// log.record.uid stands twice within the window. Most logs have neither, and need no second scan.
+	// doubled reports that two events may be of one call, and repeated that a
+	// log.record.uid is repeated within the window. Most logs have neither, and need no
+	// second scan.
 	doubled  bool
 	repeated atomic.Bool
 	uids     uidFilter
@@ -186,11 +167,9 @@ func (s *spender) scan(ctx context.Context, r *history.Log, snapshot *history.Sn
 	})
 }
 
-// dedup takes lines that stand twice, and one of each two events of one call,
-// out of the sums.
+// dedup takes repeated lines, and one of two events of one call, out of the sums.
 func (s *spender) dedup(ctx context.Context, r *history.Log, snapshot *history.Snapshot, m *scan.Matcher) error {
 	d := s.deduper()
-	var seen recentIDs
 	repeated := s.repeated.Load()
 	newPart := func() *callPart {
 		return &callPart{Selection: scan.Selection{Matcher: m}, key: newGroupKey(s.by, s.zone), pairs: s.doubled, repeats: repeated}
@@ -198,7 +177,7 @@ func (s *spender) dedup(ctx context.Context, r *history.Log, snapshot *history.S
 	err := history.ScanFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*scan.DamageError), _ int64) bool {
 		for _, c := range p.calls {
 			switch {
-			case c.identity != 0 && seen.add(c.identity):
+			case d.repeated(c):
 				s.remove(c)
 			case c.by != 0:
 				d.add(c)
@@ -210,7 +189,7 @@ func (s *spender) dedup(ctx context.Context, r *history.Log, snapshot *history.S
 	return err
 }
 
-// deduper returns one that corrects the sums.
+// deduper returns a deduper that corrects the sums.
 func (s *spender) deduper() *deduper {
 	return newDeduper(func(kept, other, merged *call) {
 		s.remove(kept)
@@ -227,7 +206,7 @@ func (s *spender) deduper() *deduper {
 	})
 }
 
-// remove takes back what was added for c.
+// remove undoes the adding of c.
 func (s *spender) remove(c *call) {
 	s.total.remove(c.Amounts)
 	if group := s.groups[c.group]; group != nil {
@@ -245,8 +224,8 @@ type spendPart struct {
 	groups  map[string]*sum
 	doubled bool
 	text    []byte // of the last key
-	// uids are hashes of the events' log.record.uid, until repeated is set or if
-	// it is nil.
+	// uids are hashes of the events' log.record.uid. None is added if repeated is nil,
+	// or once it is set.
 	uids     []uint64
 	repeated *atomic.Bool
 }
@@ -257,7 +236,7 @@ func (p *spendPart) Event(s *scan.Scanner) {
 	if !p.Matches(&s.Fields) {
 		return
 	}
-	if !p.times.IsTime(s.Fields[scan.FieldTime]) { // with a bound it does not match
+	if !p.times.IsTime(s.Fields[scan.FieldTime]) { // with a bound of time such an event does not match
 		p.Untimed++
 	}
 	a := scan.AmountsOf(&s.Fields)
@@ -302,7 +281,7 @@ func (s *sum) add(a scan.Amounts) {
 	}
 }
 
-// remove takes back what add added.
+// remove undoes add.
 func (s *sum) remove(a scan.Amounts) {
 	s.events--
 	s.input -= a.Input
@@ -323,8 +302,8 @@ func (s *sum) merge(other *sum) {
 	s.cost.Merge(&other.cost)
 }
 
-// addTokens stops at the largest number instead of turning negative. b is
-// negative where a correction is added.
+// addTokens stops at the largest number instead of overflowing. b is negative in a
+// correction.
 func addTokens(a, b int64) int64 {
 	if b > 0 && a > math.MaxInt64-b {
 		return math.MaxInt64

@@ -8,43 +8,40 @@ import (
 	"github.com/otelaudit/otelaudit/internal/scan"
 )
 
-// Usage is what an event, or two that tell of one call of a model, says was
-// used.
+// Usage is what an event, or a call of two events, reports.
 type Usage struct {
-	Cost      float64 // USD, 0 if nobody said
-	Priced    bool    // Cost was said, if only as 0
-	HasTokens bool    // at least one of the numbers of tokens was said
+	Cost      float64 // USD, 0 if none is reported
+	Priced    bool    // a cost is reported, if only 0
+	HasTokens bool    // at least one number of tokens is reported
 
 	InputTokens, OutputTokens int64
 
-	// Tag is what the [Tally] returned for it.
+	// Tag is the value that the [Tally] returned for it.
 	Tag any
 }
 
-// IsCall reports whether anything was used: a cost or tokens are there.
+// IsCall reports whether a cost or tokens are reported.
 func (u Usage) IsCall() bool { return u.Priced || u.HasTokens }
 
-// Unpriced reports whether tokens are there and no cost.
+// Unpriced reports whether tokens are reported and no cost.
 func (u Usage) Unpriced() bool { return u.HasTokens && !u.Priced }
 
-// Tally adds up the events of a log in ways of its own. [Reader.Tally] calls its
-// methods from one goroutine, in the order of the log.
+// Tally adds up the events of a log in its own way. [TallyOf] calls its methods from one
+// goroutine, in the order of the log.
 type Tally interface {
-	// Add takes the next event, whose Raw is valid until it returns. Usage has
-	// no Tag yet: it is what Add returns, for Join.
+	// Add takes the next event, whose Raw is valid until Add returns. The returned tag
+	// is the Tag of the Usage in later calls of Join.
 	Add(e scan.Entry, u Usage) (tag any)
-	// Join tells that kept and other, which were added, or joined before, tell of
-	// one call, which counts as joined: take both out and joined in. It is what
-	// kept says, and what only other knows. Its Tag is what Join returns.
+	// Join takes kept and other, which were added or joined before, out of the sums and
+	// adds joined: they are one call. joined has the values of kept, and those that only
+	// other has. The returned tag is its Tag.
 	Join(kept, other, joined Usage) (tag any)
 }
 
-// Tally gives the events that match filter to t, in order and in one pass. A line
-// that stands twice, as [Reader.Spend] says, is given once. A call
-// that the log holds twice is found as [Reader.Spend] finds it, unless the
-// filter's NoDedup is set, but only after its events were added: then they are
-// joined. The totals are those of Spend. Damage and errors are as with Query;
-// damaged is the number of damaged lines.
+// TallyOf gives the events that match filter to t, in order and in one pass, repeated
+// lines once. A call that is logged twice is found after its events were added: then they
+// are joined. noDedup turns both off. The totals are those of Sum. damaged is the number
+// of damaged lines.
 func TallyOf(ctx context.Context, r *history.Log, filter scan.Filter, noDedup bool, t Tally) (total Totals, damaged int64, err error) {
 	snapshot, err := r.Snapshot(ctx)
 	if err != nil {
@@ -59,21 +56,19 @@ func TallyOf(ctx context.Context, r *history.Log, filter scan.Filter, noDedup bo
 		all.add(merged.Amounts)
 		merged.tag = t.Join(kept.usage(), other.usage(), usageOf(merged.Amounts))
 	})
-	pairs := lazyDeduper{deduper: d}
-	var seen recentIDs
 	newPart := func() *tallyPart { return &tallyPart{Matches: history.Matches{Selection: scan.Selection{Matcher: m}}} }
 	err = history.ScanFrom(ctx, r, snapshot, m, newPart, func(p *tallyPart, onDamage func(*scan.DamageError), linesBefore int64) bool {
 		i := 0
 		return p.Yield(func(e scan.Entry, _ error) bool {
 			c := p.calls[i]
 			i++
-			if !noDedup && c.identity != 0 && seen.add(c.identity) {
+			if !noDedup && d.repeated(c) {
 				return true
 			}
 			all.add(c.Amounts)
 			c.tag = t.Add(e, usageOf(c.Amounts))
 			if !noDedup && (c.Priced || c.Unpriced) {
-				pairs.add(c)
+				d.add(c)
 			}
 			return true
 		}, func(damage *scan.DamageError) {
@@ -84,36 +79,8 @@ func TallyOf(ctx context.Context, r *history.Log, filter scan.Filter, noDedup bo
 	if err != nil {
 		return Totals{}, damaged, err
 	}
-	pairs.end()
+	d.end()
 	return all.totals(), damaged, nil
-}
-
-// lazyDeduper looks for pairs from the first call on that can be one of a pair,
-// and among those before it: most logs have none, and need no index of ids.
-type lazyDeduper struct {
-	*deduper
-	started bool
-	waiting []*call // a ring, oldest at oldest once it is full
-	oldest  int
-}
-
-func (l *lazyDeduper) add(c *call) {
-	switch {
-	case l.started:
-		l.deduper.add(c)
-	case c.by&(bySpan|byGemini) != 0:
-		l.started = true
-		for i := range l.waiting {
-			l.deduper.add(l.waiting[(l.oldest+i)%len(l.waiting)])
-		}
-		l.waiting = nil
-		l.deduper.add(c)
-	case len(l.waiting) < dedupWindow:
-		l.waiting = append(l.waiting, c)
-	default:
-		l.waiting[l.oldest] = c
-		l.oldest = (l.oldest + 1) % dedupWindow
-	}
 }
 
 // tallyPart is the part of a Tally.

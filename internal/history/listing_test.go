@@ -43,10 +43,10 @@ func (f steppedFolder) isArchive(a listedArchive, file *os.File, deep bool) (boo
 	return f.Log.isArchive(a, file, deep)
 }
 
-// TestSettleSeesEveryEventOnceWhereverRotationsFall takes a snapshot while
+// TestListingSeesEveryEventOnceWhereverRotationsFall takes a snapshot while
 // rotations and compressions go on beside it, each of their steps before or
 // behind each of its own.
-func TestSettleSeesEveryEventOnceWhereverRotationsFall(t *testing.T) {
+func TestListingSeesEveryEventOnceWhereverRotationsFall(t *testing.T) {
 	t.Parallel()
 	const steps = 8
 	for rename := range steps {
@@ -54,7 +54,7 @@ func TestSettleSeesEveryEventOnceWhereverRotationsFall(t *testing.T) {
 			for compress := rename; compress <= steps; compress++ {
 				for rotations := 1; rotations <= 3; rotations++ {
 					t.Run(fmt.Sprint(rename, create, compress, rotations), func(t *testing.T) {
-						checkSettle(t, rename, create, compress, rotations)
+						checkListing(t, rename, create, compress, rotations)
 					})
 				}
 			}
@@ -62,10 +62,10 @@ func TestSettleSeesEveryEventOnceWhereverRotationsFall(t *testing.T) {
 	}
 }
 
-// checkSettle rotates before the rename-th step of settle, makes the new file
+// checkListing rotates before the rename-th step of settle, makes the new file
 // before the create-th and goes on with further rotations at once, and
 // compresses what was rotated before the compress-th.
-func checkSettle(t *testing.T, rename, create, compress, rotations int) {
+func checkListing(t *testing.T, rename, create, compress, rotations int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	r := logAt(path)
@@ -154,7 +154,7 @@ func (f *blinkingFolder) listArchives() ([]listedArchive, error) {
 	return list, err
 }
 
-func TestSettleSeesAnArchiveThatOneListingMisses(t *testing.T) {
+func TestListingSeesAnArchiveThatOneListingMisses(t *testing.T) {
 	for misses := range 2 {
 		dir := t.TempDir()
 		r := logAt(filepath.Join(dir, "audit.jsonl"))
@@ -187,7 +187,7 @@ func (f *busyFolder) openActive() (*os.File, error) {
 	return file, err
 }
 
-func TestSettleKeepsUpWithFilesThatAreCompressedAtOnce(t *testing.T) {
+func TestListingKeepsUpWithFilesThatAreCompressedAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	r := logAt(filepath.Join(dir, "audit.jsonl"))
 	written := 0
@@ -254,7 +254,7 @@ func (f scriptedFolder) isActive(*os.File) (bool, error) { return false, nil }
 
 func (f scriptedFolder) isArchive(listedArchive, *os.File, bool) (bool, error) { return false, nil }
 
-func TestSettleEnds(t *testing.T) {
+func TestListingEnds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
