@@ -239,12 +239,12 @@ func (l *Log) Close() error {
 
 // stop closes the log. The caller must hold the write lock.
 func (l *Log) stop() error {
+	l.repairAgain = time.Time{} // a repair has its last chance
 	var err error
 	if len(l.carryover)+len(l.recoveryEvents) > 0 {
 		err = l.writeRecoveryEvents()
 	}
 	l.closed = true
-	l.repairAgain = time.Time{} // the last chance of a repair
 	err = errors.Join(err, l.syncer.stop())
 	err = errors.Join(err, l.closeFile(), l.closeFolder(), l.closeNames())
 	l.compressor.wait()

@@ -88,25 +88,23 @@ func (l *Log) repairNow(cause error) error {
 		switch {
 		case err != nil:
 			return err
-		case here:
+		case !here:
+			if err := l.handleDisplaced(info); err != nil {
+				return err
+			}
+		case len(l.carryover) == 0:
 			return l.rewrite(info.Size, cause)
-		}
-		if err := l.handleDisplaced(info); err != nil {
-			return err
 		}
 	}
 	if l.syncer.failed() == nil {
 		return nil
 	}
-	// The carryover of the displaced file goes to the next one.
+	// The file whose fsync failed is displaced. Its carryover goes to the next one, which
+	// ends the failure.
 	if free, err := l.lockActiveFile(false); err != nil || !free {
 		return errors.Join(err, errBusy(free))
 	}
-	if err := l.flushAhead(); err != nil {
-		return err
-	}
-	l.syncer.carryoverWritten()
-	return nil
+	return l.flushAhead()
 }
 
 // rewrite builds the active file, which has size bytes, anew and replaces it.

@@ -141,7 +141,10 @@ func (c *syncer) markCarryover(pending bool) {
 	if !pending {
 		c.setFailure(nil)
 		c.synced = c.written
-	} else if c.failure == nil {
+		return
+	}
+	c.target.file = nil // the outcome of an fsync in flight no longer counts
+	if c.failure == nil {
 		c.setFailure(errCarryover)
 	}
 }
@@ -192,37 +195,38 @@ func (c *syncer) markWritten(n int) (written, synced int64) {
 	return written, synced
 }
 
-// waitBelowLimit returns when fewer than limit lines up to last are unsynced.
+// waitBelowLimit returns when fewer than limit lines up to last are unsynced. Earlier
+// lines that are indeterminate do not fail the caller, whose line is last.
 func (c *syncer) waitBelowLimit(ctx context.Context, last int64) error {
 	if c.limit == 0 {
 		return nil
 	}
-	return c.wait(ctx, last-c.limit+1)
+	return c.waitRepairing(ctx, last-c.limit+1, last, false)
 }
 
 // wait returns when the lines up to last are on disk. It repairs the log after a failed
 // fsync.
 func (c *syncer) wait(ctx context.Context, last int64) error {
-	return c.waitRepairing(ctx, last, false)
+	return c.waitRepairing(ctx, last, last, false)
 }
 
 // syncNow syncs all lines, and repairs the log after a failed fsync. locked: the caller
 // holds the write lock.
 func (c *syncer) syncNow(locked bool) error {
 	last, _ := c.lastWritten()
-	return c.waitRepairing(context.Background(), last, locked)
+	return c.waitRepairing(context.Background(), last, last, locked)
 }
 
 // syncWithoutRepair syncs all lines. The caller must hold the write lock.
 func (c *syncer) syncWithoutRepair() error {
 	last, _ := c.lastWritten()
-	_, err := c.syncUpTo(context.Background(), last)
+	_, err := c.syncUpTo(context.Background(), last, last)
 	return err
 }
 
-func (c *syncer) waitRepairing(ctx context.Context, last int64, locked bool) error {
+func (c *syncer) waitRepairing(ctx context.Context, last, own int64, locked bool) error {
 	for {
-		repairable, err := c.syncUpTo(ctx, last)
+		repairable, err := c.syncUpTo(ctx, last, own)
 		if repairable {
 			err = c.repair(ctx, locked)
 		}
@@ -233,15 +237,16 @@ func (c *syncer) waitRepairing(ctx context.Context, last int64, locked bool) err
 }
 
 // syncUpTo returns nil when the lines up to last are on disk. It waits for fsyncs, and
-// begins one when none is in flight. repairable: a repair may put an end to err.
-func (c *syncer) syncUpTo(ctx context.Context, last int64) (repairable bool, err error) {
+// begins one when none is in flight. It returns an error if line own is indeterminate.
+// repairable: a repair may put an end to err.
+func (c *syncer) syncUpTo(ctx context.Context, last, own int64) (repairable bool, err error) {
 	for {
 		c.mu.Lock()
 		switch {
 		case c.failure != nil && c.synced < last:
 			defer c.mu.Unlock()
 			return true, c.failure
-		case c.indeterminateErr != nil && last <= c.indeterminate:
+		case c.indeterminateErr != nil && own <= c.indeterminate:
 			defer c.mu.Unlock()
 			return false, c.indeterminateErr
 		case c.synced >= last:
@@ -282,8 +287,8 @@ func (c *syncer) run(s *inflightSync) {
 	}
 	t, covered := c.target, c.written
 	c.mu.Unlock()
-	var err error
-	if t.file != nil { // nil after stop, which synced all lines
+	err := ErrClosed
+	if t.file != nil {
 		err = c.fsync(t)
 	}
 	c.mu.Lock()

@@ -164,6 +164,9 @@ func (l *Log) writeOut(start, ahead int, buf []byte) (int, error) {
 		kept, err = l.cutBack(ahead, wrote, len(buf), err)
 	}
 	if kept > 0 {
+		if len(l.carryover) > 0 {
+			l.syncer.carryoverWritten()
+		}
 		l.carryover, l.recoveryEvents = l.carryover[:0], l.recoveryEvents[:0]
 	}
 	lines := 0
