@@ -230,19 +230,19 @@ func TestTheLockOfAnotherProcessIsWaitedForWithinTheContextAndTenSeconds(t *test
 				wg.Go(func() {
 					ctx, cancel := context.WithTimeout(t.Context(), within)
 					defer cancel()
-					time.Sleep(time.Duration(n) * 100 * time.Millisecond)
 					err := p.append(ctx, q, strconv.Itoa(n), toDisk)
-					want, least := ErrLocked, lockLimit
+					want, after := ErrLocked, lockLimit
 					if n == 1 {
-						want, least = context.DeadlineExceeded, time.Second
+						want, after = context.DeadlineExceeded, time.Second
 					}
-					if took := time.Since(start); !errors.Is(err, want) || took < least || took > least+2*time.Second {
-						t.Errorf("append %d = %v after %v, want %v after %v", n, err, took, want, least)
+					if took := time.Since(start); !errors.Is(err, want) || took != after {
+						t.Errorf("append %d = %v after %v, want %v after %v", n, err, took, want, after)
 					}
 				})
+				synctest.Wait()
 			}
 			wg.Wait()
-			wg.Go(func() { // behind them, and in time
+			wg.Go(func() {
 				if err := p.append(t.Context(), q, "in time", toDisk); err != nil {
 					t.Error(err)
 				}
@@ -252,6 +252,77 @@ func TestTheLockOfAnotherProcessIsWaitedForWithinTheContextAndTenSeconds(t *test
 			wg.Wait()
 			if want := []string{"in time"}; !slices.Equal(p.lines, want) {
 				t.Errorf("written %q, want %q", p.lines, want)
+			}
+			p.end(q)
+		})
+	}
+}
+
+func TestTheLockOfAnotherProcessDoesNotChangeTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, q := newPaper(t)
+		if err := q.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for n := range 3 {
+			wg.Go(func() {
+				if err := p.append(t.Context(), q, strconv.Itoa(n), false); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		p.busy = make(chan struct{})
+		q.release()
+		synctest.Wait()
+		close(p.busy)
+		wg.Wait()
+		if want := []string{"0", "1", "2"}; !slices.Equal(p.lines, want) {
+			t.Errorf("written %q, want %q", p.lines, want)
+		}
+		p.end(q)
+	})
+}
+
+// TestAFollowerWhoseContextEndsDoesNotWaitForTheFsync, whether that is during the write
+// or after it.
+func TestAFollowerWhoseContextEndsDoesNotWaitForTheFsync(t *testing.T) {
+	for _, duringWrite := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			p, q := newPaper(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			var left, wrote time.Time
+			p.during = func() {
+				p.mu.Lock()
+				first := len(p.writes) == 0
+				p.mu.Unlock()
+				if first {
+					return
+				}
+				time.Sleep(time.Microsecond)
+				if duringWrite {
+					cancel()
+					synctest.Wait()
+				}
+				wrote = time.Now()
+				time.AfterFunc(time.Microsecond, cancel) // during the fsync
+			}
+			var wg sync.WaitGroup
+			for n, c := range []context.Context{t.Context(), t.Context(), ctx} { // 1 leads the commit of 2
+				wg.Go(func() {
+					if err := p.append(c, q, strconv.Itoa(n), true); err != nil {
+						t.Errorf("append %d = %v, though its line is written", n, err)
+					}
+					if n == 2 {
+						left = time.Now()
+					}
+				})
+				synctest.Wait()
+			}
+			wg.Wait()
+			if took := left.Sub(wrote); took > time.Microsecond {
+				t.Errorf("it left %v after the write", took)
 			}
 			p.end(q)
 		})
