@@ -58,6 +58,14 @@ func (e *Event) setField(key string, value []byte) (ok bool) {
 		e.InputTokens, ok = pointer(scan.WholeValue(value, jsonline.MaxExactInt-1))
 	case keyOutput:
 		e.OutputTokens, ok = pointer(scan.WholeValue(value, jsonline.MaxExactInt-1))
+	case keyCacheRead:
+		e.CacheReadTokens, ok = pointer(scan.WholeValue(value, jsonline.MaxExactInt-1))
+	case keyCacheWrite:
+		e.CacheWriteTokens, ok = pointer(scan.WholeValue(value, jsonline.MaxExactInt-1))
+	case keyCacheHour:
+		e.CacheWriteHourTokens, ok = pointer(scan.WholeValue(value, jsonline.MaxExactInt-1))
+	case keyReasoning:
+		e.ReasoningTokens, ok = pointer(scan.WholeValue(value, jsonline.MaxExactInt-1))
 	case keyFiles:
 		e.Files, ok = stringsValue(value)
 	case keyReason:

@@ -18,6 +18,10 @@ const (
 	keyModel      = "model"
 	keyInput      = "input_t"
 	keyOutput     = "output_t"
+	keyCacheRead  = "cache_read_t"
+	keyCacheWrite = "cache_write_t"
+	keyCacheHour  = "cache_write_1h_t"
+	keyReasoning  = "reasoning_t"
 	keyFiles      = "files"
 	keyReason     = "reason"
 	keyConfidence = "confidence"
@@ -47,6 +51,14 @@ func fieldOf(key string) (field string, reserved bool) {
 		return "InputTokens", true
 	case keyOutput:
 		return "OutputTokens", true
+	case keyCacheRead:
+		return "CacheReadTokens", true
+	case keyCacheWrite:
+		return "CacheWriteTokens", true
+	case keyCacheHour:
+		return "CacheWriteHourTokens", true
+	case keyReasoning:
+		return "ReasoningTokens", true
 	case keyFiles:
 		return "Files", true
 	case keyReason:
@@ -114,6 +126,18 @@ func (enc *eventEncoder) append(dst []byte, e *Event, index int, now time.Time, 
 	}
 	if e.OutputTokens != nil {
 		dst = jsonline.AppendInt(append(dst, `,"output_t":`...), *e.OutputTokens)
+	}
+	if e.CacheReadTokens != nil {
+		dst = jsonline.AppendInt(append(dst, `,"cache_read_t":`...), *e.CacheReadTokens)
+	}
+	if e.CacheWriteTokens != nil {
+		dst = jsonline.AppendInt(append(dst, `,"cache_write_t":`...), *e.CacheWriteTokens)
+	}
+	if e.CacheWriteHourTokens != nil {
+		dst = jsonline.AppendInt(append(dst, `,"cache_write_1h_t":`...), *e.CacheWriteHourTokens)
+	}
+	if e.ReasoningTokens != nil {
+		dst = jsonline.AppendInt(append(dst, `,"reasoning_t":`...), *e.ReasoningTokens)
 	}
 	if e.Files != nil {
 		dst = values.appendStrings(append(dst, `,"files":`...), e.Files)
@@ -219,11 +243,17 @@ func checkEvent(e *Event) (field, reason string) {
 	case e.Duration != nil && *e.Duration < 0:
 		return "Duration", fmt.Sprintf("%v is negative", *e.Duration)
 	}
-	if reason := checkTokens(e.InputTokens); reason != "" {
-		return "InputTokens", reason
-	}
-	if reason := checkTokens(e.OutputTokens); reason != "" {
-		return "OutputTokens", reason
+	for _, tokens := range [...]struct {
+		field string
+		n     *int64
+	}{
+		{"InputTokens", e.InputTokens}, {"OutputTokens", e.OutputTokens},
+		{"CacheReadTokens", e.CacheReadTokens}, {"CacheWriteTokens", e.CacheWriteTokens},
+		{"CacheWriteHourTokens", e.CacheWriteHourTokens}, {"ReasoningTokens", e.ReasoningTokens},
+	} {
+		if reason := checkTokens(tokens.n); reason != "" {
+			return tokens.field, reason
+		}
 	}
 	if reason := checkHex(e.TraceID, 32); reason != "" {
 		return "TraceID", reason

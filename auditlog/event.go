@@ -52,6 +52,11 @@ type Event struct {
 	// InputTokens and OutputTokens are from 0 to 2^53−1. nil means not known,
 	// which is not 0.
 	InputTokens, OutputTokens *int64
+	// CacheReadTokens and CacheWriteTokens are the parts of InputTokens that a
+	// cache gave and took, CacheWriteHourTokens the part of the writes that the
+	// cache keeps for an hour, and ReasoningTokens a part of OutputTokens. They
+	// are from 0 to 2^53−1 too, and nil means not known.
+	CacheReadTokens, CacheWriteTokens, CacheWriteHourTokens, ReasoningTokens *int64
 	// Files are the affected paths. nil means absent; an empty list is kept.
 	Files []string
 	// Reason says why, for example hallucinated_path. Empty means absent.

@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/otelaudit/otelaudit/internal/emitters"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
@@ -37,15 +38,25 @@ func TestFormatListsTheSourcesInTheirOrder(t *testing.T) {
 			documented = append(documented, match[1])
 		}
 		i := 0
-		for _, s := range aliases[f] {
-			at := slices.Index(documented[i:], s.key)
+		for _, s := range sourcesOf(f) {
+			at := slices.Index(documented[i:], s.Key)
 			if at < 0 {
-				t.Errorf("FORMAT.md does not list %s as source of %s, or not in its place", s.key, f.Key())
+				t.Errorf("FORMAT.md does not list %s as source of %s, or not in its place", s.Key, f.Key())
 				continue
 			}
 			i += at + 1
 		}
 	}
+}
+
+// sourcesOf returns the sources of f by the conventions.
+func sourcesOf(f otelline.Field) []emitters.Source {
+	for _, field := range emitters.Conventions.Fields {
+		if field.Name == f.Key() {
+			return field.Sources
+		}
+	}
+	return nil
 }
 
 // present is a value that each field takes from a source without more.
@@ -59,6 +70,11 @@ var present = map[otelline.Field]attribute.Value{
 	otelline.Reason:       attribute.StringValue("r"),
 	otelline.Confidence:   attribute.StringValue("87"),
 	otelline.Duration:     attribute.Float64Value(4.5),
+
+	otelline.CacheReadTokens:      attribute.Int64Value(5),
+	otelline.CacheWriteTokens:     attribute.Int64Value(5),
+	otelline.CacheWriteHourTokens: attribute.Int64Value(5),
+	otelline.ReasoningTokens:      attribute.Int64Value(5),
 }
 
 // special are the attributes that sources with rules of their own need: the
@@ -71,10 +87,11 @@ var special = map[string]struct {
 	"cost_usd_micros":                    {value: attribute.Int64Value(500_000)},
 	"llm.cost.prompt":                    {value: attribute.Float64Value(0.25), beside: []attribute.KeyValue{attribute.String("llm.cost.completion", "0.25")}},
 	"langfuse.observation.cost_details":  {value: attribute.StringValue(`{"input":0.25,"output":0.25}`)},
-	"langfuse.observation.usage_details": {value: attribute.StringValue(`{"input":5,"output":5}`)},
+	"langfuse.observation.usage_details": {value: attribute.StringValue(`{"input_cached_and_cache_write":5,"output_reasoning_tokens":5}`)},
 	"totalCost":                          {value: attribute.Float64Value(0.5), event: "task.tokens"},
 	"ulid":                               {value: attribute.StringValue("s"), event: "task.tokens"},
 	"decision":                           {value: attribute.StringValue("r"), beside: []attribute.KeyValue{attribute.String("source", "x")}},
+	"metadata":                           {value: attribute.StringValue(`{"session_id":"s","thread_id":"s","conversation_id":"s","sessionId":"s"}`)},
 	"task_id":                            {value: attribute.StringValue("s"), event: "task.tokens"},
 	"duration":                           {value: attribute.Float64Value(4.5), event: "x.api_response"},
 }
@@ -91,31 +108,38 @@ func TestEachSourceGivesItsField(t *testing.T) {
 		list := attribute.NewSet(attrs...)
 		set.ReadList(list.ToSlice(), nil)
 		r := reading{table: table, attrs: set, event: event}
+		r.begin(new(origin), event, false)
 		var d otelline.Derived
-		r.derive(&d, new(origin), "", "process")
+		r.derive(&d, new(origin), sessions{other: "process"}, true)
 		return d
 	}
 	for f := range otelline.Config {
-		for i, s := range aliases[f] {
-			if s.key == f.Key() {
+		for i, s := range sourcesOf(f) {
+			if s.Key == f.Key() {
 				continue // the field's own name: other tests
 			}
-			t.Run(f.Key()+"/"+s.key, func(t *testing.T) {
-				sp := special[s.key]
+			t.Run(f.Key()+"/"+s.Key+s.JSON, func(t *testing.T) {
+				sp := special[s.Key]
 				v := sp.value
 				if v.Type() == attribute.EMPTY {
 					v = present[f]
 				}
-				attrs := append([]attribute.KeyValue{{Key: attribute.Key(s.key), Value: v}}, sp.beside...)
-				check(t, f, derive(sp.event, attrs...), s.key)
+				attrs := append([]attribute.KeyValue{{Key: attribute.Key(s.Key), Value: v}}, sp.beside...)
+				check(t, f, derive(sp.event, attrs...), s.Key)
 				if other := derive("other", attrs...); sp.event != "" && f != otelline.Session && other.Has(f) {
-					t.Errorf("%s is a source on events of other names too", s.key)
+					t.Errorf("%s is a source on events of other names too", s.Key)
 				}
 				// A source that is there but says nothing is passed over.
-				for _, before := range aliases[f][:i] {
-					attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(before.key), Value: attribute.BoolValue(true)})
+				if s.Key == "langfuse.observation.usage_details" {
+					return // what the parts are taken from counts as input too
 				}
-				check(t, f, derive(sp.event, attrs...), s.key)
+				for _, before := range sourcesOf(f)[:i] {
+					if before.Key == s.Key {
+						continue
+					}
+					attrs = append(attrs, attribute.KeyValue{Key: attribute.Key(before.Key), Value: attribute.BoolValue(true)})
+				}
+				check(t, f, derive(sp.event, attrs...), s.Key)
 			})
 		}
 	}
@@ -139,6 +163,14 @@ func check(t *testing.T, f otelline.Field, d otelline.Derived, key string) {
 		ok = d.InputTokens == 5
 	case otelline.OutputTokens:
 		ok = d.OutputTokens == 5
+	case otelline.CacheReadTokens:
+		ok = d.CacheReadTokens == 5
+	case otelline.CacheWriteTokens:
+		ok = d.CacheWriteTokens == 5
+	case otelline.CacheWriteHourTokens:
+		ok = d.CacheWriteHourTokens == 5
+	case otelline.ReasoningTokens:
+		ok = d.ReasoningTokens == 5
 	case otelline.Files:
 		ok = d.Files.AsString() == "f"
 	case otelline.Reason:
@@ -174,8 +206,10 @@ func TestTheEarlierSourceWins(t *testing.T) {
 		list := attribute.NewSet(test.attrs...)
 		set.ReadList(list.ToSlice(), nil)
 		r := reading{table: table, attrs: set}
+		o := newOrigin(table, &otelline.Origin{ScopeName: test.scope})
+		r.begin(o, "", false)
 		var d otelline.Derived
-		r.derive(&d, &origin{requestedModel: strings.HasPrefix(test.scope, "litellm")}, "", "process")
+		r.derive(&d, o, sessions{other: "process"}, true)
 		if d.Model != test.want {
 			t.Errorf("%s: got model %q, want %q", test.name, d.Model, test.want)
 		}

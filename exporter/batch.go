@@ -14,7 +14,9 @@ type Batch struct {
 	enc    *encoder
 	rule   *spanRule
 	origin *origin
-	wants  func(event string) bool // nil: all
+	// senders has records without a session get one of the process that sent them.
+	senders bool
+	wants   func(event string) bool // nil: all
 }
 
 // NewBatch returns an empty batch, which shares the memory of earlier ones.
@@ -61,25 +63,39 @@ func (b *Batch) AddRecord() {
 	if b.leavesOut() {
 		return
 	}
-	b.enc.append(b.origin, "")
+	b.enc.append(b.origin, b.sessions())
 }
 
 // AddSpan adds the line of a span if it is an event, as [SpanProcessor] says.
 func (b *Batch) AddSpan(span *otelline.Span) {
-	call := b.rule.classify(span)
-	if call.event == "" {
+	if !b.rule.mayBeEvent(span, b.origin) {
 		return
 	}
-	b.enc.readSpan(span, call)
+	h := b.enc.classify(b.rule, span, b.origin)
+	if h.kind == 0 {
+		return
+	}
+	b.enc.readSpan(span, &h)
 	if b.leavesOut() {
 		return
 	}
-	b.enc.appendSpan(call, b.origin, "")
+	b.enc.appendSpan(&h, b.origin, b.sessions())
+}
+
+// NameSenders has the records that follow, if they name no session, belong to one
+// of the process that sent them, and not to that of the log.
+func (b *Batch) NameSenders() { b.senders = true }
+
+func (b *Batch) sessions() sessions {
+	if b.senders {
+		return sessions{other: b.origin.sender}
+	}
+	return sessions{other: b.enc.log.SessionID()}
 }
 
 // leavesOut reports whether the record that was read is not to be written.
 func (b *Batch) leavesOut() bool {
-	return b.wants != nil && !b.wants(b.enc.reading.name(&b.enc.record))
+	return b.wants != nil && !b.wants(b.enc.reading.nameOf(&b.enc.record))
 }
 
 // Len returns the number of lines.

@@ -5,6 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelaudit/otelaudit/internal/emitters"
 )
 
 // Option configures an [Exporter].
@@ -21,6 +23,7 @@ type config struct {
 	replace        func(attribute.KeyValue) attribute.KeyValue
 	onError        func(error)
 	meters         metric.MeterProvider
+	emitters       []emitters.Emitter // in front of those that are known; for tests
 }
 
 type ownSources struct {

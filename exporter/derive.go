@@ -2,10 +2,14 @@ package exporter
 
 import (
 	"cmp"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/otelaudit/otelaudit/internal/emitters"
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
@@ -15,143 +19,399 @@ type value = otelline.Value
 type reading struct {
 	table *sourceTable
 	attrs *otelline.Attributes
+	rules *emitterRules // of its emitter, nil: of none that is known
 	event string
-	// withoutUsage derives neither tokens nor a cost.
-	withoutUsage bool
+	name  string // of a span, else the event
+	json  jsonText
+	from  numberSource // of the last number
+	// input and output are the sources of the numbers of tokens.
+	input, output numberSource
 }
 
-// derive fills in the fields that the record does not carry itself. The
-// session that it does not name is that of its context, else of its origin, else
-// of the process.
-func (r *reading) derive(d *otelline.Derived, o *origin, context, process string) {
-	if !r.attrs.Owns(otelline.Session) {
-		d.Session = cmp.Or(r.session(), context, o.session(r.isTask()), process)
-		d.Set(otelline.Session)
+// numberSource is where a number is from.
+type numberSource struct {
+	*source
+
+	known bool // the file of the emitter names it
+}
+
+// begin makes r ready for a record with attrs that comes from o.
+func (r *reading) begin(o *origin, name string, log bool) {
+	t := r.table
+	r.name = name
+	r.json.key = otelline.NoKey
+	r.rules = t.first.find(r.attrs)
+	if r.rules == nil && o.scope != nil {
+		r.rules = o.scope
 	}
-	for f := otelline.Cost; f < otelline.NumFields; f++ {
-		sources := &r.table.fields[f]
-		if r.withoutUsage && isUsage(f) {
+	if r.rules == nil {
+		r.rules = t.markers.find(r.attrs)
+	}
+	if r.rules == nil {
+		r.rules = o.service
+	}
+	if r.rules == nil && log {
+		r.rules = t.names.find(name)
+	}
+}
+
+// match returns what is said of a record of that signal, nil if nothing is.
+func (r *reading) match(signal emitters.Signal) *recordRule {
+	for _, rules := range [...]*emitterRules{r.rules, r.table.conventions} {
+		if rules == nil {
 			continue
 		}
-		if r.attrs.HasAny(sources.mask) && !r.attrs.Owns(f) && r.field(d, f, o) {
+		for i := range rules.records {
+			rule := &rules.records[i]
+			if (rule.signal == 0 || rule.signal == signal) && r.holds(rule.when) {
+				return rule
+			}
+		}
+	}
+	return nil
+}
+
+// holds reports whether all conditions hold.
+func (r *reading) holds(list []condition) bool {
+	for i := range list {
+		if !r.one(&list[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// anyHolds reports whether one of the conditions holds.
+func (r *reading) anyHolds(list []condition) bool {
+	for i := range list {
+		if r.one(&list[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *reading) one(c *condition) bool {
+	var room [20]byte
+	text, there := r.name, true
+	if !c.name {
+		var v value
+		if v, there = r.attrs.Get(c.key); there {
+			switch v.Type() {
+			case attribute.STRING:
+				text = v.AsString()
+			case attribute.BOOL:
+				text = strconv.FormatBool(v.AsBool())
+			case attribute.INT64:
+				return r.among(c, string(strconv.AppendInt(room[:0], v.AsInt64(), 10)), true)
+			case attribute.EMPTY:
+				there = false
+			default:
+				text = "\x00" // there, and no text
+			}
+		}
+	}
+	return r.among(c, text, there)
+}
+
+func (r *reading) among(c *condition, text string, there bool) bool {
+	for i := range c.values {
+		p := &c.values[i]
+		if !there && p.text == "" && !p.tail || there && (text != "" || p.tail) && p.matches(text) {
+			return !c.not
+		}
+	}
+	return c.not
+}
+
+// lists returns the sources of f, in the order in which they are tried.
+func (r *reading) lists(f otelline.Field) (lists [3]*fieldSources) {
+	lists[0] = &r.table.own[f]
+	if r.rules != nil {
+		lists[1] = &r.rules.fields[f]
+	}
+	lists[2] = &r.table.conventions.fields[f]
+	return lists
+}
+
+// derive fills in the fields that the record does not carry itself, but those of
+// sums if withUsage is not set. The session that it does not name is that of its
+// context, else of its origin, else of an ancestor, else a default.
+func (r *reading) derive(d *otelline.Derived, o *origin, sessions sessions, withUsage bool) {
+	if !r.attrs.Owns(otelline.Session) {
+		d.Session = cmp.Or(r.session(), sessions.context, o.session(r.event))
+		if d.Session == "" && sessions.ancestor != nil {
+			d.Session = sessions.ancestor()
+		}
+		if d.Session == "" {
+			d.Session, d.SessionDefault = sessions.other, true
+		}
+		d.Set(otelline.Session)
+	}
+	for f := otelline.Cost; f < otelline.Failed; f++ {
+		if isUsage(f) && !withUsage || r.attrs.Owns(f) {
+			continue
+		}
+		if r.field(d, f) {
 			d.Set(f)
 		}
 	}
+	if withUsage {
+		r.completeTokens(d)
+	}
+}
+
+// sessions are the sessions that a record has if it names none itself.
+type sessions struct {
+	context string
+	// ancestor returns the session of the nearest ancestor of a span that names
+	// one, "" if none is known. Nil: there is no memory of spans.
+	ancestor func() string
+	other    string // the default
 }
 
 // field sets f to the first source that is there.
-func (r *reading) field(d *otelline.Derived, f otelline.Field, o *origin) (ok bool) {
-	sources := r.table.fields[f].sources
+func (r *reading) field(d *otelline.Derived, f otelline.Field) (ok bool) {
 	switch f {
 	case otelline.Cost:
-		d.Cost, ok = r.number(sources, amount)
+		d.Cost, ok = r.number(f, amount)
 	case otelline.InputTokens:
-		d.InputTokens, ok = r.integer(sources, count)
+		d.InputTokens, ok = r.integer(f, count)
+		r.input = r.from
 	case otelline.OutputTokens:
-		d.OutputTokens, ok = r.integer(sources, count)
+		d.OutputTokens, ok = r.integer(f, count)
+		r.output = r.from
+	case otelline.CacheReadTokens:
+		d.CacheReadTokens, ok = r.integer(f, count)
+	case otelline.CacheWriteTokens:
+		d.CacheWriteTokens, ok = r.integer(f, count)
+	case otelline.CacheWriteHourTokens:
+		d.CacheWriteHourTokens, ok = r.integer(f, count)
+	case otelline.ReasoningTokens:
+		d.ReasoningTokens, ok = r.integer(f, count)
 	case otelline.Confidence:
-		d.Confidence, ok = r.integer(sources, percent)
+		d.Confidence, ok = r.integer(f, percent)
 	case otelline.Duration:
-		d.Duration, ok = r.integer(sources, rounded)
+		d.Duration, ok = r.integer(f, rounded)
 	case otelline.Model:
-		d.Model, ok = r.model(sources, o.requestedModel)
+		d.Model, ok = r.text(f)
+	case otelline.Tool:
+		d.Tool, ok = r.text(f)
 	case otelline.Reason:
-		d.Reason, ok = r.text(sources, anySource)
+		d.Reason, ok = r.text(f)
 	case otelline.Files:
-		d.Files, ok = r.files(sources)
+		d.Files, ok = r.files()
 	}
 	return ok
 }
 
 // session returns the session that the attributes name, "" if they name none.
 func (r *reading) session() string {
-	if !r.attrs.HasAny(r.table.fields[otelline.Session].mask) {
-		return ""
-	}
-	session, _ := r.text(r.table.fields[otelline.Session].sources, anySource)
-	return session
-}
-
-// model prefers the requested model if a LiteLLM proxy answered: its responses
-// name the deployment. The caller's own sources and "model" stay in front.
-func (r *reading) model(sources []keyedSource, requestedFirst bool) (string, bool) {
-	if requestedFirst {
-		if model, ok := r.text(sources, func(s *source) bool { return s.requested || s.key == otelline.Model.Key() }); ok {
-			return model, true
-		}
-	}
-	return r.text(sources, anySource)
-}
-
-func anySource(*source) bool { return true }
-
-// text returns the first source that is a text which is not empty.
-func (r *reading) text(sources []keyedSource, use func(*source) bool) (string, bool) {
-	for i := range sources {
-		s := &sources[i]
-		if !r.attrs.Has(s.id) || s.when != nil && !s.when(r) || !use(&s.source) {
+	for _, list := range r.lists(otelline.Session) {
+		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
 			continue
 		}
-		v, _ := r.attrs.Get(s.id)
-		if s.text != nil {
-			if text, ok := s.text(r, v); ok {
+		for i := range list.sources {
+			if session, ok := r.sourceText(&list.sources[i]); ok && !isScrubbed(session) {
+				return session
+			}
+		}
+	}
+	return ""
+}
+
+// text returns the first source of f that is a text which is not empty.
+func (r *reading) text(f otelline.Field) (string, bool) {
+	for _, list := range r.lists(f) {
+		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
+			continue
+		}
+		for i := range list.sources {
+			if text, ok := r.sourceText(&list.sources[i]); ok {
 				return text, true
 			}
-		} else if text, ok := textOf(v); ok {
-			return text, true
 		}
 	}
 	return "", false
 }
 
-// number returns the first source that accept takes.
-func (r *reading) number(sources []keyedSource, accept func(value) (float64, bool)) (float64, bool) {
-	for i := range sources {
-		s := &sources[i]
-		if !r.attrs.Has(s.id) || s.when != nil && !s.when(r) {
+func (r *reading) sourceText(s *source) (string, bool) {
+	v, ok := r.get(s)
+	if !ok {
+		return "", false
+	}
+	if s.text != nil {
+		return s.text(r, v)
+	}
+	return textOf(v)
+}
+
+// get returns the value of a source that is there.
+func (r *reading) get(s *source) (value, bool) {
+	if !r.attrs.Has(s.id) || len(s.when) > 0 && !r.holds(s.when) {
+		return value{}, false
+	}
+	v, _ := r.attrs.Get(s.id)
+	if s.json != "" {
+		return r.json.at(s.id, v, s.json)
+	}
+	return v, true
+}
+
+// number returns the first source of f that accept takes.
+func (r *reading) number(f otelline.Field, accept func(value) (float64, bool)) (float64, bool) {
+	for n, list := range r.lists(f) {
+		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
 			continue
 		}
-		v, _ := r.attrs.Get(s.id)
-		var n float64
-		var ok bool
-		if s.number != nil {
-			n, ok = s.number(r, v)
-		} else {
-			n, ok = accept(v)
-		}
-		if ok {
-			return n, true
+		for i := range list.sources {
+			s := &list.sources[i]
+			v, ok := r.get(s)
+			if !ok {
+				continue
+			}
+			var number float64
+			if s.number != nil {
+				number, ok = s.number(r, v)
+			} else {
+				number, ok = accept(v)
+			}
+			if ok {
+				r.from = numberSource{s, n == 1}
+				return number, true
+			}
 		}
 	}
 	return 0, false
 }
 
 // integer is number for whole numbers below 2^53, which a float64 holds.
-func (r *reading) integer(sources []keyedSource, accept func(value) (float64, bool)) (int64, bool) {
-	n, ok := r.number(sources, accept)
+func (r *reading) integer(f otelline.Field, accept func(value) (float64, bool)) (int64, bool) {
+	n, ok := r.number(f, accept)
 	return int64(n), ok
 }
 
 // files returns the first source that is a path or a list of paths.
-func (r *reading) files(sources []keyedSource) (attribute.Value, bool) {
-	for i := range sources {
-		v, ok := r.attrs.Get(sources[i].id)
-		if !ok {
+func (r *reading) files() (attribute.Value, bool) {
+	for _, list := range r.lists(otelline.Files) {
+		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
 			continue
 		}
-		if _, ok := textOf(v); ok || r.attrs.IsStrings(v) {
-			return r.attrs.Any(v), true
+		for i := range list.sources {
+			v, ok := r.get(&list.sources[i])
+			if !ok {
+				continue
+			}
+			if _, ok := textOf(v); ok || r.attrs.IsStrings(v) {
+				return r.attrs.Any(v), true
+			}
 		}
 	}
 	return attribute.Value{}, false
 }
 
-// bySource is the decision of a permission prompt and who took it.
-func bySource(r *reading, v value) (string, bool) {
-	decider, _ := r.attrs.Get(r.table.decider)
-	by, ok := textOf(decider)
-	decision, ok2 := textOf(v)
-	return decision + " by " + by, ok && ok2
+// completeTokens adds what the numbers of tokens leave out.
+func (r *reading) completeTokens(d *otelline.Derived) {
+	var rule tokenRule
+	if r.rules != nil {
+		for i := range r.rules.tokens {
+			if r.holds(r.rules.tokens[i].when) {
+				rule = r.rules.tokens[i]
+				break
+			}
+		}
+	}
+	if d.Has(otelline.InputTokens) {
+		more := r.sum(d, cacheParts)
+		switch {
+		case r.input.without != nil:
+			more = r.sum(d, r.input.without)
+		case r.input.known || rule.input != nil:
+			more = r.sum(d, rule.input)
+		case d.InputTokens >= more: // the conventions include the parts
+			more = 0
+		}
+		addTokens(d, otelline.InputTokens, &d.InputTokens, more)
+	}
+	if d.Has(otelline.OutputTokens) {
+		without := rule.output
+		if r.output.without != nil {
+			without = r.output.without
+		}
+		addTokens(d, otelline.OutputTokens, &d.OutputTokens, r.sum(d, without))
+	}
+}
+
+var cacheParts = []leftOut{
+	{field: otelline.CacheReadTokens, key: otelline.NoKey}, {field: otelline.CacheWriteTokens, key: otelline.NoKey},
+}
+
+// addTokens adds to the number of tokens of f. A sum that the line cannot hold is
+// not known.
+func addTokens(d *otelline.Derived, f otelline.Field, n *int64, more int64) {
+	if *n += more; *n >= jsonline.MaxExactInt {
+		d.Clear(f)
+	}
+}
+
+func (r *reading) sum(d *otelline.Derived, list []leftOut) (sum int64) {
+	for _, l := range list {
+		if l.key == otelline.NoKey {
+			sum += r.tokens(d, l.field)
+		} else if v, ok := r.attrs.Get(l.key); ok {
+			if n, ok := count(v); ok {
+				sum += int64(n)
+			}
+		}
+	}
+	return sum
+}
+
+// tokens returns a number of tokens of the line, 0 if it has none.
+func (r *reading) tokens(d *otelline.Derived, f otelline.Field) int64 {
+	if v, ok := r.attrs.Own(f); ok {
+		return v.AsInt64()
+	}
+	if !d.Has(f) {
+		return 0
+	}
+	switch f {
+	case otelline.InputTokens:
+		return d.InputTokens
+	case otelline.OutputTokens:
+		return d.OutputTokens
+	case otelline.CacheReadTokens:
+		return d.CacheReadTokens
+	case otelline.CacheWriteTokens:
+		return d.CacheWriteTokens
+	case otelline.CacheWriteHourTokens:
+		return d.CacheWriteHourTokens
+	case otelline.ReasoningTokens:
+		return d.ReasoningTokens
+	}
+	return 0
+}
+
+// behind returns how a name is read that stands behind the first sep of a text.
+func behind(sep string) func(*reading, value) (string, bool) {
+	return func(_ *reading, v value) (string, bool) {
+		text, ok := textOf(v)
+		if _, name, found := strings.Cut(text, sep); found {
+			text = name
+		}
+		return text, ok && text != ""
+	}
+}
+
+// by returns how a decision is read, and who took it: the text of another
+// attribute.
+func by(decider otelline.KeyID) func(*reading, value) (string, bool) {
+	return func(r *reading, v value) (string, bool) {
+		other, _ := r.attrs.Get(decider)
+		who, ok := textOf(other)
+		decision, ok2 := textOf(v)
+		return decision + " by " + who, ok && ok2
+	}
 }
 
 // time returns when the event happened, as an attribute says.

@@ -60,8 +60,17 @@ func fieldAttributes(event *auditlog.Event) []attribute.KeyValue {
 	if event.InputTokens != nil {
 		add(otelline.InputTokens, attribute.Int64Value(*event.InputTokens))
 	}
-	if event.OutputTokens != nil {
-		add(otelline.OutputTokens, attribute.Int64Value(*event.OutputTokens))
+	for _, tokens := range [...]struct {
+		field otelline.Field
+		n     *int64
+	}{
+		{otelline.OutputTokens, event.OutputTokens},
+		{otelline.CacheReadTokens, event.CacheReadTokens}, {otelline.CacheWriteTokens, event.CacheWriteTokens},
+		{otelline.CacheWriteHourTokens, event.CacheWriteHourTokens}, {otelline.ReasoningTokens, event.ReasoningTokens},
+	} {
+		if tokens.n != nil {
+			add(tokens.field, attribute.Int64Value(*tokens.n))
+		}
 	}
 	if event.Files != nil {
 		add(otelline.Files, attribute.StringSliceValue(event.Files))

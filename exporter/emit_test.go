@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +54,7 @@ func TestEmitWritesTheEventThatAppendWouldWrite(t *testing.T) {
 	event := auditlog.Event{
 		Time: time.Date(2026, 2, 13, 14, 30, 22, 123_999_999, time.UTC), Name: "llm.call", SessionID: "s-1",
 		Cost: new(0.0041), Model: "gpt-4o", InputTokens: new(int64(1500)), OutputTokens: new(int64(0)),
+		CacheReadTokens: new(int64(1024)), CacheWriteTokens: new(int64(100)), CacheWriteHourTokens: new(int64(50)), ReasoningTokens: new(int64(0)),
 		Files: []string{"a.go", "b.go"}, Reason: "why", Confidence: new(int64(87)), Duration: new(1500 * time.Millisecond),
 		Config:  map[string]any{"temperature": 0.0, "stop": []any{"a", nil}},
 		TraceID: "5b8efff798038103d269b633813fc60c", SpanID: "eee19b7ec3c1b174", TraceFlags: new(byte(1)),
@@ -68,10 +70,11 @@ func TestEmitWritesTheEventThatAppendWouldWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := decodedLines(t, log)
-	if derived := derivedOf(lines[0]); derived != nil {
-		t.Errorf("got derived %q, want none", derived)
+	if derived := derivedOf(lines[0]); !slices.Equal(derived, []string{"call_id"}) {
+		t.Errorf("got derived %q, want the id of the call only", derived)
 	}
 	delete(lines[0], "otel")
+	delete(lines[0], "call_id")
 	delete(lines[0], "log.record.uid")
 	if diff := cmp.Diff(lines[1], lines[0]); diff != "" {
 		t.Errorf("(-Append +Emit):\n%s", diff)

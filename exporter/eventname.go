@@ -17,8 +17,8 @@ const (
 	maxBodyName = 64
 )
 
-// name returns the name of the event: FORMAT.md section 8.
-func (r *reading) name(record *otelline.Record) string {
+// nameOf returns the name of the event: FORMAT.md section 8.
+func (r *reading) nameOf(record *otelline.Record) string {
 	for _, id := range r.table.events {
 		if v, ok := r.attrs.Get(id); ok {
 			if name, ok := textOf(v); ok {
@@ -94,16 +94,6 @@ func isEventName(s string) bool {
 	return dots > 0 && s[len(s)-1] != '.'
 }
 
-// isTask reports whether the event is one of Cline's tasks.
-func (r *reading) isTask() bool { return strings.HasPrefix(r.event, "task.") }
-
-// isAPI reports whether the event tells of a request to a model's API.
-func (r *reading) isAPI() bool {
-	return strings.HasSuffix(r.event, ".api_error") || strings.HasSuffix(r.event, ".api_response")
-}
-
-// isUSD reports whether the currency of the cost is USD, or not said.
-func (r *reading) isUSD() bool {
-	v, ok := r.attrs.Get(r.table.currency)
-	return !ok || v.Type() == attribute.STRING && v.AsString() == "USD"
-}
+// isScrubbed reports whether a session is the text that Logfire puts in place of
+// what may be a secret.
+func isScrubbed(session string) bool { return strings.HasPrefix(session, "[Scrubbed due to ") }

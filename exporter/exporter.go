@@ -13,6 +13,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/appendlines"
+	"github.com/otelaudit/otelaudit/internal/emitters"
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
@@ -30,6 +31,7 @@ type Exporter struct {
 	encoders sync.Pool
 	kept     keptEncoders
 	lineSize atomic.Int64 // bytes of a line of the last batch, about
+	unknown  atomic.Int64 // records that looked like calls, and are of no known kind
 	stopped  atomic.Bool
 }
 
@@ -94,10 +96,10 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 		enc = e.encoder() // without the lock that kept has
 		defer e.release(enc)
 	}
-	session := sessionOf(ctx)
+	of := sessions{context: sessionOf(ctx), other: e.log.SessionID()}
 	for i := range records {
 		enc.read(&records[i])
-		enc.append(enc.originOf(&records[i]), session)
+		enc.append(enc.originOf(&records[i]), of)
 	}
 	return e.report(e.write(ctx, &enc.lines, appendLines))
 }
@@ -199,9 +201,12 @@ type encoder struct {
 	*Exporter
 
 	record  otelline.Record
+	isSpan  bool // the record was made of a span
 	attrs   *otelline.Attributes
 	stamped []byte // the log.record.uid that the record got since it was read
+	made    []byte // the log.record.uid that was made for the record
 	reading reading
+	probe   reading // of the attributes of a span, before it is known what that is
 	line    otelline.Line
 	uids    *uidMaker
 	lines   jsonline.Lines
@@ -217,6 +222,7 @@ type encoder struct {
 func (e *Exporter) newEncoder() *encoder {
 	enc := &encoder{Exporter: e, attrs: otelline.NewAttributes(e.sources.keys), uids: newUIDMaker()}
 	enc.reading = reading{table: e.sources, attrs: enc.attrs}
+	enc.probe = reading{table: e.sources, attrs: otelline.NewAttributes(e.sources.keys)}
 	enc.line.Attributes = enc.attrs
 	return enc
 }
@@ -256,8 +262,11 @@ func releaseLines(lines *jsonline.Lines) {
 func (enc *encoder) reset() {
 	enc.lines.Reset()
 	enc.attrs.Reset()
+	enc.probe.attrs.Reset()
+	enc.reading.json.reset()
+	enc.probe.json.reset()
 	enc.record = otelline.Record{}
-	enc.stamped = nil
+	enc.stamped, enc.made = nil, nil
 	enc.skip = 0
 	enc.now = time.Time{}
 	enc.line.Reset()
@@ -270,8 +279,18 @@ func (enc *encoder) read(record *sdklog.Record) {
 
 // append encodes the record that was read. session is that of the context. A line
 // that is too long is refused, and does not count among those to skip.
-func (enc *encoder) append(o *origin, session string) {
-	buf := enc.encode(o, session)
+func (enc *encoder) append(o *origin, of sessions) {
+	enc.isSpan = false
+	enc.add(enc.encode(o, of, nil))
+}
+
+// appendSpan encodes the event of a span that was read.
+func (enc *encoder) appendSpan(h *happening, o *origin, of sessions) {
+	enc.isSpan = true
+	enc.add(enc.encode(o, of, h))
+}
+
+func (enc *encoder) add(buf []byte) {
 	switch {
 	case len(buf)-enc.lines.Size() > enc.log.MaxLine()+len("\n"):
 		enc.lines.Refuse()
@@ -283,31 +302,74 @@ func (enc *encoder) append(o *origin, session string) {
 }
 
 // encode returns the buffer of the lines with the record that was read behind
-// them.
-func (enc *encoder) encode(o *origin, session string) []byte {
+// them. of is nil for a log record, else what its span is.
+func (enc *encoder) encode(o *origin, from sessions, of *happening) []byte {
 	l := &enc.line
 	l.Derived = otelline.Derived{}
+	d := &l.Derived
 	r := &enc.reading // calls through the table would move a local one to the heap
-	r.event = r.name(&enc.record)
-	sums := r.withoutUsage
-	r.withoutUsage = sums || repeatsUsage(r.event)
-	if r.withoutUsage {
-		for _, f := range usage {
-			enc.attrs.Disown(f)
+	r.event = r.nameOf(&enc.record)
+	enc.made = nil
+	var h happening
+	if of != nil {
+		r.begin(o, enc.probe.name, false)
+		h = *of
+	} else {
+		r.begin(o, r.event, true)
+		h = r.happened(&enc.record)
+	}
+	withUsage := h.kind == emitters.Call || h.kind == emitters.Open
+	r.derive(d, o, from, withUsage)
+	if h.kind == emitters.Open {
+		var is bool
+		if is, h.failed = r.isCall(d, &enc.record); is {
+			h.kind = emitters.Call
+		} else if withUsage = false; enc.looksLikeCall(d) {
+			enc.unknown.Add(1)
 		}
 	}
-	r.derive(&l.Derived, o, session, enc.log.SessionID())
-	r.withoutUsage = sums
-	l.Event, l.Time, l.Origin = r.event, enc.time(), o.encoded
+	if !withUsage {
+		for _, f := range usage {
+			enc.attrs.Disown(f)
+			d.Clear(f)
+		}
+	}
 	l.UID = nil
-	switch {
-	case enc.cfg.withoutUID || enc.attrs.HasUID():
-	case enc.stamped != nil:
-		l.UID = enc.stamped
-	default:
-		l.UID = enc.uids.next(enc.observed())
+	if !enc.cfg.withoutUID && !enc.attrs.HasUID() {
+		l.UID = enc.uid()
+	}
+	enc.mark(d, &h)
+	l.Event, l.Time, l.Origin = r.event, enc.time(), o.encoded
+	if l.Emitter = nil; r.rules != nil {
+		l.Emitter = r.rules.encoded
+	}
+	if l.Same = l.Same[:0]; h.kind == emitters.Call {
+		l.Same = enc.same(l.Same, d, &h)
 	}
 	return l.Append(enc.lines.Buffer(), &enc.record)
+}
+
+// looksLikeCall reports whether a log record that is no call has tokens or a
+// cost.
+func (enc *encoder) looksLikeCall(d *otelline.Derived) bool {
+	for _, f := range [...]otelline.Field{otelline.Cost, otelline.InputTokens, otelline.OutputTokens} {
+		if d.Has(f) || enc.attrs.Owns(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// uid returns the log.record.uid that is made for the record.
+func (enc *encoder) uid() []byte {
+	switch {
+	case enc.made != nil:
+	case enc.stamped != nil:
+		enc.made = enc.stamped
+	default:
+		enc.made = enc.uids.next(enc.observed())
+	}
+	return enc.made
 }
 
 // time returns what ts says.

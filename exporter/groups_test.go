@@ -58,8 +58,9 @@ func deriving(t *testing.T, opts ...Option) func(event string, attrs ...attribut
 		set := otelline.NewAttributes(table.keys)
 		set.ReadList(attrs, nil)
 		r := reading{table: table, attrs: set, event: event}
+		r.begin(new(origin), event, false)
 		var d otelline.Derived
-		r.derive(&d, new(origin), "", "process")
+		r.derive(&d, new(origin), sessions{other: "process"}, true)
 		return d
 	}
 }
@@ -70,13 +71,13 @@ func TestEachSourceIsFoundInGroups(t *testing.T) {
 	derive := deriving(t)
 	tried := 0
 	for f := range otelline.Config {
-		for _, s := range aliases[f] {
-			sp := special[s.key]
+		for _, s := range sourcesOf(f) {
+			sp := special[s.Key]
 			v := sp.value
 			if v.Type() == attribute.EMPTY {
 				v = present[f]
 			}
-			for _, way := range inGroups(s.key) {
+			for _, way := range inGroups(s.Key) {
 				tried++
 				attrs := []attribute.KeyValue{member(way, v)}
 				check(t, f, derive(sp.event, append(attrs, sp.beside...)...), fmt.Sprint(way))
@@ -99,17 +100,17 @@ func TestEachSourceIsFoundInGroups(t *testing.T) {
 func TestANameInAGroupIsNotTheKey(t *testing.T) {
 	derive := deriving(t)
 	for f := range otelline.Config {
-		for _, s := range aliases[f] {
-			sp := special[s.key]
+		for _, s := range sourcesOf(f) {
+			sp := special[s.Key]
 			v := sp.value
 			if v.Type() == attribute.EMPTY {
 				v = present[f]
 			}
-			kv := attribute.KeyValue{Key: attribute.Key(s.key), Value: v}
+			kv := attribute.KeyValue{Key: attribute.Key(s.Key), Value: v}
 			for _, name := range []string{"budget", "g", "request", ""} {
 				d := derive(sp.event, group(name, append([]attribute.KeyValue{kv}, sp.beside...)...))
 				if d.Has(f) && (f != otelline.Session || d.Session != "process") {
-					t.Errorf("%s in the group %q gives %s", s.key, name, f.Key())
+					t.Errorf("%s in the group %q gives %s", s.Key, name, f.Key())
 				}
 			}
 		}
@@ -205,9 +206,10 @@ func TestASumGivesNoUsageFromGroups(t *testing.T) {
 	}
 	set := otelline.NewAttributes(table.keys)
 	set.ReadList([]attribute.KeyValue{group("gen_ai", group("usage", attribute.Int("input_tokens", 5)), group("response", attribute.String("model", "m")))}, nil)
-	r := reading{table: table, attrs: set, withoutUsage: true}
+	r := reading{table: table, attrs: set}
+	r.begin(new(origin), "", false)
 	var d otelline.Derived
-	r.derive(&d, new(origin), "", "process")
+	r.derive(&d, new(origin), sessions{other: "process"}, false)
 	if d.Has(otelline.InputTokens) || d.Model != "m" {
 		t.Errorf("got %+v, want a model and no tokens", d)
 	}

@@ -3,12 +3,14 @@ package exporter
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
+	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
 // textOf returns a text that is not empty.
@@ -79,15 +81,25 @@ func micros(_ *reading, v value) (float64, bool) {
 	return n / 1e6, ok
 }
 
-// plusCompletion adds the two halves of a cost. One half alone is not the cost.
-func plusCompletion(r *reading, v value) (float64, bool) {
-	completion, ok := r.attrs.Get(r.table.completionCost)
-	if !ok {
-		return 0, false
+// plus returns how one half of a cost is read, of which the attribute other is the
+// second half. One half alone is not the cost.
+func plus(other otelline.KeyID) func(*reading, value) (float64, bool) {
+	return func(r *reading, v value) (float64, bool) {
+		second, ok := r.attrs.Get(other)
+		if !ok {
+			return 0, false
+		}
+		a, ok := amount(v)
+		b, ok2 := amount(second)
+		return finite(a+b, ok && ok2)
 	}
-	a, ok := amount(v)
-	b, ok2 := amount(completion)
-	return finite(a+b, ok && ok2)
+}
+
+// seconds reads a time in seconds as one in milliseconds.
+func seconds(_ *reading, v value) (float64, bool) {
+	n, ok := amount(v)
+	n = math.Round(n * 1e3)
+	return n, ok && n < jsonline.MaxExactInt
 }
 
 // costDetails reads a JSON object of costs by kind: its total, or their sum.
@@ -114,25 +126,46 @@ func costDetails(_ *reading, v value) (float64, bool) {
 	return finite(sum, true)
 }
 
-// usageDetails reads a JSON object of token counts by kind, of which Langfuse
-// takes what the client of the model calls them: the first of keys that is there.
-func usageDetails(keys ...string) func(*reading, value) (float64, bool) {
-	return func(_ *reading, v value) (float64, bool) {
-		text, ok := textOf(v)
-		if !ok {
-			return 0, false
-		}
-		var details map[string]json.RawMessage // some kinds are objects themselves
-		if json.Unmarshal([]byte(text), &details) != nil {
-			return 0, false
-		}
-		for _, key := range keys {
-			if n, ok := parseAmount(string(details[key])); ok && isCount(n) {
-				return n, true
-			}
-		}
+// usagePart is a number of tokens in a JSON object of token counts by kind, as
+// Langfuse has it. Kinds whose name includes "input" are input, and those with
+// "output" output, each without the others. The objects of OpenAI's clients have
+// totals, whose parts are in an object of their own.
+type usagePart struct {
+	of    string   // input or output
+	words []string // of which a part has one in its name; nil: all
+	total []string // names of OpenAI's totals
+	parts [2]string
+}
+
+var usageParts = map[string]*usagePart{
+	"usage_input":       {of: "input", total: []string{"prompt_tokens", "promptTokens"}},
+	"usage_output":      {of: "output", total: []string{"completion_tokens", "completionTokens"}},
+	"usage_cache_read":  {of: "input", words: []string{"cached", "cache_read"}, parts: [2]string{"prompt_tokens_details", "cached_tokens"}},
+	"usage_cache_write": {of: "input", words: []string{"cache_creation", "cache_write"}},
+	"usage_reasoning":   {of: "output", words: []string{"reasoning", "thought"}, parts: [2]string{"completion_tokens_details", "reasoning_tokens"}},
+}
+
+func (p *usagePart) read(_ *reading, v value) (float64, bool) {
+	text, ok := textOf(v)
+	if !ok {
 		return 0, false
 	}
+	sum, found := 0.0, false
+	err := jsonline.EachMember([]byte(text), func(key, raw []byte) bool {
+		name := strings.ToLower(string(jsonline.Unescaped(nil, key)))
+		if name == p.parts[0] || name == p.of+"_tokens_details" && p.parts[1] != "" {
+			raw, name = memberOf(raw, p.parts[1]), p.of+p.parts[1]
+		}
+		n, ok := parseAmount(string(raw))
+		switch {
+		case !ok || !isCount(n):
+		case slices.ContainsFunc(p.total, func(total string) bool { return strings.EqualFold(total, name) }),
+			strings.Contains(name, p.of) && (p.words == nil || slices.ContainsFunc(p.words, func(word string) bool { return strings.Contains(name, word) })):
+			sum, found = sum+n, true
+		}
+		return true
+	})
+	return sum, err == nil && found && isCount(sum)
 }
 
 func finite(n float64, ok bool) (float64, bool) { return n, ok && !math.IsInf(n, 0) }

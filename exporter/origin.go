@@ -1,6 +1,8 @@
 package exporter
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"sync"
 
@@ -17,13 +19,16 @@ type origin struct {
 	// sessions are those that the scope or the resource names: for events in
 	// general, and for tasks.
 	sessions [2]string
-	// requestedModel says that the model asked for goes before the one that
-	// answered.
-	requestedModel bool
+	// sender names the process that sent the records: its service.instance.id, else
+	// what is made of the resource.
+	sender string
+	// scope and service are the emitters of the scope and of the service, nil if
+	// they are of none that is known.
+	scope, service *emitterRules
 }
 
-func (o *origin) session(task bool) string {
-	if task {
+func (o *origin) session(event string) string {
+	if strings.HasPrefix(event, "task.") {
 		return o.sessions[1]
 	}
 	return o.sessions[0]
@@ -109,20 +114,26 @@ func newOrigin(table *sourceTable, of *otelline.Origin) *origin {
 		attrs.ReadList(list, nil)
 		for i, event := range []string{"", "task."} {
 			if o.sessions[i] == "" {
-				r := reading{table: table, attrs: attrs, event: event}
+				r := reading{table: table, attrs: attrs, event: event, name: event}
 				o.sessions[i] = r.session()
 			}
 		}
 	}
-	o.requestedModel = isLiteLLM(of.ScopeName)
+	o.scope = table.scopes.find(of.ScopeName)
 	for _, kv := range of.ResourceAttributes {
-		if kv.Key == keyServiceName {
-			o.requestedModel = o.requestedModel || isLiteLLM(kv.Value.AsString())
+		switch kv.Key {
+		case keyServiceName:
+			o.service = table.services.find(kv.Value.AsString())
+		case keyServiceInstance:
+			o.sender = kv.Value.AsString()
 		}
+	}
+	if o.sender == "" {
+		resource := otelline.Origin{ResourceAttributes: of.ResourceAttributes, ResourceSchemaURL: of.ResourceSchemaURL}
+		sum := sha256.Sum256(otelline.AppendOrigin(nil, &resource))
+		o.sender = "resource:" + hex.EncodeToString(sum[:8])
 	}
 	return o
 }
 
-const keyServiceName = "service.name"
-
-func isLiteLLM(name string) bool { return strings.HasPrefix(name, "litellm") }
+const keyServiceInstance = "service.instance.id"

@@ -82,7 +82,7 @@ func (p *Processor) encode(ctx context.Context, record *sdklog.Record) *jsonline
 	session := sessionOf(ctx)
 	enc.read(record)
 	enc.stamp(record, session)
-	enc.append(enc.originOf(record), session)
+	enc.append(enc.originOf(record), sessions{context: session, other: enc.log.SessionID()})
 	return enc.takeLines()
 }
 
@@ -120,7 +120,7 @@ func (enc *encoder) stamp(record *sdklog.Record, session string) {
 		uid = enc.uids.next(enc.observed())
 		add = append(add, attribute.String(otelline.KeyUID, string(uid)))
 	}
-	if session != "" && !enc.hasSession() && !carries(record, otelline.KeySessionID) {
+	if session != "" && !enc.hasSession(record) && !carries(record, otelline.KeySessionID) {
 		add = append(add, attribute.String(otelline.KeySessionID, session))
 	}
 	if len(add) == 0 {
@@ -151,12 +151,13 @@ func carries(record *sdklog.Record, key attribute.Key) (found bool) {
 }
 
 // hasSession reports whether the record that was read names a session itself.
-func (enc *encoder) hasSession() bool {
+func (enc *encoder) hasSession(record *sdklog.Record) bool {
 	if enc.attrs.Owns(otelline.Session) {
 		return true
 	}
 	r := &enc.reading
-	r.event = r.name(&enc.record)
+	r.event = r.nameOf(&enc.record)
+	r.begin(enc.originOf(record), r.event, true)
 	return r.session() != ""
 }
 

@@ -128,12 +128,22 @@ func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 	if p.stopped.Load() || !p.exp.hasLog() {
 		return
 	}
-	of := spanOf(span)
-	call := p.rule.classify(&of)
-	if call.event == "" {
+	events := spanEvents(span.Events())
+	of := spanOf(span, events)
+	scope := span.InstrumentationScope()
+	enc := p.exp.encoder()
+	defer p.exp.release(enc)
+	o := enc.cached(keyOf(&scope, span.Resource()), scope)
+	if !p.rule.mayBeEvent(&of, o) {
 		return
 	}
-	err := p.write(&of, call, span, session)
+	h := enc.classify(p.rule, &of, o)
+	if h.kind == 0 {
+		return
+	}
+	enc.readSpan(&of, &h)
+	enc.appendSpan(&h, o, sessions{context: session, other: p.exp.log.SessionID()})
+	err := p.exp.write(context.Background(), &enc.lines, appendLines)
 	if err == nil {
 		p.errors.worked()
 		return
@@ -144,7 +154,31 @@ func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 	}
 }
 
-func spanOf(span sdktrace.ReadOnlySpan) otelline.Span {
+// spanEvents are the events of a span of the SDK.
+type spanEvents []sdktrace.Event
+
+var _ otelline.SpanEvents = spanEvents(nil)
+
+// Exception returns the last exception.
+func (e spanEvents) Exception() (kind, message string, ok bool) {
+	for _, event := range slices.Backward(e) {
+		if !otelline.IsException(event.Name) {
+			continue
+		}
+		for _, kv := range event.Attributes {
+			switch kv.Key {
+			case otelline.KeyExceptionType:
+				kind = kv.Value.AsString()
+			case otelline.KeyExceptionMessage:
+				message = kv.Value.AsString()
+			}
+		}
+		return kind, message, true
+	}
+	return "", "", false
+}
+
+func spanOf(span sdktrace.ReadOnlySpan, events spanEvents) otelline.Span {
 	context, status := span.SpanContext(), span.Status()
 	return otelline.Span{
 		Name:       span.Name(),
@@ -158,16 +192,8 @@ func spanOf(span sdktrace.ReadOnlySpan) otelline.Span {
 		SpanID:     context.SpanID(),
 		ParentID:   span.Parent().SpanID(),
 		Flags:      context.TraceFlags(),
+		Events:     events,
 	}
-}
-
-func (p *SpanProcessor) write(of *otelline.Span, call modelCall, span sdktrace.ReadOnlySpan, session string) error {
-	enc := p.exp.encoder()
-	defer p.exp.release(enc)
-	enc.readSpan(of, call)
-	scope := span.InstrumentationScope()
-	enc.appendSpan(call, enc.cached(keyOf(&scope, span.Resource()), scope), session)
-	return p.exp.write(context.Background(), &enc.lines, appendLines)
 }
 
 // ForceFlush returns nil when every event written before is on stable storage.

@@ -35,7 +35,7 @@ func (c *conversion) readRecord(to *otelline.Record, r plog.LogRecord) {
 }
 
 // spanOf returns what an event is made of. attrs are those of the span.
-func spanOf(s ptrace.Span, attrs []attribute.KeyValue) otelline.Span {
+func spanOf(s ptrace.Span, attrs []attribute.KeyValue, events *spanEvents) otelline.Span {
 	return otelline.Span{
 		Name:       s.Name(),
 		Attributes: attrs,
@@ -48,7 +48,32 @@ func spanOf(s ptrace.Span, attrs []attribute.KeyValue) otelline.Span {
 		SpanID:     trace.SpanID(s.SpanID()),
 		ParentID:   trace.SpanID(s.ParentSpanID()),
 		Flags:      trace.TraceFlags(s.Flags()), //nolint:gosec // the other bits are of the parent
+		Events:     events,
 	}
+}
+
+// spanEvents are the events of a received span.
+type spanEvents struct{ list ptrace.SpanEventSlice }
+
+var _ otelline.SpanEvents = (*spanEvents)(nil)
+
+// Exception returns the last exception.
+func (e *spanEvents) Exception() (kind, message string, ok bool) {
+	for i := e.list.Len() - 1; i >= 0; i-- {
+		event := e.list.At(i)
+		if !otelline.IsException(event.Name()) {
+			continue
+		}
+		text := func(key string) string {
+			v, ok := event.Attributes().Get(key)
+			if !ok || v.Type() != pcommon.ValueTypeStr {
+				return ""
+			}
+			return v.Str()
+		}
+		return text(otelline.KeyExceptionType), text(otelline.KeyExceptionMessage), true
+	}
+	return "", "", false
 }
 
 // originOf returns where records or spans come from.

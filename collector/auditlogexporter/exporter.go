@@ -176,13 +176,15 @@ func glanceAtTraces(td ptrace.Traces) glance {
 func fillTraces(b *exporter.Batch, room *room, td ptrace.Traces) error {
 	var c conversion
 	var attrs []attribute.KeyValue // of a span; the next one uses its memory
+	events := new(spanEvents)
 	for _, rs := range td.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {
 			origin := c.originOf(ss.Scope(), ss.SchemaUrl(), rs.Resource(), rs.SchemaUrl())
 			b.SetOrigin(&origin)
 			for _, s := range ss.Spans().All() {
 				attrs = c.appendAttributes(attrs[:0], s.Attributes())
-				span := spanOf(s, attrs)
+				events.list = s.Events()
+				span := spanOf(s, attrs, events)
 				b.AddSpan(&span)
 				if err := room.fits(b.Size()); err != nil {
 					return err
@@ -210,6 +212,9 @@ func (e *auditExporter) push(ctx context.Context, g glance, content func() ([]by
 	b := e.spans.NewBatch()
 	defer b.Release()
 	b.SetFilter(e.wants)
+	if e.cfg.SessionID == "" {
+		b.NameSenders()
+	}
 	b.Skip(inFile.lines)
 	taken := room{all: &e.lines}
 	defer taken.release()

@@ -302,8 +302,29 @@ func (a *Attributes) HasUID() bool {
 	return a.Has(uidKey)
 }
 
+// UID returns the log.record.uid of the record if it is a text, else "".
+func (a *Attributes) UID() string {
+	v, ok := a.Get(uidKey)
+	if !ok || v.Type() != attribute.STRING {
+		return ""
+	}
+	return v.AsString()
+}
+
+// HasOwnKey reports whether there is an attribute with the key of f, whatever its
+// type.
+func (a *Attributes) HasOwnKey(f Field) bool { return a.Has(KeyID(f)) }
+
 // Owns reports whether an attribute stands as f itself.
 func (a *Attributes) Owns(f Field) bool { return a.own[f] >= 0 }
+
+// Own returns the attribute that stands as f itself.
+func (a *Attributes) Own(f Field) (v Value, ok bool) {
+	if a.own[f] < 0 {
+		return Value{}, false
+	}
+	return a.list[a.own[f]].value, true
+}
 
 // Disown sets an attribute that stands as f aside, into the envelope.
 func (a *Attributes) Disown(f Field) { a.own[f] = -1 }

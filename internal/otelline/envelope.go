@@ -18,7 +18,7 @@ type envelope struct {
 	severity       log.Severity
 	severityText   string
 	dropped        int64
-	derived        uint16 // bits by Field
+	derived        uint32 // bits by Field
 
 	body, attributes, scope, resource []byte // raw values, nil if absent
 }

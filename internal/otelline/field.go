@@ -20,11 +20,18 @@ const (
 	Model
 	InputTokens
 	OutputTokens
+	CacheReadTokens
+	CacheWriteTokens
+	CacheWriteHourTokens
+	ReasoningTokens
 	Files
 	Reason
 	Confidence
 	Duration
 	Config
+	Tool
+	Failed
+	CallID
 	NumFields
 )
 
@@ -41,17 +48,30 @@ const (
 	KeyOtel       = "otel"
 )
 
+// KeySessionDefault stands in otel.derived behind the keys of fields where the
+// session is a default. It is no key of the line.
+const KeySessionDefault = "session_default"
+
 var fieldKeys = [NumFields]string{
 	Session:      KeySession,
 	Cost:         "cost",
 	Model:        "model",
 	InputTokens:  "input_t",
 	OutputTokens: "output_t",
-	Files:        "files",
-	Reason:       "reason",
-	Confidence:   "confidence",
-	Duration:     "duration_ms",
-	Config:       "config",
+
+	CacheReadTokens:      "cache_read_t",
+	CacheWriteTokens:     "cache_write_t",
+	CacheWriteHourTokens: "cache_write_1h_t",
+	ReasoningTokens:      "reasoning_t",
+
+	Files:      "files",
+	Reason:     "reason",
+	Confidence: "confidence",
+	Duration:   "duration_ms",
+	Config:     "config",
+	Tool:       "tool",
+	Failed:     "failed",
+	CallID:     "call_id",
 }
 
 // Key returns the key of f on the line.
@@ -85,8 +105,12 @@ func (a *Attributes) fits(f Field, v Value) bool {
 	switch f {
 	case Session:
 		return v.Type() == attribute.STRING && v.AsString() != ""
-	case Model, Reason:
+	case Model, Reason, Tool:
 		return v.Type() == attribute.STRING
+	case Failed:
+		return v.Type() == attribute.BOOL
+	case CallID:
+		return false // programs have keys of that name for calls of tools
 	case Cost:
 		switch v.Type() {
 		case attribute.INT64:
@@ -97,7 +121,7 @@ func (a *Attributes) fits(f Field, v Value) bool {
 			return !math.IsNaN(c) && !math.IsInf(c, 0)
 		}
 		return false
-	case InputTokens, OutputTokens, Duration:
+	case InputTokens, OutputTokens, CacheReadTokens, CacheWriteTokens, CacheWriteHourTokens, ReasoningTokens, Duration:
 		return v.Type() == attribute.INT64 && v.AsInt64() >= 0 && v.AsInt64() < jsonline.MaxExactInt
 	case Confidence:
 		return v.Type() == attribute.INT64 && v.AsInt64() >= 0 && v.AsInt64() <= 100

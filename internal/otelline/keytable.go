@@ -64,6 +64,9 @@ func NewKeyTable(keys ...string) *KeyTable {
 // Len returns the number of keys.
 func (t *KeyTable) Len() int { return len(t.keys) }
 
+// Key returns the key with that number.
+func (t *KeyTable) Key(id KeyID) string { return t.keys[id] }
+
 // ID returns the number of key, NoKey if the table does not have it.
 func (t *KeyTable) ID(key string) KeyID { return t.find(t.hash(key), key) }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 )
@@ -22,6 +23,10 @@ type Line struct {
 	Derived Derived
 	// Origin is what AppendOrigin gave for the record's scope and resource.
 	Origin []byte
+	// Emitter is the member emitter of otel, with a comma behind it, or empty.
+	Emitter []byte
+	// Same is the member same of otel; empty: none.
+	Same []byte
 
 	// Times of records that follow each other are mostly of one second. They are
 	// mostly observed in one too, which is a later one for some.
@@ -30,26 +35,68 @@ type Line struct {
 
 // Reset lets go of everything but the memory of attributes.
 func (l *Line) Reset() {
-	l.Event, l.Time, l.UID, l.Derived, l.Origin = "", time.Time{}, nil, Derived{}, nil
+	l.Event, l.Time, l.UID, l.Derived, l.Origin, l.Emitter, l.Same = "", time.Time{}, nil, Derived{}, nil, nil, l.Same[:0]
 }
 
 // Derived holds the fields of a line that are computed from other attributes,
 // or defaults. A field counts if its bit is set; one that an attribute stands
 // as must not be.
 type Derived struct {
-	fields uint16
+	fields uint32
+	// SessionDefault says that the session is a default, and names none.
+	SessionDefault bool
+	// Failed is the value of the field Failed.
+	Failed bool
 
-	Session, Model, Reason string
-	Cost                   float64 // finite
-	InputTokens            int64   // from 0 to 2^53−1, as Duration
-	OutputTokens           int64
-	Confidence             int64           // from 0 to 100
-	Duration               int64           // ms
-	Files                  attribute.Value // a string, or a slice that holds only strings
+	Session, Model, Reason, Tool string
+	CallID                       CallIdentity
+	Cost                         float64 // finite
+	// Tokens are from 0 to 2^53−1, as Duration.
+	InputTokens, OutputTokens         int64
+	CacheReadTokens, CacheWriteTokens int64
+	CacheWriteHourTokens              int64
+	ReasoningTokens                   int64
+	Confidence                        int64           // from 0 to 100
+	Duration                          int64           // ms
+	Files                             attribute.Value // a string, or a slice that holds only strings
+}
+
+// CallIdentity is what the field CallID is put together from: a trace with a
+// response id, or with a span; or, without a trace, a UID.
+type CallIdentity struct {
+	Trace    trace.TraceID
+	Span     trace.SpanID // used if Response is empty
+	Response string
+	UID      string // of the record; used if Trace is not valid
+	Made     []byte // a UID that was made; used if UID is empty
+}
+
+// append appends the id as a JSON string. A response id goes behind a slash and a
+// span behind a dash, so that no response id is taken for a span.
+func (c *CallIdentity) append(dst []byte) []byte {
+	if !c.Trace.IsValid() {
+		if c.UID != "" {
+			return jsonline.AppendString(dst, c.UID)
+		}
+		return append(append(append(dst, '"'), c.Made...), '"')
+	}
+	dst = jsonline.AppendHex(append(dst, '"'), c.Trace[:])
+	if c.Response == "" {
+		dst = jsonline.AppendHex(append(dst, '-'), c.Span[:])
+		return append(dst, '"')
+	}
+	dst = append(dst, '/')
+	quote := len(dst)
+	dst = jsonline.AppendString(dst, c.Response)
+	copy(dst[quote:], dst[quote+1:])
+	return dst[:len(dst)-1]
 }
 
 // Set marks f as derived.
 func (d *Derived) Set(f Field) { d.fields |= 1 << f }
+
+// Clear marks f as not derived.
+func (d *Derived) Clear(f Field) { d.fields &^= 1 << f }
 
 // Has reports whether f is derived.
 func (d *Derived) Has(f Field) bool { return d.fields&(1<<f) != 0 }
@@ -112,6 +159,14 @@ func (l *Line) appendField(dst []byte, f Field) []byte {
 		return jsonline.AppendInt(dst, d.InputTokens)
 	case OutputTokens:
 		return jsonline.AppendInt(dst, d.OutputTokens)
+	case CacheReadTokens:
+		return jsonline.AppendInt(dst, d.CacheReadTokens)
+	case CacheWriteTokens:
+		return jsonline.AppendInt(dst, d.CacheWriteTokens)
+	case CacheWriteHourTokens:
+		return jsonline.AppendInt(dst, d.CacheWriteHourTokens)
+	case ReasoningTokens:
+		return jsonline.AppendInt(dst, d.ReasoningTokens)
 	case Files:
 		if d.Files.Type() == attribute.STRING {
 			dst = jsonline.AppendString(append(dst, '['), d.Files.AsString())
@@ -122,6 +177,12 @@ func (l *Line) appendField(dst []byte, f Field) []byte {
 		return jsonline.AppendString(dst, d.Reason)
 	case Confidence:
 		return jsonline.AppendInt(dst, d.Confidence)
+	case Tool:
+		return jsonline.AppendString(dst, d.Tool)
+	case Failed:
+		return appendBool(dst, d.Failed)
+	case CallID:
+		return d.CallID.append(dst)
 	default:
 		return jsonline.AppendInt(dst, d.Duration) // a config is never derived
 	}
@@ -182,6 +243,11 @@ func (l *Line) appendEnvelope(dst []byte, r *Record, aside int) []byte {
 		dst = l.appendAside(append(dst, `"attributes":`...), aside)
 		dst = append(dst, ',')
 	}
+	dst = append(dst, l.Emitter...)
+	if len(l.Same) > 0 {
+		dst = jsonline.AppendString(append(dst, `"same":`...), string(l.Same))
+		dst = append(dst, ',')
+	}
 	dst = append(dst, l.Origin...)
 	if len(dst) > start && dst[len(dst)-1] == ',' {
 		dst = dst[:len(dst)-1]
@@ -200,6 +266,9 @@ func (d *Derived) append(dst []byte) []byte {
 			dst = append(dst, fieldKeys[f]...)
 			dst = append(dst, '"', ',')
 		}
+	}
+	if d.SessionDefault {
+		dst = append(append(append(dst, '"'), KeySessionDefault...), '"', ',')
 	}
 	dst[len(dst)-1] = ']'
 	return append(dst, ',')

@@ -55,7 +55,26 @@ type Span struct {
 	SpanID     trace.SpanID
 	ParentID   trace.SpanID // zero without a parent
 	Flags      trace.TraceFlags
+	Events     SpanEvents // nil: there are none
 }
+
+// SpanEvents are the events of a span.
+type SpanEvents interface {
+	// Exception returns the type and the message of the last exception, and whether
+	// there is one.
+	Exception() (kind, message string, ok bool)
+}
+
+// IsException reports whether a span event of that name is an exception.
+func IsException(event string) bool {
+	return event == "exception" || event == "gen_ai.client.operation.exception"
+}
+
+// Attributes of an exception.
+const (
+	KeyExceptionType    = "exception.type"
+	KeyExceptionMessage = "exception.message"
+)
 
 // Origin is the scope and the resource that records come from. The attributes
 // of each are in the order of their keys. Those of the SDK repeat none; what a

@@ -14,7 +14,7 @@ type envelope struct {
 	severityText    uint32 // token
 	body            uint32 // token
 	dropped         int64
-	derived         uint16 // bits by Field
+	derived         uint32 // bits by Field
 	attributes      uint32 // token
 	scope, resource []byte // raw values, nil if absent
 }

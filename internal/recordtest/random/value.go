@@ -28,7 +28,7 @@ var timeGen = rapid.Custom(func(rt *rapid.T) time.Time {
 // of the aliases and of groups.
 var keyGen = rapid.OneOf(
 	rapid.SampledFrom([]string{
-		"ts", "event", "session_id", "cost", "model", "input_t", "output_t", "files", "reason", "confidence",
+		"ts", "event", "session_id", "cost", "model", "input_t", "output_t", "cache_read_t", "reasoning_t", "tool", "failed", "call_id", "files", "reason", "confidence",
 		"duration_ms", "config", "trace_id", "span_id", "trace_flags", "otel", "log.record.uid", "session.id",
 	}),
 	rapid.SampledFrom([]string{

@@ -1,0 +1,3 @@
+package emitters
+
+//go:generate go run ./generate
