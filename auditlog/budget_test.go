@@ -61,7 +61,7 @@ func TestBudgetIsSpentWhenItsLimitIsReached(t *testing.T) {
 	start := time.Now().UTC().Truncate(24 * time.Hour)
 	want := &auditlog.BudgetError{Reason: "daily_budget_exhausted", Period: auditlog.BudgetPeriod{
 		Name: "day", Start: start, End: start.Add(24 * time.Hour), Limit: 0.3,
-		Spent: auditlog.Totals{Events: 4, Cost: 0.35, InputTokens: 7},
+		Spent: auditlog.Totals{Events: 4, Calls: 4, Cost: 0.35, InputTokens: 7},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want, got:\n%s", diff)

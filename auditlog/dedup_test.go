@@ -99,11 +99,7 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 				}
 				var sum auditlog.Totals
 				for _, g := range got.Groups {
-					sum.Events += g.Events
-					sum.Cost += g.Cost
-					sum.Unpriced += g.Unpriced
-					sum.InputTokens += g.InputTokens
-					sum.OutputTokens += g.OutputTokens
+					plus(&sum, g.Totals)
 				}
 				if diff := cmp.Diff(got.Total, sum); by != auditlog.ByNothing && diff != "" {
 					t.Errorf("the groups do not add up to the total (-total +groups):\n%s", diff)
@@ -147,7 +143,7 @@ func TestTheHalfThatCountsKnowsWhatTheOtherOneKnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := auditlog.Totals{Events: 1, Cost: 0.5, InputTokens: 10, OutputTokens: 1}
+	want := auditlog.Totals{Events: 1, Calls: 1, Cost: 0.5, InputTokens: 10, OutputTokens: 1}
 	if diff := cmp.Diff(auditlog.Spend{Total: want, Untimed: 2, Groups: []auditlog.Group{{Key: "llm", Totals: want}}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -32,11 +32,7 @@ func spent(t *testing.T, r *auditlog.Reader) auditlog.Totals {
 		check("Spend in groups", groups.Total, err)
 		var sum auditlog.Totals
 		for _, g := range groups.Groups {
-			sum.Events += g.Events
-			sum.Unpriced += g.Unpriced
-			sum.Cost += g.Cost
-			sum.InputTokens += g.InputTokens
-			sum.OutputTokens += g.OutputTokens
+			plus(&sum, g.Totals)
 		}
 		check("the groups of Spend", sum, nil)
 	}

@@ -11,11 +11,20 @@ import (
 type Totals struct {
 	Events int64 `json:"events"` // number of events, with a cost or not
 	// Unpriced is the number of events with tokens and without a cost: Cost does not
-	// include them.
+	// include them. A call that failed and reports 0 tokens is none of them.
 	Unpriced     int64   `json:"unpriced"`
 	Cost         float64 `json:"cost"` // USD
 	InputTokens  int64   `json:"input_t"`
 	OutputTokens int64   `json:"output_t"`
+	Calls        int64   `json:"calls"`  // number of calls of a model, with those that failed
+	Failed       int64   `json:"failed"` // number of calls of a model that failed
+	// CacheReadTokens and CacheWriteTokens are parts of InputTokens,
+	// CacheWriteHourTokens is the part of the writes that a cache keeps for an hour, and
+	// ReasoningTokens is a part of OutputTokens.
+	CacheReadTokens      int64 `json:"cache_read_t"`
+	CacheWriteTokens     int64 `json:"cache_write_t"`
+	CacheWriteHourTokens int64 `json:"cache_write_1h_t"`
+	ReasoningTokens      int64 `json:"reasoning_t"`
 }
 
 // Group is one line of a [Spend].
@@ -62,18 +71,24 @@ const (
 // Costs are added without rounding; the result is the float64 next to
 // their true sum, and the largest one where the sum is beyond float64.
 //
-// A call of a model that is logged twice counts once: as an event that a
-// span processor made of a span, and as a log record of the same response id, or of the
-// same request or span id and the same tokens (of a span id only if it has one of each);
-// or as the two records that Gemini CLI emits for a response. The event with a cost
-// counts, else the log record. Pairs are found among the last 4,096 events with usage
-// that match the filter. The filter's NoDedup turns that off. [Reader.HourlySpend] finds
-// no pairs.
+// A call of a model that is logged more than once counts once. Events are one call if they
+// have the same response id in one trace; the same response id, one of them without a trace,
+// with the same model; the same request id or span id (of a span id only if one was made of
+// the span, and one was not); the same otel.same; or if one was made of the span above that
+// of the other, with the same model. Tokens must be equal, or, but for requests and spans,
+// absent from one of them; in one trace a response id is enough. So must be the records that
+// versions of Gemini CLI emit for a response. The event with a cost counts, else the log
+// record. They are found among the last 4,096 calls that match the filter. The filter's
+// NoDedup turns that off. [Reader.HourlySpend] finds no such calls.
 //
 // A repeated line is one event: both lines have the same log.record.uid and
 // equal ts, event, cost and tokens, and fewer than 4,096 other events with a uid that
 // match the filter stand between them. NoDedup turns that off too. Lines without a
 // uid all count.
+//
+// An event whose session is a default has the session that the nearest span above it names
+// in the log, else the one that all events of its trace name that name one. So does a
+// filter's Session.
 //
 // The sums are in groups by the first of by, and each of these in groups by the
 // next one. Hours, days, weeks and months are those of the filter's TimeZone.

@@ -20,7 +20,7 @@ import (
 func spendLog(t *testing.T) *auditlog.Reader {
 	t.Helper()
 	return putLog(t, map[string]string{
-		archiveName: `{"ts":"2026-02-13T14:10:00.000Z","event":"nav","session_id":"s1","model":"m1","cost":1,"input_t":10,"output_t":1}` + "\n" +
+		archiveName: `{"ts":"2026-02-13T14:10:00.000Z","event":"nav","session_id":"s1","model":"m1","cost":1,"input_t":10,"output_t":1,"calls":2,"failed":0,"cache_read_t":0,"cache_write_t":0,"cache_write_1h_t":0,"reasoning_t":0}` + "\n" +
 			`{"cost":9,"session_id":"s9","model":"m9","ts":"2026-02-13T15:20:00.000+01:00","event":"nav","session_id":"s1","model":"m1","cost":1.0}` + "\n",
 		activeName: `{"ts":"2026-02-13T15:00:00.000Z","event":"brief","session_id":"s2","model":"m2","cost":0,"input_t":0}` + "\n" +
 			`{"ts":"2026-02-14T00:00:00.000Z","event":"nav","session_id":"s2","model":"m\u0032","cost":0.5}` + "\n" +
@@ -35,10 +35,10 @@ func spendLog(t *testing.T) *auditlog.Reader {
 
 func TestSpendSumsCostsAndCountsUnpricedCalls(t *testing.T) {
 	r := spendLog(t)
-	total := auditlog.Totals{Events: 10, Unpriced: 3, Cost: 2.5, InputTokens: 15, OutputTokens: 8}
-	none := auditlog.Totals{Events: 4, Unpriced: 1, OutputTokens: 7}
-	m1 := auditlog.Totals{Events: 2, Cost: 2, InputTokens: 10, OutputTokens: 1}
-	m2 := auditlog.Totals{Events: 4, Unpriced: 2, Cost: 0.5, InputTokens: 5}
+	total := auditlog.Totals{Events: 10, Calls: 7, Unpriced: 3, Cost: 2.5, InputTokens: 15, OutputTokens: 8}
+	none := auditlog.Totals{Events: 4, Calls: 1, Unpriced: 1, OutputTokens: 7}
+	m1 := auditlog.Totals{Events: 2, Calls: 2, Cost: 2, InputTokens: 10, OutputTokens: 1}
+	m2 := auditlog.Totals{Events: 4, Calls: 4, Unpriced: 2, Cost: 0.5, InputTokens: 5}
 	group := func(key string, totals auditlog.Totals) auditlog.Group {
 		return auditlog.Group{Key: key, Totals: totals}
 	}
@@ -49,20 +49,20 @@ func TestSpendSumsCostsAndCountsUnpricedCalls(t *testing.T) {
 		}
 		return auditlog.Group{Key: key, Totals: totals, Start: at}
 	}
-	friday := auditlog.Totals{Events: 3, Cost: 2, InputTokens: 10, OutputTokens: 1}
-	saturday := auditlog.Totals{Events: 3, Unpriced: 2, Cost: 0.5, InputTokens: 5}
-	both := auditlog.Totals{Events: 6, Unpriced: 2, Cost: 2.5, InputTokens: 15, OutputTokens: 1}
+	friday := auditlog.Totals{Events: 3, Calls: 3, Cost: 2, InputTokens: 10, OutputTokens: 1}
+	saturday := auditlog.Totals{Events: 3, Calls: 3, Unpriced: 2, Cost: 0.5, InputTokens: 5}
+	both := auditlog.Totals{Events: 6, Calls: 6, Unpriced: 2, Cost: 2.5, InputTokens: 15, OutputTokens: 1}
 	for by, want := range map[auditlog.GroupBy][]auditlog.Group{
 		auditlog.ByNothing: {},
 		auditlog.ByModel:   {group("m1", m1), group("m2", m2), group("", none)},
 		auditlog.BySession: {group("s1", m1), group("s2", m2), group("", none)},
 		auditlog.ByEvent: {
-			group("nav", auditlog.Totals{Events: 6, Unpriced: 3, Cost: 2.5, InputTokens: 15, OutputTokens: 8}),
-			group("", auditlog.Totals{Events: 1}), group("brief", auditlog.Totals{Events: 1}), group("skip", auditlog.Totals{Events: 2}),
+			group("nav", auditlog.Totals{Events: 6, Calls: 6, Unpriced: 3, Cost: 2.5, InputTokens: 15, OutputTokens: 8}),
+			group("", auditlog.Totals{Events: 1}), group("brief", auditlog.Totals{Events: 1, Calls: 1}), group("skip", auditlog.Totals{Events: 2}),
 		},
 		auditlog.ByHour: {
 			group("", none), period("2026-02-13T14:00:00Z", "2026-02-13T14:00:00Z", m1),
-			period("2026-02-13T15:00:00Z", "2026-02-13T15:00:00Z", auditlog.Totals{Events: 1}),
+			period("2026-02-13T15:00:00Z", "2026-02-13T15:00:00Z", auditlog.Totals{Events: 1, Calls: 1}),
 			period("2026-02-14T00:00:00Z", "2026-02-14T00:00:00Z", saturday),
 		},
 		auditlog.ByDay: {
@@ -156,7 +156,7 @@ func TestACallThatIsToldTwiceBelongsToOneOfTheInnerGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	totals := auditlog.Totals{Events: 1, Cost: 1, InputTokens: 7}
+	totals := auditlog.Totals{Events: 1, Calls: 1, Cost: 1, InputTokens: 7}
 	want := auditlog.Spend{Total: totals, Untimed: 2, Groups: []auditlog.Group{
 		{Key: "s1", Totals: totals, Groups: []auditlog.Group{{Key: "m", Totals: totals}}},
 	}}
@@ -174,8 +174,8 @@ func TestSpendIsTheJSONOfTheCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"total":{"events":2,"unpriced":0,"cost":2,"input_t":10,"output_t":1},` +
-		`"groups":[{"key":"m1","events":2,"unpriced":0,"cost":2,"input_t":10,"output_t":1}]}`
+	want := `{"total":{"events":2,"unpriced":0,"cost":2,"input_t":10,"output_t":1,"calls":2,"failed":0,"cache_read_t":0,"cache_write_t":0,"cache_write_1h_t":0,"reasoning_t":0},` +
+		`"groups":[{"key":"m1","events":2,"unpriced":0,"cost":2,"input_t":10,"output_t":1,"calls":2,"failed":0,"cache_read_t":0,"cache_write_t":0,"cache_write_1h_t":0,"reasoning_t":0}]}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -187,15 +187,15 @@ func TestSumsKeepTheirDigits(t *testing.T) {
 		lines string
 		want  auditlog.Totals
 	}{
-		"tenths": {strings.Repeat("{\"cost\":0.1}\n", 1_000_000), auditlog.Totals{Events: 1_000_000, Cost: 100_000}},
+		"tenths": {strings.Repeat("{\"cost\":0.1}\n", 1_000_000), auditlog.Totals{Events: 1_000_000, Calls: 1_000_000, Cost: 100_000}},
 		"small beside large": {
-			"{\"cost\":1e100}\n{\"cost\":1}\n{\"cost\":-1e100}\n", auditlog.Totals{Events: 3, Cost: 1},
+			"{\"cost\":1e100}\n{\"cost\":1}\n{\"cost\":-1e100}\n", auditlog.Totals{Events: 3, Calls: 3, Cost: 1},
 		},
 		"too large for JSON": {
-			"{\"cost\":1e308}\n{\"cost\":1e308}\n", auditlog.Totals{Events: 2, Cost: math.MaxFloat64},
+			"{\"cost\":1e308}\n{\"cost\":1e308}\n", auditlog.Totals{Events: 2, Calls: 2, Cost: math.MaxFloat64},
 		},
 		"too small for JSON": {
-			"{\"cost\":-1e308}\n{\"cost\":-1e308}\n", auditlog.Totals{Events: 2, Cost: -math.MaxFloat64},
+			"{\"cost\":-1e308}\n{\"cost\":-1e308}\n", auditlog.Totals{Events: 2, Calls: 2, Cost: -math.MaxFloat64},
 		},
 	} {
 		spend, err := putLog(t, map[string]string{activeName: test.lines}).Spend(t.Context(), auditlog.Filter{}, auditlog.ByNothing)

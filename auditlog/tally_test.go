@@ -27,6 +27,16 @@ func (a *adder) count(u spend.Usage, sign int64) {
 	if u.Unpriced() {
 		a.total.Unpriced += sign
 	}
+	if u.IsCall() {
+		a.total.Calls += sign
+	}
+	if u.Failed {
+		a.total.Failed += sign
+	}
+	a.total.CacheReadTokens += sign * u.Parts.CacheRead
+	a.total.CacheWriteTokens += sign * u.Parts.CacheWrite
+	a.total.CacheWriteHourTokens += sign * u.Parts.CacheWriteHour
+	a.total.ReasoningTokens += sign * u.Parts.Reasoning
 }
 
 func (a *adder) Add(_ scan.Entry, u spend.Usage) any {
@@ -50,6 +60,21 @@ func (a *adder) Join(kept, other, joined spend.Usage) any {
 		a.count(u, -1)
 	}
 	return a.Add(scan.Entry{}, joined)
+}
+
+// plus adds totals of events that have no cost or costs of few digits.
+func plus(sum *auditlog.Totals, t auditlog.Totals) {
+	sum.Events += t.Events
+	sum.Unpriced += t.Unpriced
+	sum.Cost += t.Cost
+	sum.InputTokens += t.InputTokens
+	sum.OutputTokens += t.OutputTokens
+	sum.Calls += t.Calls
+	sum.Failed += t.Failed
+	sum.CacheReadTokens += t.CacheReadTokens
+	sum.CacheWriteTokens += t.CacheWriteTokens
+	sum.CacheWriteHourTokens += t.CacheWriteHourTokens
+	sum.ReasoningTokens += t.ReasoningTokens
 }
 
 // sameAsSpend holds the totals of Tally, and those that its calls make, against

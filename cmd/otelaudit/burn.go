@@ -184,7 +184,7 @@ func projectTokens(spent, rate int64, left float64) int64 {
 }
 
 func (a *app) printBurn(b burn) error {
-	f := totalsFormat{compact: a.compact(), unpriced: !a.compact() || b.Day.Unpriced+b.Rate.Unpriced > 0}
+	f := newTotalsFormat(a.compact(), b.Day.Totals, b.Rate.Totals)
 	s := sheet{columns: append([]column{{"", false}, {"since", false}}, f.columns()...)}
 	s.columns = append(s.columns, column{"projected (USD)", true})
 	row := func(name string, start time.Time, t auditlog.Totals, projected string) {

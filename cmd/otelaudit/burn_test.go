@@ -47,11 +47,11 @@ func TestTheBurnRateReachesBackOverMidnight(t *testing.T) {
 {"ts":"2026-02-13T23:15:00.000Z","event":"e","cost":0.5}
 {"ts":"2026-02-13T23:15:00.001Z","event":"a moment ahead","cost":100}
 `)
-	if got := b.Rate.Totals; got != (auditlog.Totals{Events: 3, Cost: 4.5, InputTokens: 50, OutputTokens: 10}) || b.Rate.TokensPerMinute != 1 {
+	if got := b.Rate.Totals; got != (auditlog.Totals{Events: 3, Calls: 3, Cost: 4.5, InputTokens: 50, OutputTokens: 10}) || b.Rate.TokensPerMinute != 1 {
 		t.Errorf("rate: got %+v", b.Rate)
 	}
 	// A moment ahead is in the hour, as for a budget, but not in the last 60 minutes.
-	today := auditlog.Totals{Events: 3, Cost: 101.5, OutputTokens: 10}
+	today := auditlog.Totals{Events: 3, Calls: 3, Cost: 101.5, OutputTokens: 10}
 	if b.Hour.Totals != today || b.Day.Totals != today {
 		t.Errorf("got %+v in the hour and %+v in the day, want %+v in both", b.Hour.Totals, b.Day.Totals, today)
 	}

@@ -108,7 +108,7 @@ func hourStart(now time.Time, hours int64) time.Time {
 }
 
 func spendSheet(spend auditlog.Spend, by string, compact bool) sheet {
-	f := totalsFormat{compact: compact, unpriced: !compact || spend.Total.Unpriced > 0}
+	f := newTotalsFormat(compact, spend.Total)
 	s := sheet{columns: append([]column{{by, false}}, f.columns()...)}
 	total := append([]string{"total"}, f.cells(spend.Total)...)
 	if by == "" {
@@ -136,26 +136,63 @@ func groupName(g auditlog.Group, by string) string {
 	return visible.Excerpt(g.Key)
 }
 
-// totalsFormat says how a table shows totals.
+// totalsFormat says how a table shows totals. Some columns are there only if a total has
+// something in them.
 type totalsFormat struct {
-	compact  bool
-	unpriced bool // has a column
+	compact                        bool
+	unpriced, calls, failed        bool
+	cacheRead, cacheWrite, thought bool
+}
+
+func newTotalsFormat(compact bool, of ...auditlog.Totals) totalsFormat {
+	f := totalsFormat{compact: compact, unpriced: !compact}
+	for _, t := range of {
+		f.unpriced = f.unpriced || t.Unpriced > 0
+		f.failed = f.failed || t.Failed > 0
+		if !compact {
+			f.calls = f.calls || t.Calls != t.Events
+			f.cacheRead = f.cacheRead || t.CacheReadTokens > 0
+			f.cacheWrite = f.cacheWrite || t.CacheWriteTokens > 0
+			f.thought = f.thought || t.ReasoningTokens > 0
+		}
+	}
+	return f
 }
 
 func (f totalsFormat) columns() []column {
 	columns := []column{{"cost (USD)", true}, {"events", true}}
-	if f.unpriced {
-		columns = append(columns, column{"unpriced", true})
+	add := func(shown bool, name string) {
+		if shown {
+			columns = append(columns, column{name, true})
+		}
 	}
-	return append(columns, column{"input_t", true}, column{"output_t", true})
+	add(f.calls, "calls")
+	add(f.failed, "failed")
+	add(f.unpriced, "unpriced")
+	add(true, "input_t")
+	add(f.cacheRead, "cache_read_t")
+	add(f.cacheWrite, "cache_write_t")
+	add(true, "output_t")
+	add(f.thought, "reasoning_t")
+	return columns
 }
 
 func (f totalsFormat) cells(t auditlog.Totals) []string {
 	cells := []string{f.cost(t.Cost), f.count(t.Events)}
-	if f.unpriced {
-		cells = append(cells, f.count(t.Unpriced))
+	add := func(shown bool, n int64) {
+		if shown {
+			cells = append(cells, f.count(n))
+		}
 	}
-	return append(cells, f.count(t.InputTokens), f.count(t.OutputTokens))
+	add(f.calls, t.Calls)
+	add(f.failed, t.Failed)
+	add(f.unpriced, t.Unpriced)
+	add(true, t.InputTokens)
+	add(f.cacheRead, t.CacheReadTokens)
+	add(f.cacheWrite, t.CacheWriteTokens)
+	add(true, t.OutputTokens)
+	add(f.thought, t.ReasoningTokens)
+	return cells
 }
 
 func (f totalsFormat) cost(usd float64) string {
@@ -173,14 +210,21 @@ func (f totalsFormat) count(n int64) string {
 }
 
 // totalsColumns are the names of totalsCells, the keys of JSON.
-var totalsColumns = []string{"events", "unpriced", "cost", "input_t", "output_t"}
+var totalsColumns = []string{
+	"events", "unpriced", "cost", "input_t", "output_t",
+	"calls", "failed", "cache_read_t", "cache_write_t", "cache_write_1h_t", "reasoning_t",
+}
 
 // totalsCells are totals in CSV, in the digits of JSON.
 func totalsCells(t auditlog.Totals) []string {
-	return []string{
-		strconv.FormatInt(t.Events, 10), strconv.FormatInt(t.Unpriced, 10), csvNumber(t.Cost),
-		strconv.FormatInt(t.InputTokens, 10), strconv.FormatInt(t.OutputTokens, 10),
+	cells := []string{strconv.FormatInt(t.Events, 10), strconv.FormatInt(t.Unpriced, 10), csvNumber(t.Cost)}
+	for _, n := range [...]int64{
+		t.InputTokens, t.OutputTokens, t.Calls, t.Failed,
+		t.CacheReadTokens, t.CacheWriteTokens, t.CacheWriteHourTokens, t.ReasoningTokens,
+	} {
+		cells = append(cells, strconv.FormatInt(n, 10))
 	}
+	return cells
 }
 
 func csvNumber(f float64) string {

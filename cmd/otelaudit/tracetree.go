@@ -200,14 +200,25 @@ func (s *spanNode) finish() {
 			s.Spans = append(s.Spans, below)
 			s.nodes = append(s.nodes, node{at: below.began(), span: below})
 		}
-		s.Total.Events += below.Total.Events
-		s.Total.Unpriced += below.Total.Unpriced
 		cost.Add(cost, new(big.Float).SetFloat64(below.Total.Cost))
-		s.Total.InputTokens += below.Total.InputTokens
-		s.Total.OutputTokens += below.Total.OutputTokens
+		addCounts(&s.Total, below.Total)
 	}
 	s.Total.Cost, _ = cost.Float64()
 	sortByTime(s.nodes, s.Spans)
+}
+
+// addCounts adds all but the cost.
+func addCounts(total *auditlog.Totals, t auditlog.Totals) {
+	total.Events += t.Events
+	total.Unpriced += t.Unpriced
+	total.InputTokens += t.InputTokens
+	total.OutputTokens += t.OutputTokens
+	total.Calls += t.Calls
+	total.Failed += t.Failed
+	total.CacheReadTokens += t.CacheReadTokens
+	total.CacheWriteTokens += t.CacheWriteTokens
+	total.CacheWriteHourTokens += t.CacheWriteHourTokens
+	total.ReasoningTokens += t.ReasoningTokens
 }
 
 // exactPrecision holds a sum of float64s of any size.

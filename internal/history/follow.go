@@ -63,6 +63,9 @@ type follower struct {
 	yield    func(scan.Entry, error) bool
 	snapshot *Snapshot
 	at       scan.Cursor // after what was read of the last file of snapshot
+	// sessions completes sessions by the lines before the first snapshot's end, if one of
+	// them needed it, and by those that were read after it.
+	sessions completer
 }
 
 func (f *follower) run(ctx context.Context) (err error) {
@@ -121,7 +124,7 @@ func (f *follower) begin(ctx context.Context) (err error) {
 
 // readBefore yields the events before the end of the first snapshot's last whole line.
 func (f *follower) readBefore(ctx context.Context) error {
-	before := &Snapshot{log: f.log, files: f.snapshot.files}
+	before := &Snapshot{log: f.log, files: f.snapshot.files, sessions: &f.sessions}
 	if n := len(before.files) - 1; before.files[n].Active() {
 		whole, _, err := before.files[n].Whole(ctx)
 		if err != nil {
@@ -210,8 +213,14 @@ func (f *follower) readFile(ctx context.Context, file *scan.File, from scan.Curs
 	if err != nil {
 		return from, err
 	}
-	more := true
+	more, sessions := true, f.matcher.NeedsSessions()
+	if sessions {
+		f.matcher.Complete = f.sessions.sessions.Complete
+	}
 	err = s.All(ctx, func(s *scan.Scanner) bool {
+		if sessions {
+			f.sessions.sessions.Take(&s.Fields)
+		}
 		if matches, _ := f.matcher.Matches(&s.Fields); matches {
 			more = f.yield(s.Entry, nil)
 		}

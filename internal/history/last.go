@@ -21,6 +21,8 @@ func (l *Log) Last(ctx context.Context, n int, filter scan.Filter) (_ []scan.Ent
 
 // last returns the last n events that match, oldest first.
 func (s *Snapshot) last(ctx context.Context, n int, m *scan.Matcher) (_ []scan.Entry, err error) {
+	completed := s.complete(ctx, m)
+	defer func() { err = errors.Join(err, completed()) }()
 	var newestFirst []scan.Entry
 	for _, f := range slices.Backward(s.files) {
 		if len(newestFirst) >= n {

@@ -49,6 +49,9 @@ func ScanFrom[P scan.Selective](ctx context.Context, r *Log, snapshot *Snapshot,
 func parallelScanLines[P scan.Selective](ctx context.Context, r *Log, snapshot *Snapshot, m *scan.Matcher, newPart func() P,
 	deliver func(p P, onDamage func(*scan.DamageError), linesBefore int64) bool,
 ) (int64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	completed := snapshot.complete(ctx, m)
 	onDamage := r.onDamage(m.Filter)
 	sections := snapshot.sections(r.SectionSize)
 	m.InSkipped.Store(0)
@@ -64,8 +67,13 @@ func parallelScanLines[P scan.Selective](ctx context.Context, r *Log, snapshot *
 	untimed := int64(0)
 	lines, err := scan.Parallel(ctx, sections, 0, newPart, func(p P, linesBefore int64) bool {
 		untimed += p.WithoutTime()
-		return deliver(p, onDamage, linesBefore)
+		more := deliver(p, onDamage, linesBefore)
+		if !more {
+			cancel() // also what reads the log for sessions
+		}
+		return more
 	})
+	err = errors.Join(err, completed())
 	if untimed += m.InSkipped.Load(); untimed > 0 && !m.Told {
 		message := "auditlog: lines without a readable time"
 		if m.Timed {

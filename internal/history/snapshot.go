@@ -37,6 +37,8 @@ type Snapshot struct {
 	files  []*scan.File
 	active *os.File // nil without an active file
 
+	sessions *completer // nil until it is needed
+
 	// For Next.
 	known       []archive.ID // of the archives that are older than active
 	unlisted    bool         // known is empty because the reader leaves out archives

@@ -13,7 +13,7 @@ import (
 
 // The members of a line that a report looks at.
 var lineKeys = jsonline.NewKeys("ts", "event", "session_id", "model", "reason", "duration_ms", "trace_id", "span_id",
-	"otel", "error.message", "error", "exception.message", "error.type", "exception.type")
+	"otel", "failed", "error.message", "error", "exception.message", "error.type", "exception.type")
 
 const (
 	lineTime = iota
@@ -25,6 +25,7 @@ const (
 	lineTrace
 	lineSpan
 	lineOtel
+	lineFailed
 	lineFirstError
 	lineKeyCount = lineFirstError + 5
 )
@@ -42,23 +43,25 @@ const (
 
 // collector adds up what a page shows. It is an [spend.Tally].
 type collector struct {
-	total    spend.Totals // set at the end
-	damaged  int64        // set at the end
-	calls    int64
-	priced   int64
-	joined   int64 // calls that were there twice
-	untimed  int64 // events without a valid ts
-	repairs  int64 // auditlog_recovered
-	failed   int64
-	stopped  int64
-	first    time.Time
-	last     time.Time
-	models   models
-	sessions sessions
-	failures map[failureKey]*failure
-	timeline *timeline
-	recent   ring
-	stops    ring
+	total   spend.Totals // set at the end
+	damaged int64        // set at the end
+	calls   int64
+	// failedCalls are those of calls that failed.
+	failedCalls int64
+	priced      int64
+	joined      int64 // calls that were there twice
+	untimed     int64 // events without a valid ts
+	repairs     int64 // auditlog_recovered
+	failed      int64
+	stopped     int64
+	first       time.Time
+	last        time.Time
+	models      models
+	sessions    sessions
+	failures    map[failureKey]*failure
+	timeline    *timeline
+	recent      ring
+	stops       ring
 
 	values   [lineKeyCount][]byte
 	severity [1][]byte
@@ -83,8 +86,11 @@ type told struct {
 	time    time.Time // zero if it has none
 	model   int       // index
 	session *session
-	ms      int64 // duration, -1 if it has none
-	failure *failure
+	// sessionDefault says that the session is a default, which names none.
+	sessionDefault bool
+	ms             int64 // duration, -1 if it has none
+	failure        *failure
+	joined         bool // it is a call of several events
 }
 
 // Add counts an event.
@@ -92,7 +98,10 @@ func (c *collector) Add(e scan.Entry, u spend.Usage) any {
 	if lineKeys.Scan(e.Raw, c.values[:]) != nil {
 		return nil // what reads the log has scanned it before
 	}
-	t := told{model: -1, ms: milliseconds(c.values[lineDuration])}
+	if u.Session != "" {
+		c.values[lineSession] = []byte(u.Session)
+	}
+	t := told{model: -1, ms: milliseconds(c.values[lineDuration]), sessionDefault: u.SessionDefault}
 	t.time, _ = jsonline.ParseTime(c.values[lineTime])
 	c.text = jsonline.AppendUnquoted(c.text[:0], stringOf(c.values[lineModel]))
 	if u.IsCall() || len(c.text) > 0 {
@@ -148,8 +157,8 @@ func (c *collector) Join(kept, other, joined spend.Usage) any {
 	if t.model < 0 || c.models.list[t.model].name == "" {
 		t.model = o.model
 	}
-	if t.session.name == "" {
-		t.session = o.session
+	if t.session.name == "" || t.sessionDefault && !o.sessionDefault {
+		t.session, t.sessionDefault = o.session, o.sessionDefault
 	}
 	if t.ms < 0 {
 		t.ms = o.ms
@@ -160,7 +169,13 @@ func (c *collector) Join(kept, other, joined spend.Usage) any {
 	case t.failure == nil:
 		t.failure = o.failure
 	}
-	c.joined++
+	switch {
+	case k.joined && o.joined:
+		c.joined--
+	case !k.joined && !o.joined:
+		c.joined++
+	}
+	t.joined = true
 	c.count(&t, joined, 1)
 	return &t
 }
@@ -191,6 +206,9 @@ func (c *collector) count(t *told, u spend.Usage, sign int64) {
 		return
 	}
 	c.calls += sign
+	if u.Failed {
+		c.failedCalls += sign
+	}
 	if u.Priced {
 		c.priced += sign
 	}
@@ -239,6 +257,9 @@ func (c *collector) isFailure(event []byte) bool {
 		}
 	}
 	otel := c.values[lineOtel]
+	if jsonline.KindOf(otel) == jsonline.Object && string(c.values[lineFailed]) == "true" {
+		return true
+	}
 	if jsonline.KindOf(otel) != jsonline.Object || otelKeys.Scan(otel, c.severity[:]) != nil ||
 		jsonline.KindOf(c.severity[0]) != jsonline.NumberValue {
 		return false

@@ -210,12 +210,16 @@ func (m *maker) figures() {
 	}
 	add("Spend", cost, costNote)
 	note := things(int64(len(m.ranked)), "model")
+	if m.failedCalls > 0 {
+		note += ", " + count(m.failedCalls) + " failed"
+	}
 	add("Model calls", count(m.calls), note)
 	note = count(m.total.Unpriced) + " of " + things(m.calls, "call")
-	if m.total.Unpriced == 0 {
+	switch {
+	case m.total.Unpriced > 0:
+	case m.calls > 0 && m.priced == m.calls:
 		note = "every call has a cost"
-	}
-	if m.calls == 0 {
+	default:
 		note = ""
 	}
 	add("Unpriced calls", count(m.total.Unpriced), note)
@@ -551,13 +555,13 @@ func (m *maker) notes() {
 	}
 	note("Costs are those that events report, in US dollars; nothing is computed from price lists.")
 	if m.joined > 0 {
-		note("%s told of twice in the log, as a span and as a record, and counted once.", was(m.joined, "model call"))
+		note("%s logged more than once, as a span and as a record for example, and counted once.", was(m.joined, "model call"))
 	}
 	if m.page.Durations != nil {
 		note("Half of a model’s calls took no longer than p50, 99 of 100 no longer than p99; durations are rounded to three digits.")
 	}
 	if m.failed > 0 {
-		note("Failures are events of severity ERROR and above, with an error or exception attribute, or whose name ends in error, failed or _fail, " +
+		note("Failures are events of severity ERROR and above, with failed=true, with an error or exception attribute, or whose name ends in error, failed or _fail, " +
 			"and gates that failed to parse or to reach the model.")
 	}
 	if m.untimed > 0 {

@@ -130,7 +130,7 @@ func TestTheSumsAreThoseOfSpend(t *testing.T) {
 		return groups
 	}
 	totals := func(f *figures) auditlog.Totals {
-		return auditlog.Totals{Events: f.events, Unpriced: f.unpriced, Cost: f.cost.value(), InputTokens: f.input, OutputTokens: f.output}
+		return auditlog.Totals{Events: f.events, Calls: f.calls, Failed: f.failedCalls, Unpriced: f.unpriced, Cost: f.cost.value(), InputTokens: f.input, OutputTokens: f.output}
 	}
 	near := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-9 })
 

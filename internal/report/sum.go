@@ -38,7 +38,7 @@ func (s *sum) value() float64 {
 // figures are what a model or a session used.
 type figures struct {
 	events, calls, unpriced int64
-	priced                  int64
+	priced, failedCalls     int64
 	input, output           int64
 	cost                    sum
 }
@@ -48,6 +48,9 @@ func (f *figures) count(u spend.Usage, sign int64) {
 	f.events += sign
 	if u.IsCall() {
 		f.calls += sign
+	}
+	if u.Failed {
+		f.failedCalls += sign
 	}
 	if u.Unpriced() {
 		f.unpriced += sign

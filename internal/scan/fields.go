@@ -38,8 +38,9 @@ func WholeValue(value []byte, limit int64) (int64, bool) {
 
 // Keys of attributes that readers use.
 const (
-	KeySpanMade = "otelaudit.span.name" // an event that was made of a span has it
-	KeyUID      = "log.record.uid"      // FORMAT.md section 5
+	KeySpanMade = "otelaudit.span.name"      // an event that was made of a span has it
+	keyParentID = "otelaudit.span.parent_id" // the parent of that span
+	KeyUID      = "log.record.uid"           // FORMAT.md section 5
 )
 
 // IsString reports whether a raw value is the string s, after its escapes.
@@ -51,26 +52,53 @@ func IsString(value []byte, s string) bool {
 // key.
 type Fields [fieldCount][]byte
 
-// The indices of Fields.
+// The indices of Fields. Ids of a response and of a request follow each other, and so do
+// the maps that may hold one.
 const (
 	FieldTime = iota
 	FieldEvent
 	FieldSession
 	FieldModel
 	FieldTraceID
+	FieldSpanID
 	FieldCost
 	FieldInput
 	FieldOutput
+	FieldCacheRead
+	FieldCacheWrite
+	FieldCacheWriteHour
+	FieldReasoning
 	FieldReason
 	FieldConfidence
+	FieldFailed
+	FieldCallID
 	FieldSpanMade
+	FieldParentID
 	FieldUID
+	FieldOtel
+	FieldTimestamp
+	FieldResponseID
+	FieldRequestID = FieldResponseID + 3
+	FieldGenAI     = FieldRequestID + 2
+)
+
+// Maps that may hold an id.
+const (
+	FieldGenAIResponse = FieldGenAI + 1 + iota
+	FieldGenAIRequest
+	FieldAI
+	FieldAIResponse
+	// FieldCompleted is no key: it is not nil if FieldSession was completed.
+	FieldCompleted
 	fieldCount
 )
 
 // fieldKeys are in the order of the constants.
-var fieldKeys = jsonline.NewKeys("ts", "event", "session_id", "model", "trace_id",
-	"cost", "input_t", "output_t", "reason", "confidence", KeySpanMade, KeyUID)
+var fieldKeys = jsonline.NewKeys("ts", "event", "session_id", "model", "trace_id", "span_id",
+	"cost", "input_t", "output_t", "cache_read_t", "cache_write_t", "cache_write_1h_t", "reasoning_t",
+	"reason", "confidence", "failed", "call_id", KeySpanMade, keyParentID, KeyUID, "otel", "event.timestamp",
+	"gen_ai.response.id", "ai.response.id", "response_id", "request_id", "gen_ai.request.id",
+	"gen_ai", "gen_ai.response", "gen_ai.request", "ai", "ai.response")
 
 // Scan fills f from a line and checks that the line is a JSON object. Of a key
 // that occurs more than once the last value counts.

@@ -57,7 +57,15 @@ type Matcher struct {
 	// the last scan skipped. Told is set once that number was logged.
 	InSkipped atomic.Int64
 	Told      bool
+	// Sessions says that the caller uses the session of what matches, also if the filter
+	// names none. Complete, if not nil, completes the session of a line whose session is a
+	// default. It is called by several goroutines at once.
+	Sessions bool
+	Complete func(*Fields)
 }
+
+// NeedsSessions reports whether the sessions of lines have to be complete.
+func (m *Matcher) NeedsSessions() bool { return m.Sessions || m.Session != "" }
 
 // NewMatcher prepares a filter.
 func NewMatcher(filter Filter) *Matcher {
@@ -69,19 +77,28 @@ func NewMatcher(filter Filter) *Matcher {
 }
 
 // Matches reports whether f matches, and whether only its ts, which is not readable,
-// keeps it from matching.
+// keeps it from matching. It completes the session of f.
 func (m *Matcher) Matches(f *Fields) (matches, untimed bool) {
 	if m.Event != "" && !IsString(f[FieldEvent], m.Event) ||
-		m.Session != "" && !IsString(f[FieldSession], m.Session) ||
 		m.Model != "" && !IsString(f[FieldModel], m.Model) ||
 		m.TraceID != "" && !m.isTrace(f[FieldTraceID]) {
 		return false, false
 	}
-	if !m.Timed {
-		return true, false
+	timed := true
+	if m.Timed {
+		var t time.Time
+		t, timed = jsonline.ParseTime(f[FieldTime])
+		if timed && (!m.Since.IsZero() && t.Before(m.Since) || !m.Until.IsZero() && !t.Before(m.Until)) {
+			return false, false
+		}
 	}
-	t, ok := jsonline.ParseTime(f[FieldTime])
-	return ok && (m.Since.IsZero() || !t.Before(m.Since)) && (m.Until.IsZero() || t.Before(m.Until)), !ok
+	if m.Complete != nil && f.HasDefaultSession() {
+		m.Complete(f)
+	}
+	if m.Session != "" && !IsString(f[FieldSession], m.Session) {
+		return false, false
+	}
+	return timed, !timed
 }
 
 // Selection is the matcher of a part. It counts events without a readable ts.

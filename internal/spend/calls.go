@@ -1,8 +1,11 @@
 package spend
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"hash/maphash"
+	"slices"
 	"strings"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
@@ -12,20 +15,28 @@ import (
 // deduper counts a call of a model once that is logged more than once. It takes the events
 // of a log in order.
 //
-// A repeated line is one event: see [scan.Identity]. Events count as one call that are
+// A repeated line is one event: see [scan.Identity]. Events are one call if they have
 //
-//   - an event made of a span and one that was not, with the same response
-//     id; or with the same request id or span id and the same tokens, since an
-//     app may use those for more than one call; response and request ids are
-//     found in maps too,
-//   - of one span id only if there is exactly one of each,
-//   - the two records that Gemini CLI emits for a response. They have no id in
-//     common, but the same session, event.timestamp and tokens: both are made of
-//     one object.
+//   - the same response id in one trace, or a call_id made of that, or of the same span;
+//   - the same response id, and one of them has no trace; the same model and equal tokens, or
+//     one of them without;
+//   - the same request id and equal tokens, and not two traces;
+//   - the same span id and equal tokens, if exactly one of the events of that span was made
+//     of it, and exactly one was not;
+//   - the same otel.same, and one was made of a span and the other was not;
+//   - or if one was made of the parent of the span of the other: the same model, and equal
+//     tokens or one of them without. A parent is one call with one of its children at most;
+//   - or if they are the two records that versions of Gemini CLI before call_id emit for a
+//     response. They have the same session, event.timestamp and tokens: both are made of one
+//     object.
 //
-// It searches the last dedupWindow events with usage: calls end as
-// their records are emitted, and memory needs a bound. Most logs have no such pair. So
-// the window has no index before the first event that can be one of a pair.
+// Response and request ids are found in maps too. A gateway may answer two requests with one
+// response id, and an app may have one request id for two calls. So, by these ids, a call
+// has one event at most of each teller: of the spans of a scope, and of the logs of a scope.
+//
+// It searches the last dedupWindow calls: calls end as their records are emitted, and
+// memory needs a bound. Most logs have no such pair. So the window has no index before the
+// first event that can be one of a pair.
 type deduper struct {
 	// replace counts merged in place of kept and other, and completes its group: merged
 	// has the values of kept, and those that only other has.
@@ -56,8 +67,9 @@ const (
 	byConventions                     // a record of a response by the GenAI conventions
 )
 
-// mayJoin reports whether events of t and of other may be of one call: a span and log
-// records of one source.
+// mayJoin reports whether events of t and of other may be one call by a span id, by
+// otel.same or by what Gemini CLI's records have in common: a span and log records of one
+// source.
 func (t sources) mayJoin(other sources) bool {
 	if t&other != 0 {
 		return false
@@ -70,29 +82,50 @@ func (t sources) mayJoin(other sources) bool {
 	}
 }
 
-// call is an event with usage, or several events of one call.
+// call is an event that is a call, or several events of one call.
 type call struct {
 	scan.Amounts
 	by sources
 	// ids are hashes that identify the call, 0: none.
 	ids   [idKinds]uint64
-	group string // key of its group
-	tag   any    // of a Tally
-	slot  int64  // of its time, in a Running
-	// identity is scan.Identity. An event without usage that has one is a call here
-	// too, with no sources.
+	trace uint64 // hash, 0: none
+	model uint64 // hash, 0: none
+	// span and parent are hashes of the span id and of that of the parent of the span that
+	// the event was made of, with the trace. 0: none.
+	span, parent uint64
+	// tellers are hashes, one for each kind and scope that an event of the call has.
+	tellers []uint64
+	// hasParent and hasChild say that the event is one call with that of the parent of its
+	// span, or with that of a child.
+	hasParent, hasChild bool
+	// defaultSession says that the session of group and tag is a default.
+	defaultSession bool
+	session        string // the raw session, if it was completed
+	group          string // key of its group
+	tag            any    // of a Tally
+	slot           int64  // of its time, in a Running
+	// identity is scan.Identity. An event that is no call and has one is a call here too,
+	// with no sources.
 	identity uint64
 	// joined is the call of which this one is a part.
 	joined *call
 }
 
+// The kinds of ids, in the order in which they are searched.
 const (
-	idResponse = iota
+	idCall     = iota // call_id, if it is made of a trace
+	idInTrace         // a response id and a trace
+	idSame            // otel.same
+	idResponse        // a response id
 	idRequest
-	idSpan
 	idGemini // the values that Gemini CLI's two records have in common
+	idSpan   // a span id and a trace
+	idBelow  // the id of the parent span and a trace
 	idKinds
 )
+
+// maxTellers bounds call.tellers. A call with so many is joined by no further id.
+const maxTellers = 16
 
 // spanCalls counts the events of one span id while one of them is in the window.
 type spanCalls struct {
@@ -105,42 +138,18 @@ type spanCalls struct {
 // id.
 type callPair struct{ kept, other, merged *call }
 
-// callKeys are the keys that identify calls, in the order of the constants below.
-var callKeys = jsonline.NewKeys("span_id", scan.KeySpanMade, "event.timestamp",
-	"gen_ai.response.id", "ai.response.id", "response_id", "request_id", "gen_ai.request.id",
-	"gen_ai", "gen_ai.response", "gen_ai.request", "ai", "ai.response")
-
-const (
-	callSpanID = iota
-	callSpanMade
-	callTimestamp
-	callFirstResponseID
-	callFirstRequestID = callFirstResponseID + 3
-	callBehindIDs      = callFirstRequestID + 2
-)
-
-// Maps that may hold an id. They follow the ids.
-const (
-	callGenAI = callBehindIDs + iota
-	callGenAIResponse
-	callGenAIRequest
-	callAI
-	callAIResponse
-	callKeyCount
-)
-
 // idsInMaps are the ids that a logger with groups writes into maps.
 var idsInMaps = [...]struct {
 	kind int
-	of   int    // index of the map in callKeys
+	of   int    // index of the map in scan.Fields
 	path string // names that lead to the id in it, joined with dots
 }{
-	{idResponse, callGenAI, "response.id"},
-	{idResponse, callGenAIResponse, "id"},
-	{idResponse, callAI, "response.id"},
-	{idResponse, callAIResponse, "id"},
-	{idRequest, callGenAI, "request.id"},
-	{idRequest, callGenAIRequest, "id"},
+	{idResponse, scan.FieldGenAI, "response.id"},
+	{idResponse, scan.FieldGenAIResponse, "id"},
+	{idResponse, scan.FieldAI, "response.id"},
+	{idResponse, scan.FieldAIResponse, "id"},
+	{idRequest, scan.FieldGenAI, "request.id"},
+	{idRequest, scan.FieldGenAIRequest, "id"},
 }
 
 // The two events that Gemini CLI emits for one response.
@@ -149,39 +158,78 @@ const (
 	eventGenAIDetails   = "gen_ai.client.inference.operation.details"
 )
 
-// callOf returns the call of an event, nil if the event has no usage.
-func callOf(raw []byte, f *scan.Fields, a scan.Amounts, values [][]byte) *call {
-	if !a.Priced && !a.Unpriced || callKeys.Scan(raw, values) != nil {
+// callOf returns the call of an event, nil if the event is none.
+func callOf(f *scan.Fields, a scan.Amounts) *call {
+	if !a.Call {
 		return nil
 	}
-	c := &call{Amounts: a, by: byLog}
+	c := &call{Amounts: a, by: byLog, trace: scan.HashString(f[scan.FieldTraceID]), model: scan.HashString(f[scan.FieldModel])}
+	envelope := f.Envelope()
+	c.defaultSession, c.session = envelope.DefaultSession, string(f[scan.FieldCompleted])
 	switch {
-	case values[callSpanMade] != nil:
+	case f[scan.FieldSpanMade] != nil:
 		c.by = bySpan
+	case envelope.CallID: // the emitter's data says what its records have in common
 	case scan.IsString(f[scan.FieldEvent], eventGeminiResponse):
 		c.by = byGemini
 	case scan.IsString(f[scan.FieldEvent], eventGenAIDetails):
 		c.by = byConventions
 	}
-	for i := callFirstResponseID; i < callBehindIDs; i++ {
+	responseAndRequestIDs(f, &c.ids)
+	if c.ids[idResponse]|c.ids[idRequest] != 0 {
+		c.tellers = []uint64{scan.Mix(scan.HashString(envelope.Scope), uint64(c.by&bySpan))}
+	}
+	if c.trace != 0 {
+		c.ids[idInTrace] = hashAll(c.trace, c.ids[idResponse])
+		if envelope.CallID && madeOf(f[scan.FieldCallID], f[scan.FieldTraceID]) {
+			c.ids[idCall] = scan.HashString(f[scan.FieldCallID])
+		}
+	}
+	c.ids[idSame] = scan.HashString(envelope.Same)
+	c.span, c.parent = f.SpanKey(), f.ParentKey()
+	c.ids[idSpan], c.ids[idBelow] = c.span, c.parent
+	if c.span == 0 {
+		c.ids[idSpan] = scan.HashString(f[scan.FieldSpanID]) // without a trace
+	}
+	if c.by&(byGemini|byConventions) != 0 {
+		c.ids[idGemini] = hashAll(scan.HashString(f[scan.FieldTimestamp]), scan.HashString(f[scan.FieldSession]), hashCount(f[scan.FieldInput]), hashCount(f[scan.FieldOutput]))
+	}
+	for kind := range c.ids {
+		c.ids[kind] = idOf(kind, c.ids[kind])
+	}
+	return c
+}
+
+// responseAndRequestIDs sets the ids of the response and of the request.
+func responseAndRequestIDs(f *scan.Fields, ids *[idKinds]uint64) {
+	for i := scan.FieldResponseID; i < scan.FieldGenAI; i++ {
 		kind := idResponse
-		if i >= callFirstRequestID {
+		if i >= scan.FieldRequestID {
 			kind = idRequest
 		}
-		if c.ids[kind] == 0 {
-			c.ids[kind] = scan.HashString(values[i])
+		if ids[kind] == 0 && f[i] != nil {
+			ids[kind] = scan.HashString(f[i])
 		}
 	}
 	for _, in := range &idsInMaps {
-		if c.ids[in.kind] == 0 && values[in.of] != nil {
-			c.ids[in.kind] = scan.HashString(memberAt(values[in.of], in.path))
+		if ids[in.kind] == 0 && f[in.of] != nil {
+			ids[in.kind] = scan.HashString(memberAt(f[in.of], in.path))
 		}
 	}
-	c.ids[idSpan] = scan.HashString(values[callSpanID])
-	if c.by&(byGemini|byConventions) != 0 {
-		c.ids[idGemini] = hashAll(scan.HashString(values[callTimestamp]), scan.HashString(f[scan.FieldSession]), hashCount(f[scan.FieldInput]), hashCount(f[scan.FieldOutput]))
+}
+
+// idOf returns the id of a kind for a hash, so that hashes of two kinds do not meet.
+func idOf(kind int, hash uint64) uint64 {
+	if hash == 0 {
+		return 0
 	}
-	return c
+	return max(scan.Mix(hash, uint64(kind)+1), 1) //nolint:gosec // not negative
+}
+
+// madeOf reports whether a raw call_id begins with a raw trace id. One that does not is the
+// log.record.uid of its line, which scan.Identity is about.
+func madeOf(callID, trace []byte) bool {
+	return len(trace) > 0 && len(callID) > len(trace) && bytes.HasPrefix(callID, trace[:len(trace)-1])
 }
 
 // identified returns c, which may be nil, with the identity of its event.
@@ -257,7 +305,7 @@ func (d *deduper) add(c *call) {
 		d.next = (d.next + 1) % dedupWindow
 	}
 	if !d.indexed {
-		if c.by&(bySpan|byGemini) == 0 {
+		if c.by&(bySpan|byGemini) == 0 && c.ids[idInTrace]|c.ids[idCall]|c.ids[idResponse]|c.ids[idRequest] == 0 {
 			return
 		}
 		d.indexed = true
@@ -268,9 +316,12 @@ func (d *deduper) add(c *call) {
 	if s := d.bySpan[c.ids[idSpan]]; s != nil {
 		d.part(s)
 	}
-	if other := d.find(c); other != nil {
-		d.join(other, c)
+	for kind := idCall; kind <= idGemini; kind++ {
+		if other := d.find(kind, c); other != nil {
+			d.join(other, c.whole())
+		}
 	}
+	d.joinFamily(c, false)
 	d.index(c)
 	d.pair(c)
 }
@@ -304,7 +355,7 @@ func (d *deduper) ofSpan(s *spanCalls, c *call) *call {
 		return nil
 	}
 	for _, other := range d.byID[c.ids[idSpan]] {
-		if other != c && other.joined == nil && other.by.mayJoin(c.by) && sameTokens(other, c) {
+		if other != c && other.joined == nil && other.by.mayJoin(c.by) && equalTokens(other, c) {
 			return other
 		}
 	}
@@ -319,36 +370,98 @@ func (s *spanCalls) count(c *call, n int) {
 	}
 }
 
-// find returns the call of c by an id: one of the same span if there is a choice, else
-// the earliest.
-func (d *deduper) find(c *call) (found *call) {
-	for _, kind := range [...]int{idResponse, idRequest, idGemini} {
-		id := c.ids[kind]
-		if id == 0 {
+// find returns another call that c is an event of by an id of a kind: one of the same span
+// if there is a choice, else the earliest.
+func (d *deduper) find(kind int, c *call) (found *call) {
+	if c.ids[kind] == 0 {
+		return nil
+	}
+	whole := c.whole()
+	for _, other := range d.byID[c.ids[kind]] {
+		if other = other.whole(); other == whole || !mayBeOne(kind, other, whole) {
 			continue
 		}
-		for _, other := range d.byID[id] {
-			other = other.whole()
-			if !other.by.mayJoin(c.by) || kind == idRequest && !sameTokens(other, c) {
-				continue
-			}
-			if c.ids[idSpan] != 0 && other.ids[idSpan] == c.ids[idSpan] {
-				return other
-			}
-			if found == nil {
-				found = other
-			}
+		if kind <= idInTrace || c.ids[idSpan] != 0 && other.ids[idSpan] == c.ids[idSpan] {
+			return other
 		}
-		if found != nil {
-			return found
+		if found == nil {
+			found = other
 		}
 	}
-	return nil
+	return found
 }
 
-// sameTokens reports whether both report tokens, and equal numbers of them.
-func sameTokens(a, b *call) bool {
-	return a.Tokens && b.Tokens && a.Input == b.Input && a.Output == b.Output
+// mayBeOne reports whether two calls with the same id of a kind are one.
+func mayBeOne(kind int, a, b *call) bool {
+	switch kind {
+	case idCall, idInTrace:
+		return true
+	case idResponse:
+		return (a.trace == 0 || b.trace == 0) && modelsAgree(a, b) && tokensAgree(a, b) && a.toldByOthers(b)
+	case idRequest:
+		return (a.trace == 0 || b.trace == 0 || a.trace == b.trace) && a.Tokens && b.Tokens && equalTokens(a, b) && a.toldByOthers(b)
+	default:
+		return a.by.mayJoin(b.by)
+	}
+}
+
+// toldByOthers reports whether no teller of a is one of b.
+func (c *call) toldByOthers(other *call) bool {
+	if len(c.tellers)+len(other.tellers) > maxTellers {
+		return false
+	}
+	for _, teller := range c.tellers {
+		if slices.Contains(other.tellers, teller) {
+			return false
+		}
+	}
+	return true
+}
+
+// equalTokens reports whether both report equal numbers of tokens, or none.
+func equalTokens(a, b *call) bool {
+	return a.Tokens == b.Tokens && a.Input == b.Input && a.Output == b.Output
+}
+
+// tokensAgree reports whether tokens are equal, or one of the two has none.
+func tokensAgree(a, b *call) bool { return !a.Tokens || !b.Tokens || equalTokens(a, b) }
+
+// modelsAgree reports whether models are equal, or one of the two has none.
+func modelsAgree(a, b *call) bool { return a.model == 0 || b.model == 0 || a.model == b.model }
+
+// joinFamily joins c, which was made of a span, with the calls that were made of its parent
+// and of one of its children. A call with equal tokens goes before one without: so those
+// without are joined last, when one of the two leaves the window.
+func (d *deduper) joinFamily(c *call, last bool) {
+	if c.by != bySpan || c.model == 0 {
+		return
+	}
+	are := func(parent, child *call) bool {
+		return parent != child && parent.by == bySpan && child.by == bySpan && !parent.hasChild && !child.hasParent &&
+			parent.model == child.model && (equalTokens(parent, child) || last && tokensAgree(parent, child))
+	}
+	unite := func(parent, child *call) {
+		parent.hasChild, child.hasParent = true, true
+		if a, b := parent.whole(), child.whole(); a != b {
+			d.join(a, b)
+		}
+	}
+	if c.parent != 0 {
+		for _, parent := range d.byID[idOf(idSpan, c.parent)] {
+			if are(parent, c) {
+				unite(parent, c)
+				break
+			}
+		}
+	}
+	if c.span != 0 {
+		for _, child := range d.byID[idOf(idBelow, c.span)] {
+			if are(c, child) {
+				unite(c, child)
+				break
+			}
+		}
+	}
 }
 
 // whole returns the call that c is a part of, or c.
@@ -359,7 +472,7 @@ func (c *call) whole() *call {
 	return c
 }
 
-// join counts a and b, of which b is an event, as one call.
+// join counts two calls as one. Neither is a part of another one.
 func (d *deduper) join(a, b *call) {
 	d.part(d.bySpan[a.ids[idSpan]])
 	d.part(d.bySpan[b.ids[idSpan]])
@@ -368,26 +481,51 @@ func (d *deduper) join(a, b *call) {
 	d.replace(kept, other, merged)
 }
 
-// merge returns the call of a and b, of which b is an event: the values of the one with a
-// price, else of the log record, and those that only the other one has.
+// merge returns the call of a and b, of which b has the later event: the values of the one
+// with a price, else of the log record, and those that only the other one has.
 func merge(a, b *call) (kept, other, merged *call) {
 	kept, other = a, b
-	if b.Priced && !a.Priced || a.Priced == b.Priced && a.by == bySpan {
+	if b.Priced && !a.Priced || a.Priced == b.Priced && a.by == bySpan && b.by != bySpan {
 		kept, other = b, a
 	}
 	merged = new(*kept)
 	merged.by = a.by | b.by
 	if !merged.Tokens {
 		merged.Input, merged.Output, merged.Tokens = other.Input, other.Output, other.Tokens
-		merged.Unpriced = merged.Tokens && !merged.Priced
 	}
+	for _, part := range [...]struct {
+		kept  *int64
+		other int64
+	}{
+		{&merged.Parts.CacheRead, other.Parts.CacheRead}, {&merged.Parts.CacheWrite, other.Parts.CacheWrite},
+		{&merged.Parts.CacheWriteHour, other.Parts.CacheWriteHour}, {&merged.Parts.Reasoning, other.Parts.Reasoning},
+	} {
+		if *part.kept == 0 {
+			*part.kept = part.other
+		}
+	}
+	merged.Failed = fails(a, b) || fails(b, a)
+	merged.SetUnpriced()
 	for i, id := range merged.ids {
 		if id == 0 {
 			merged.ids[i] = other.ids[i]
 		}
 	}
+	merged.trace, merged.model = cmp.Or(kept.trace, other.trace), cmp.Or(kept.model, other.model)
+	merged.tellers = slices.Clip(kept.tellers)
+	for _, teller := range other.tellers {
+		if len(merged.tellers) < maxTellers && !slices.Contains(merged.tellers, teller) {
+			merged.tellers = append(merged.tellers, teller)
+		}
+	}
+	if kept.defaultSession && !other.defaultSession {
+		merged.defaultSession, merged.session = false, other.session
+	}
 	return kept, other, merged
 }
+
+// fails reports whether a failed, and b does not say that the call succeeded after it.
+func fails(a, b *call) bool { return a.Failed && (b.Failed || a.Output > 0 || b.Output == 0) }
 
 // index makes c known by its ids.
 func (d *deduper) index(c *call) {
@@ -408,8 +546,9 @@ func (d *deduper) index(c *call) {
 }
 
 // leave removes the oldest call from the window, after a last search for another event of
-// its span id.
+// its span id, and for its parent and child.
 func (d *deduper) leave(c *call) {
+	d.joinFamily(c, true)
 	span := c.ids[idSpan]
 	if s := d.bySpan[span]; s != nil {
 		if other := d.ofSpan(s, c); other != nil {
@@ -445,13 +584,11 @@ func (d *deduper) end() {
 // callPart is a part of a scan for calls.
 type callPart struct {
 	scan.Selection
-	key groupKey // nil for no groups
-	// pairs and repeats select events with usage and events with an identity.
-	pairs, repeats bool
+	key     groupKey // nil for no groups
+	repeats bool     // it also collects events with an identity
 
-	calls  []*call
-	text   []byte
-	values [callKeyCount][]byte
+	calls []*call
+	text  []byte
 }
 
 func (p *callPart) Event(s *scan.Scanner) {
@@ -459,10 +596,10 @@ func (p *callPart) Event(s *scan.Scanner) {
 		return
 	}
 	a := scan.AmountsOf(&s.Fields)
-	var c *call
-	if p.pairs {
-		c = callOf(s.Raw, &s.Fields, a, p.values[:])
+	if a.SpanRecord {
+		return
 	}
+	c := callOf(&s.Fields, a)
 	if p.repeats {
 		c = identified(c, scan.Identity(&s.Fields, a), a)
 	}

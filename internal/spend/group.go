@@ -75,14 +75,15 @@ func cutGroupKey(key string, levels int) (first, rest string) {
 	return key[n : n+int(length)], key[n+int(length):] //nolint:gosec // appendOuterKey wrote it
 }
 
-// fillGroupKey returns key, with the levels of other where those of key are empty.
-func fillGroupKey(key, other string, levels int) string {
+// fillGroupKey returns key, with the levels of other where those of key are empty, and with
+// the level of the index named.
+func fillGroupKey(key, other string, levels, named int) string {
 	var filled []byte
-	for ; levels > 0; levels-- {
+	for ; levels > 0; levels, named = levels-1, named-1 {
 		var first, otherFirst string
 		first, key = cutGroupKey(key, levels)
 		otherFirst, other = cutGroupKey(other, levels)
-		if first == "" {
+		if first == "" || named == 0 {
 			first = otherFirst
 		}
 		if levels > 1 {

@@ -36,6 +36,7 @@ type Running struct {
 	slots    slots      // of the lines before point
 	tail     slots      // of the line after point, which has no line feed yet
 	calls    *callTally // corrects what slots count twice
+	pending  *pending   // events whose session is not known yet; nil without a session
 
 	// watched reports that all of the log was read: a new line was appended since.
 	// carry is the slot of the last usable time of a log that was not read to its end.
@@ -169,6 +170,7 @@ func (r *Running) forget(now int64) {
 	r.bounds.first = now - r.widest
 	r.point, r.slots, r.tail, r.calls = history.Point{}, nil, nil, newCallTally(r.calls.pairs)
 	r.watched, r.carry, r.answered = false, noSlot, false
+	r.pending = nil
 }
 
 // update reads what is new.
@@ -240,6 +242,7 @@ func (r *Running) read(ctx context.Context, snapshot *history.Snapshot) error {
 		r.calls.add(p.counted, r.bounds.first)
 		r.slots = r.slots.merge(p.slots)
 		r.arrived(p.events)
+		r.complete(p)
 		return true
 	})
 	if err != nil {
@@ -255,6 +258,42 @@ func (r *Running) read(ctx context.Context, snapshot *history.Snapshot) error {
 	}
 	r.point, err = snapshot.Point(end)
 	return err
+}
+
+// complete adds the events whose session is now known to be that of r.
+func (r *Running) complete(p *slotPart) {
+	if r.session == "" {
+		return
+	}
+	if r.pending == nil {
+		r.pending = new(pending)
+	}
+	for _, e := range p.facts.pending {
+		if e.slot == noSlot { // its time is not usable
+			e.slot = r.carry
+			if r.watched {
+				e.slot = r.bounds.now
+			}
+			if e.call != nil {
+				e.call.slot = e.slot
+			}
+		}
+	}
+	found := r.pending.take(&p.facts, r.session)
+	for _, e := range found {
+		if e.slot < r.bounds.first {
+			continue
+		}
+		if r.slots == nil {
+			r.slots = make(slots)
+		}
+		if r.slots[e.slot] == nil {
+			r.slots[e.slot] = new(sum)
+		}
+		r.slots[e.slot].add(e.Amounts)
+		r.calls.add([]counted{e.counted}, r.bounds.first)
+	}
+	r.arrived(int64(len(found)))
 }
 
 // readTail sums up the line of f at from, which has no line feed yet.
@@ -350,7 +389,7 @@ type slotPart struct {
 	misdated []misdated
 	pairs    bool
 	counted  []counted // events with an identity, or with a call
-	values   [callKeyCount][]byte
+	facts    sessionFacts
 }
 
 // misdated is an event without a usable time.
@@ -369,25 +408,40 @@ func (p *slotPart) Event(s *scan.Scanner) {
 		slot = p.bounds.slot(t)
 		p.last, p.timed = slot, true
 	}
-	if p.session != "" && !scan.IsString(s.Fields[scan.FieldSession], p.session) {
+	a := scan.AmountsOf(&s.Fields)
+	pends := false
+	if p.session != "" {
+		p.facts.take(&s.Fields)
+		own := scan.IsString(s.Fields[scan.FieldSession], p.session)
+		if pends = !own && s.Fields.HasDefaultSession(); !own && !pends {
+			return
+		}
+	}
+	if a.SpanRecord {
 		return
 	}
-	p.events++
+	if !pends {
+		p.events++
+	}
 	if usable && slot < p.bounds.first {
 		return
 	}
-	a := scan.AmountsOf(&s.Fields)
 	c := counted{slot: slot, identity: scan.Identity(&s.Fields, a)}
 	a.Cost = max(a.Cost, 0) // a negative cost gives back nothing that others spent
+	if p.pairs {
+		if c.call = callOf(&s.Fields, a); c.call != nil {
+			c.call.slot = slot
+		}
+	}
+	if pends {
+		c.Amounts = a
+		p.facts.pending = append(p.facts.pending, &pendingEvent{counted: c, place: s.Fields.Place()})
+		return
+	}
 	if usable {
 		p.add(slot, a)
 	}
 	index := -1
-	if p.pairs {
-		if c.call = callOf(s.Raw, &s.Fields, a, p.values[:]); c.call != nil {
-			c.call.slot = slot
-		}
-	}
 	if c.identity != 0 || c.call != nil {
 		index = len(p.counted)
 		c.Amounts = a
@@ -415,7 +469,7 @@ func (p *slotPart) add(slot int64, a scan.Amounts) {
 func (p *slotPart) Skipped() { p.last, p.timed = noSlot, true }
 
 func (p *slotPart) Full() bool {
-	return p.DamageList.Full() || len(p.counted) >= scan.MaxMatches || len(p.misdated) >= scan.MaxMatches
+	return p.DamageList.Full() || len(p.counted) >= scan.MaxMatches || len(p.misdated) >= scan.MaxMatches || p.facts.full()
 }
 
 // Period is the time from Start on and before End.

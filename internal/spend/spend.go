@@ -18,11 +18,16 @@ import (
 // Totals are sums over events.
 type Totals struct {
 	Events int64 // number of events, with a cost or not
-	// Unpriced is the number of events with tokens and without a cost.
+	// Unpriced is the number of events with tokens and without a cost, but for failed calls
+	// without tokens.
 	Unpriced     int64
 	Cost         float64 // USD
 	InputTokens  int64
 	OutputTokens int64
+	Calls        int64 // number of calls of a model, with those that failed
+	Failed       int64 // number of calls of a model that failed
+	// Parts of the input tokens, and of the output tokens.
+	CacheReadTokens, CacheWriteTokens, CacheWriteHourTokens, ReasoningTokens int64
 }
 
 // Group is one line of a [Spend].
@@ -71,6 +76,7 @@ func Sum(ctx context.Context, r *history.Log, filter scan.Filter, o Options) (sp
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	s := spender{by: by, zone: cmp.Or(o.TimeZone, time.UTC), noDedup: o.NoDedup, groups: make(map[string]*sum)}
 	m := scan.NewMatcher(filter)
+	m.Sessions = slices.Contains(by, BySession)
 	if err := s.scan(ctx, r, snapshot, m); err != nil {
 		return Spend{}, err
 	}
@@ -92,17 +98,19 @@ func Of(entries []scan.Entry, key func(scan.Entry) string) (Spend, error) {
 		s.by = []GroupBy{ByEvent} // or any other text
 	}
 	d := s.deduper()
-	var values [callKeyCount][]byte
 	for _, e := range entries {
 		var f scan.Fields
 		if err := f.Scan(e.Raw); err != nil {
 			return Spend{}, fmt.Errorf("auditlog: sum %s line %d: %w", e.File, e.Line, err)
 		}
+		a, text := scan.AmountsOf(&f), ""
+		if a.SpanRecord {
+			continue
+		}
 		if _, ok := jsonline.ParseTime(f[scan.FieldTime]); !ok {
 			s.untimed++
 		}
-		a, text := scan.AmountsOf(&f), ""
-		c := identified(callOf(e.Raw, &f, a, values[:]), scan.Identity(&f, a), a)
+		c := identified(callOf(&f, a), scan.Identity(&f, a), a)
 		if c != nil && d.repeated(c) {
 			continue
 		}
@@ -133,11 +141,11 @@ type spender struct {
 	untimed int64
 	groups  map[string]*sum // by groupKey
 	// doubled reports that two events may be of one call, and repeated that a
-	// log.record.uid is repeated within the window. Most logs have neither, and need no
-	// second scan.
+	// log.record.uid is repeated within the window, or the id of a response or a request.
+	// Most logs have neither, and need no second scan.
 	doubled  bool
 	repeated atomic.Bool
-	uids     uidFilter
+	uids     [uidKinds]uidFilter
 }
 
 func (s *spender) scan(ctx context.Context, r *history.Log, snapshot *history.Snapshot, m *scan.Matcher) error {
@@ -152,8 +160,10 @@ func (s *spender) scan(ctx context.Context, r *history.Log, snapshot *history.Sn
 		p.Report(onDamage, linesBefore)
 		s.untimed += p.Untimed
 		s.doubled = s.doubled || p.doubled
-		if slices.ContainsFunc(p.uids, s.uids.mayRepeat) {
-			s.repeated.Store(true)
+		for kind := range p.uids {
+			if slices.ContainsFunc(p.uids[kind], s.uids[kind].mayRepeat) {
+				s.repeated.Store(true)
+			}
 		}
 		s.total.merge(&p.total)
 		for key, group := range p.groups {
@@ -170,9 +180,8 @@ func (s *spender) scan(ctx context.Context, r *history.Log, snapshot *history.Sn
 // dedup takes repeated lines, and one of two events of one call, out of the sums.
 func (s *spender) dedup(ctx context.Context, r *history.Log, snapshot *history.Snapshot, m *scan.Matcher) error {
 	d := s.deduper()
-	repeated := s.repeated.Load()
 	newPart := func() *callPart {
-		return &callPart{Selection: scan.Selection{Matcher: m}, key: newGroupKey(s.by, s.zone), pairs: s.doubled, repeats: repeated}
+		return &callPart{Selection: scan.Selection{Matcher: m}, key: newGroupKey(s.by, s.zone), repeats: s.repeated.Load()}
 	}
 	err := history.ScanFrom(ctx, r, snapshot, m, newPart, func(p *callPart, _ func(*scan.DamageError), _ int64) bool {
 		for _, c := range p.calls {
@@ -198,7 +207,11 @@ func (s *spender) deduper() *deduper {
 		if len(s.by) == 0 {
 			return
 		}
-		merged.group = fillGroupKey(merged.group, other.group, len(s.by))
+		named := -1 // the level whose key other knows better
+		if kept.defaultSession && !other.defaultSession {
+			named = slices.Index(s.by, BySession)
+		}
+		merged.group = fillGroupKey(merged.group, other.group, len(s.by), named)
 		if s.groups[merged.group] == nil {
 			s.groups[merged.group] = new(sum)
 		}
@@ -224,27 +237,38 @@ type spendPart struct {
 	groups  map[string]*sum
 	doubled bool
 	text    []byte // of the last key
-	// uids are hashes of the events' log.record.uid. None is added if repeated is nil,
-	// or once it is set.
-	uids     []uint64
+	// uids are hashes of the events' log.record.uid, and of the ids of responses and of
+	// requests. None is added if repeated is nil, or once it is set.
+	uids     [uidKinds][]uint64
 	repeated *atomic.Bool
 }
 
-func (p *spendPart) Full() bool { return p.DamageList.Full() || len(p.uids) >= scan.MaxUIDs }
+// The kinds of spendPart.uids.
+const (
+	uidRecord = iota
+	uidResponse
+	uidRequest
+	uidKinds
+)
+
+func (p *spendPart) Full() bool {
+	return p.DamageList.Full() || len(p.uids[uidRecord]) >= scan.MaxUIDs || len(p.uids[uidResponse])+len(p.uids[uidRequest]) >= scan.MaxUIDs
+}
 
 func (p *spendPart) Event(s *scan.Scanner) {
 	if !p.Matches(&s.Fields) {
 		return
 	}
+	a := scan.AmountsOf(&s.Fields)
+	if a.SpanRecord {
+		return
+	}
 	if !p.times.IsTime(s.Fields[scan.FieldTime]) { // with a bound of time such an event does not match
 		p.Untimed++
 	}
-	a := scan.AmountsOf(&s.Fields)
 	p.total.add(a)
-	if uid := s.Fields[scan.FieldUID]; uid != nil && p.repeated != nil && !p.repeated.Load() {
-		if id := uidHash(uid); id != 0 {
-			p.uids = append(p.uids, id)
-		}
+	if p.repeated != nil && !p.repeated.Load() {
+		p.addUIDs(&s.Fields, a)
 	}
 	p.doubled = p.doubled || s.Fields[scan.FieldSpanMade] != nil || scan.IsString(s.Fields[scan.FieldEvent], eventGeminiResponse)
 	if p.key == nil {
@@ -262,10 +286,37 @@ func (p *spendPart) Event(s *scan.Scanner) {
 	group.add(a)
 }
 
+// addUIDs adds the ids of an event.
+func (p *spendPart) addUIDs(f *scan.Fields, a scan.Amounts) {
+	if uid := f[scan.FieldUID]; uid != nil {
+		if id := uidHash(uid); id != 0 {
+			p.uids[uidRecord] = append(p.uids[uidRecord], id)
+		}
+	}
+	if !a.Call {
+		return
+	}
+	for _, value := range f[scan.FieldResponseID:scan.FieldCompleted] {
+		if value == nil {
+			continue
+		}
+		var ids [idKinds]uint64
+		responseAndRequestIDs(f, &ids)
+		for kind, of := range [...]int{uidResponse: idResponse, uidRequest: idRequest} {
+			if kind != uidRecord && ids[of] != 0 {
+				p.uids[kind] = append(p.uids[kind], ids[of])
+			}
+		}
+		return
+	}
+}
+
 // sum adds up events, in any order and in parts.
 type sum struct {
 	events, unpriced int64
+	calls, failed    int64
 	input, output    int64
+	parts            scan.TokenParts
 	cost             ExactSum
 }
 
@@ -279,6 +330,23 @@ func (s *sum) add(a scan.Amounts) {
 	case a.Unpriced:
 		s.unpriced++
 	}
+	if a.Call {
+		s.calls++
+	}
+	if a.Failed {
+		s.failed++
+	}
+	if a.Parts != (scan.TokenParts{}) {
+		s.addParts(a.Parts, 1)
+	}
+}
+
+// addParts adds parts of tokens, or takes them out with sign −1.
+func (s *sum) addParts(p scan.TokenParts, sign int64) {
+	s.parts.CacheRead = addTokens(s.parts.CacheRead, sign*p.CacheRead)
+	s.parts.CacheWrite = addTokens(s.parts.CacheWrite, sign*p.CacheWrite)
+	s.parts.CacheWriteHour = addTokens(s.parts.CacheWriteHour, sign*p.CacheWriteHour)
+	s.parts.Reasoning = addTokens(s.parts.Reasoning, sign*p.Reasoning)
 }
 
 // remove undoes add.
@@ -292,10 +360,20 @@ func (s *sum) remove(a scan.Amounts) {
 	case a.Unpriced:
 		s.unpriced--
 	}
+	if a.Call {
+		s.calls--
+	}
+	if a.Failed {
+		s.failed--
+	}
+	s.addParts(a.Parts, -1)
 }
 
 func (s *sum) merge(other *sum) {
 	s.events += other.events
+	s.calls += other.calls
+	s.failed += other.failed
+	s.addParts(other.parts, 1)
 	s.unpriced += other.unpriced
 	s.input = addTokens(s.input, other.input)
 	s.output = addTokens(s.output, other.output)
@@ -312,5 +390,9 @@ func addTokens(a, b int64) int64 {
 }
 
 func (s *sum) totals() Totals {
-	return Totals{Events: s.events, Unpriced: s.unpriced, Cost: s.cost.Float(), InputTokens: s.input, OutputTokens: s.output}
+	return Totals{
+		Events: s.events, Unpriced: s.unpriced, Cost: s.cost.Float(), InputTokens: s.input, OutputTokens: s.output,
+		Calls: s.calls, Failed: s.failed, CacheReadTokens: s.parts.CacheRead, CacheWriteTokens: s.parts.CacheWrite,
+		CacheWriteHourTokens: s.parts.CacheWriteHour, ReasoningTokens: s.parts.Reasoning,
+	}
 }

@@ -15,16 +15,28 @@ type Usage struct {
 	HasTokens bool    // at least one number of tokens is reported
 
 	InputTokens, OutputTokens int64
+	// Parts are parts of them.
+	Parts scan.TokenParts
+
+	Call   bool // it is a call of a model
+	Failed bool // it is one that failed
+	// Session is the raw session_id that a reader found for an event whose own one is a
+	// default; empty: that of the line. SessionDefault says that it is a default still.
+	Session        string
+	SessionDefault bool
 
 	// Tag is the value that the [Tally] returned for it.
 	Tag any
 }
 
-// IsCall reports whether a cost or tokens are reported.
-func (u Usage) IsCall() bool { return u.Priced || u.HasTokens }
+// IsCall reports whether it is a call of a model.
+func (u Usage) IsCall() bool { return u.Call }
 
-// Unpriced reports whether tokens are reported and no cost.
-func (u Usage) Unpriced() bool { return u.HasTokens && !u.Priced }
+// Unpriced reports whether tokens are reported and no cost, but for a call that failed and
+// used nothing.
+func (u Usage) Unpriced() bool {
+	return u.HasTokens && !u.Priced && !(u.Failed && u.InputTokens == 0 && u.OutputTokens == 0)
+}
 
 // Tally adds up the events of a log in its own way. [TallyOf] calls its methods from one
 // goroutine, in the order of the log.
@@ -49,12 +61,14 @@ func TallyOf(ctx context.Context, r *history.Log, filter scan.Filter, noDedup bo
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	m := scan.NewMatcher(filter)
+	m.Sessions = true
 	var all sum
 	d := newDeduper(func(kept, other, merged *call) {
 		all.remove(kept.Amounts)
 		all.remove(other.Amounts)
 		all.add(merged.Amounts)
-		merged.tag = t.Join(kept.usage(), other.usage(), usageOf(merged.Amounts))
+		merged.tag = nil
+		merged.tag = t.Join(kept.usage(), other.usage(), merged.usage())
 	})
 	newPart := func() *tallyPart { return &tallyPart{Matches: history.Matches{Selection: scan.Selection{Matcher: m}}} }
 	err = history.ScanFrom(ctx, r, snapshot, m, newPart, func(p *tallyPart, onDamage func(*scan.DamageError), linesBefore int64) bool {
@@ -66,8 +80,8 @@ func TallyOf(ctx context.Context, r *history.Log, filter scan.Filter, noDedup bo
 				return true
 			}
 			all.add(c.Amounts)
-			c.tag = t.Add(e, usageOf(c.Amounts))
-			if !noDedup && (c.Priced || c.Unpriced) {
+			c.tag = t.Add(e, c.usage())
+			if !noDedup && c.Call {
 				d.add(c)
 			}
 			return true
@@ -86,8 +100,7 @@ func TallyOf(ctx context.Context, r *history.Log, filter scan.Filter, noDedup bo
 // tallyPart is the part of a Tally.
 type tallyPart struct {
 	history.Matches
-	calls  []*call // of the entries
-	values [callKeyCount][]byte
+	calls []*call // of the entries
 }
 
 func (p *tallyPart) Event(s *scan.Scanner) {
@@ -95,21 +108,22 @@ func (p *tallyPart) Event(s *scan.Scanner) {
 		return
 	}
 	a := scan.AmountsOf(&s.Fields)
-	c := callOf(s.Raw, &s.Fields, a, p.values[:])
+	if a.SpanRecord {
+		return
+	}
+	c := callOf(&s.Fields, a)
 	if c == nil {
-		c = &call{Amounts: a}
+		c = &call{Amounts: a, session: string(s.Fields[scan.FieldCompleted])}
 	}
 	c.identity = scan.Identity(&s.Fields, a)
 	p.calls = append(p.calls, c)
 	p.Add(s)
 }
 
-func usageOf(a scan.Amounts) Usage {
-	return Usage{Cost: a.Cost, Priced: a.Priced, HasTokens: a.Tokens, InputTokens: a.Input, OutputTokens: a.Output}
-}
-
+// usage returns what a call reports.
 func (c *call) usage() Usage {
-	u := usageOf(c.Amounts)
-	u.Tag = c.tag
-	return u
+	return Usage{
+		Cost: c.Cost, Priced: c.Priced, HasTokens: c.Tokens, InputTokens: c.Input, OutputTokens: c.Output, Parts: c.Parts,
+		Call: c.Call, Failed: c.Failed, Session: c.session, SessionDefault: c.defaultSession, Tag: c.tag,
+	}
 }
