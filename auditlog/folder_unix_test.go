@@ -325,6 +325,7 @@ func TestLooksGoAlongThePathForWantOfAFolder(t *testing.T) {
 // anew now and then, and a symbolic link that leads to one of three folders in turn,
 // at any moment of what they do.
 func TestWritersWhoseFolderIsSwitchedLoseNothing(t *testing.T) {
+	t.Parallel()
 	for name, size := range map[string]int64{"without rotation": 1 << 20, "with rotation": 2000} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 // TestALineThatLacksItsLineFeedAndStaysIsWritten: told that it is not in the file,
 // a caller would append it again, and the next write makes an event of the first.
 func TestALineThatLacksItsLineFeedAndStaysIsWritten(t *testing.T) {
+	t.Parallel()
 	for _, events := range []int{1, 3} {
 		s := newStory(t)
 		disk := newUncutDisk(s.fs)
