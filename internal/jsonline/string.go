@@ -352,7 +352,7 @@ func KeyIs(lit []byte, key string) bool {
 	if string(text) == key {
 		return bytes.IndexByte(text, '\\') < 0 // an escape is longer than what it stands for
 	}
-	if hasOnlyASCII(text) {
+	if len(text) == 0 || len(key) == 0 || text[0] != key[0] && text[0] != '\\' && text[0] < utf8.RuneSelf || hasOnlyASCII(text) {
 		return false
 	}
 	for len(text) > 0 {
