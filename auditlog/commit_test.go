@@ -20,7 +20,7 @@ import (
 func strictStory(t *testing.T) (s *story, disk *slowDisk, writes *atomic.Int64) {
 	t.Helper()
 	s = newStory(t, auditlog.WithMaxFileSize(1<<20), auditlog.WithSyncLines(1))
-	disk = &slowDisk{s.fs, make(chan struct{}), make(chan struct{})}
+	disk = newSlowDisk(s.fs)
 	log, err := auditlog.Open(s.path(), append(slices.Clone(s.opts), auditlog.WithFS(disk))...)
 	if err != nil {
 		t.Fatal(err)
@@ -34,11 +34,6 @@ func strictStory(t *testing.T) (s *story, disk *slowDisk, writes *atomic.Int64) 
 		return memfs.None
 	}
 	return s, disk, writes
-}
-
-func (d *slowDisk) letGo() {
-	<-d.syncing
-	d.proceed <- struct{}{}
 }
 
 func TestAppendsThatWaitForTheDiskShareOneWriteAndOneSync(t *testing.T) {
@@ -138,7 +133,7 @@ func TestContextBoundsTheWaitingForACommit(t *testing.T) {
 func TestAppendsGoOnWhileACommitSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStory(t, auditlog.WithMaxFileSize(1<<20))
-		disk := &slowDisk{s.fs, make(chan struct{}), make(chan struct{})}
+		disk := newSlowDisk(s.fs)
 		log, err := auditlog.Open(s.path(), append(slices.Clone(s.opts), auditlog.WithFS(disk))...)
 		if err != nil {
 			t.Fatal(err)

@@ -11,35 +11,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
-	"github.com/otelaudit/otelaudit/internal/vfs"
 )
-
-// timedDisk is a file system on which a sync takes a time, of the bubble, and is
-// counted.
-type timedDisk struct {
-	vfs.FS
-	takes time.Duration
-	syncs atomic.Int64
-}
-
-type timedFile struct {
-	vfs.File
-	disk *timedDisk
-}
-
-func (d *timedDisk) Open(name string, how vfs.How) (vfs.File, error) {
-	f, err := d.FS.Open(name, how)
-	if err != nil {
-		return nil, err
-	}
-	return &timedFile{f, d}, nil
-}
-
-func (f *timedFile) Sync() error {
-	f.disk.syncs.Add(1)
-	time.Sleep(f.disk.takes)
-	return f.File.Sync()
-}
 
 // timedLog returns a log whose appends wait for the disk.
 func timedLog(t *testing.T) (*auditlog.Log, *timedDisk) {
@@ -52,7 +24,7 @@ func timedLog(t *testing.T) (*auditlog.Log, *timedDisk) {
 func timedStory(t *testing.T) (*story, *auditlog.Log, *timedDisk) {
 	t.Helper()
 	s := newStory(t, auditlog.WithMaxFileSize(1<<20), auditlog.WithSyncLines(1))
-	disk := &timedDisk{FS: s.fs, takes: time.Millisecond}
+	disk := newTimedDisk(s.fs, time.Millisecond)
 	log, err := auditlog.Open(s.path(), append(slices.Clone(s.opts), auditlog.WithFS(disk))...)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/audittest"
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 // TestLogConcurrentSafe calls all methods of one Log that write from several
@@ -20,7 +21,7 @@ func TestLogConcurrentSafe(t *testing.T) {
 		"shared": nil, "sole owner": {auditlog.WithSoleOwner()}, "each line on disk": {auditlog.WithSyncLines(1)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for range 3 {
+			for range trials.Of(3) {
 				closeUnderUse(t, opts...)
 			}
 		})

@@ -5,22 +5,21 @@ import "github.com/otelaudit/otelaudit/internal/journal"
 // ErrClosed is returned by the methods of a [Log] after [Log.Close].
 var ErrClosed = journal.ErrClosed
 
-// ErrLocked is returned when somebody else has the lock of the active file: by
-// [Open] and after 10 seconds by [Log.Append], when another Log is its sole
-// owner ([WithSoleOwner]) or does not let go of it. Nothing was written.
+// ErrLocked is returned while another writer holds the lock of the active file: a
+// Log that is its sole owner ([WithSoleOwner]), or one that does not release it.
+// [Open] returns it after 3 seconds, [Log.Append] after 10. Nothing was written.
 var ErrLocked = journal.ErrLocked
 
-// ErrSuspended is returned by [Log.Append] while, after a failed fsync, the
-// file could not be repaired yet: nothing new is written until what was is
-// safe. It is tried again once a second, so that the Log recovers by itself
-// when the disk does.
+// ErrSuspended is returned by [Log.Append] between a failed fsync and the repair
+// of the file: no line is written until the earlier ones are on disk. The Log
+// tries the repair once a second, so that it recovers when the disk does.
 var ErrSuspended = journal.ErrSuspended
 
 // SyncError is returned by [Log.Append] when the events are in the file but
-// it is unknown whether they are on stable storage, and by [Log.Sync] when
-// they may not be. Do not append the events again: they are in the file.
+// not known to be on stable storage, and by [Log.Sync] for the same reason. Do not
+// append the events again: they are in the file.
 type SyncError struct {
-	Err error // the error of fsync, or of the context that ended the waiting
+	Err error // the error of fsync, or of the context that ended the wait
 }
 
 func (e *SyncError) Error() string { return (*journal.SyncError)(e).Error() }
@@ -29,9 +28,9 @@ func (e *SyncError) Error() string { return (*journal.SyncError)(e).Error() }
 func (e *SyncError) Unwrap() error { return e.Err }
 
 // BatchError is returned by [Log.Append] when only the first Written of its
-// events are in the file. Append the others again when the cause is mended.
+// events are in the file. Append the others again when the cause is removed.
 type BatchError struct {
-	Written int // how many events are in the file, from the first on
+	Written int // number of events that are in the file, from the first on
 	Err     error
 }
 

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -214,12 +213,12 @@ func TestALogGoesOnWhenItsFolderIsThereAgain(t *testing.T) {
 // file of another process is neither repaired nor rotated.
 func TestAFolderThatGaveWayIsNotTakenForTheOneAtThePath(t *testing.T) {
 	for name, make := range giveWays {
-		for what, act := range map[string]func(m *movable, log *auditlog.Log, view *interleaved){
-			"repair": func(m *movable, log *auditlog.Log, view *interleaved) {
+		for what, act := range map[string]func(m *movable, log *auditlog.Log, view *view){
+			"repair": func(m *movable, log *auditlog.Log, view *view) {
 				view.failSync.Store(true)
 				m.must(log.Sync(m.t.Context()))
 			},
-			"rotation": func(m *movable, log *auditlog.Log, _ *interleaved) {
+			"rotation": func(m *movable, log *auditlog.Log, _ *view) {
 				e := numbered("w", 5)
 				e.Reason = strings.Repeat("x", 670) // there is room for it in the other's file
 				m.must(log.Append(m.t.Context(), e))
@@ -228,7 +227,7 @@ func TestAFolderThatGaveWayIsNotTakenForTheOneAtThePath(t *testing.T) {
 			t.Run(name+"/"+what, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					m, giveWay := make(t)
-					view := &interleaved{FS: vfs.OS{}}
+					view := newView(vfs.OS{})
 					log := m.open(view, auditlog.WithMaxFileSize(1000), auditlog.WithSyncInterval(time.Hour))
 					m.append(log, 0, 1, 2)
 					m.must(log.Sync(t.Context()))
@@ -259,45 +258,6 @@ func TestAFolderThatGaveWayIsNotTakenForTheOneAtThePath(t *testing.T) {
 			})
 		}
 	}
-}
-
-// givingWay is a file system on which something happens when a compressed archive is
-// to be made, or when its folder is synced next.
-type givingWay struct {
-	vfs.OS
-
-	at     string // "create" or "sync"
-	made   atomic.Bool
-	happen func()
-	once   sync.Once
-}
-
-func (g *givingWay) Open(name string, how vfs.How) (vfs.File, error) {
-	if how == vfs.Compose && strings.Contains(name, ".jsonl.gz") {
-		g.made.Store(true)
-		if g.at == "create" {
-			g.once.Do(g.happen)
-		}
-	}
-	return g.OS.Open(name, how)
-}
-
-func (g *givingWay) OpenFolder(dir string) (vfs.Folder, error) {
-	folder, err := g.OS.OpenFolder(dir)
-	return givingWayFolder{folder, g}, err
-}
-
-type givingWayFolder struct {
-	vfs.Folder
-
-	fs *givingWay
-}
-
-func (f givingWayFolder) Sync() error {
-	if f.fs.at == "sync" && f.fs.made.Load() {
-		f.fs.once.Do(f.fs.happen)
-	}
-	return f.Folder.Sync()
 }
 
 // TestAnArchiveOfTheSameNameIsNotTakenForTheOneThatIsCompressed when the folder gives
@@ -335,36 +295,6 @@ func TestAnArchiveOfTheSameNameIsNotTakenForTheOneThatIsCompressed(t *testing.T)
 	}
 }
 
-// noFolders is a file system that has no descriptor left for a folder, or whose open
-// folders have ceased to work.
-type noFolders struct {
-	vfs.OS
-
-	err, lookErr error
-	opened       atomic.Int32
-}
-
-type brokenFolder struct {
-	vfs.Folder
-
-	err error
-}
-
-func (n *noFolders) OpenFolder(dir string) (vfs.Folder, error) {
-	if opened := n.opened.Add(1); n.err != nil && opened > 1 { // the first one is that to sync
-		return nil, n.err
-	}
-	f, err := n.OS.OpenFolder(dir)
-	return brokenFolder{f, n.lookErr}, err
-}
-
-func (f brokenFolder) Stat(base string) (vfs.Info, error) {
-	if base == "." {
-		return f.Folder.Stat(base)
-	}
-	return vfs.Info{}, f.err
-}
-
 // TestLooksGoAlongThePathForWantOfAFolder to look from.
 func TestLooksGoAlongThePathForWantOfAFolder(t *testing.T) {
 	for name, fsys := range map[string]*noFolders{
@@ -395,6 +325,7 @@ func TestLooksGoAlongThePathForWantOfAFolder(t *testing.T) {
 // anew now and then, and a symbolic link that leads to one of three folders in turn,
 // at any moment of what they do.
 func TestWritersWhoseFolderIsSwitchedLoseNothing(t *testing.T) {
+	t.Parallel()
 	for name, size := range map[string]int64{"without rotation": 1 << 20, "with rotation": 2000} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

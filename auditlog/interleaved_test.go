@@ -5,60 +5,20 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
-	"github.com/otelaudit/otelaudit/internal/vfs"
 )
-
-// interleaved is the file system as one of two processes sees it: the other
-// can act right before its renames.
-type interleaved struct {
-	vfs.FS
-
-	beforeRename func(from string)
-	failSync     atomic.Bool // the next one
-}
-
-func (i *interleaved) Rename(from, to string, replace bool) error {
-	if i.beforeRename != nil {
-		i.beforeRename(from)
-	}
-	return i.FS.Rename(from, to, replace)
-}
-
-func (i *interleaved) Open(name string, how vfs.How) (vfs.File, error) {
-	f, err := i.FS.Open(name, how)
-	if err != nil {
-		return nil, err
-	}
-	return interleavedFile{f, i}, nil
-}
-
-type interleavedFile struct {
-	vfs.File
-
-	fs *interleaved
-}
-
-func (f interleavedFile) Sync() error {
-	if f.fs.failSync.Swap(false) {
-		return syscall.EIO
-	}
-	return f.File.Sync()
-}
 
 // pair returns a story and two Logs that share its path, each with a file
 // system of its own view.
-func pair(t *testing.T, opts ...auditlog.Option) (s *story, logs [2]*auditlog.Log, views [2]*interleaved) {
+func pair(t *testing.T, opts ...auditlog.Option) (s *story, logs [2]*auditlog.Log, views [2]*view) {
 	t.Helper()
 	s = newStory(t, opts...)
 	for i := range logs {
-		views[i] = &interleaved{FS: s.fs}
+		views[i] = newView(s.fs)
 		log, err := auditlog.Open(s.path(), append(slices.Clone(s.opts), auditlog.WithFS(views[i]))...)
 		if err != nil {
 			t.Fatal(err)

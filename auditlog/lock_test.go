@@ -182,37 +182,11 @@ func TestCloseDoesNotWaitForALockForEver(t *testing.T) {
 	})
 }
 
-// slowDisk is a file system whose syncs wait to be let go.
-type slowDisk struct {
-	*memfs.FS
-	syncing chan struct{}
-	proceed chan struct{}
-}
-
-type slowFile struct {
-	vfs.File
-	disk *slowDisk
-}
-
-func (d *slowDisk) Open(name string, how vfs.How) (vfs.File, error) {
-	f, err := d.FS.Open(name, how)
-	if err != nil {
-		return nil, err
-	}
-	return slowFile{f, d}, nil
-}
-
-func (f slowFile) Sync() error {
-	f.disk.syncing <- struct{}{}
-	<-f.disk.proceed
-	return f.File.Sync()
-}
-
 // TestAppendsGoOnWhileTheDiskSyncs, in this Log and in others.
 func TestAppendsGoOnWhileTheDiskSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStory(t, auditlog.WithMaxFileSize(1<<20))
-		disk := &slowDisk{s.fs, make(chan struct{}), make(chan struct{})}
+		disk := newSlowDisk(s.fs)
 		log, err := auditlog.Open(s.path(), append(slices.Clone(s.opts), auditlog.WithFS(disk))...)
 		if err != nil {
 			t.Fatal(err)

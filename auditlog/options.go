@@ -10,8 +10,8 @@ import (
 	"github.com/otelaudit/otelaudit/internal/vfs"
 )
 
-// DefaultPath is where the log is unless told otherwise; [Open] and
-// [NewReader] expand the tilde to the user's home directory.
+// DefaultPath is the path of the log unless the caller names another one. [Open]
+// and [NewReader] expand the tilde to the user's home directory.
 const DefaultPath = "~/.scout/audit.jsonl"
 
 // DefaultMaxLine is the length in bytes of the longest line, unless
@@ -109,10 +109,10 @@ func (o readerOption) applyLog(cfg config) config {
 	return cfg
 }
 
-// WithSyncLines sets how many lines of a [Log] whose Append returned nil may
-// be unsynced at any time: fewer than n. The Append that would make them n
-// waits for the disk. The default is 10; with 1 every Append waits. Unsynced
-// lines are kept in memory until they are synced.
+// WithSyncLines sets the number of unsynced lines at which appends block: at any
+// time fewer than n lines of a [Log] whose Append returned nil are unsynced. The
+// default is 10; with 1 every Append waits for the disk. The Log keeps unsynced
+// lines in memory until they are synced.
 func WithSyncLines(n int) Option {
 	return logOption(func(cfg config) config {
 		cfg.syncLines = n
@@ -120,8 +120,8 @@ func WithSyncLines(n int) Option {
 	})
 }
 
-// WithSyncInterval sets how long a line may stay unsynced when too few others
-// follow it to reach the number of [WithSyncLines]. The default is 1 second.
+// WithSyncInterval sets the longest time that a line stays unsynced, also when no
+// other line follows it. The default is 1 second.
 func WithSyncInterval(d time.Duration) Option {
 	return logOption(func(cfg config) config {
 		cfg.syncInterval = d
@@ -130,8 +130,8 @@ func WithSyncInterval(d time.Duration) Option {
 }
 
 // WithoutCadenceSync leaves syncing to [Log.Sync], [Log.Close] and rotation: a
-// power cut takes everything that was appended since. After a failed fsync that
-// part is read back as far as the kernel still has it, since no copy is kept.
+// power cut loses all lines that were appended since. The Log keeps no copy of them:
+// after a failed fsync it reads them back as far as the kernel still has them.
 func WithoutCadenceSync() Option {
 	return logOption(func(cfg config) config {
 		cfg.withoutCadence = true
@@ -139,11 +139,10 @@ func WithoutCadenceSync() Option {
 	})
 }
 
-// WithSoleOwner makes the Log take the lock of the file for as long as it is
-// open: any other [Open] of the path returns [ErrLocked], and so does this one
-// when somebody else is writing. That saves a few microseconds for each write.
-// That the file was moved, removed or truncated is noticed within a second,
-// not with the next write.
+// WithSoleOwner makes the Log hold the lock of the file until Close: any other
+// [Open] of the path returns [ErrLocked], and so does this one while another Log
+// holds the lock. That saves a few microseconds per write. The Log notices within a
+// second, not with the next write, that the file was moved, removed or truncated.
 func WithSoleOwner() Option {
 	return logOption(func(cfg config) config {
 		cfg.soleOwner = true
@@ -151,10 +150,10 @@ func WithSoleOwner() Option {
 	})
 }
 
-// WithMaxFileSize sets the size in bytes that the active file does not exceed:
-// the line that would make it larger goes into the next file. Only a single
-// line that is larger by itself exceeds it, and a file that cannot be rotated,
-// which is tried again once a second. The default is 10 MiB.
+// WithMaxFileSize sets the size in bytes that the active file does not exceed: a
+// line that would make it larger goes into the next file. Two things exceed it: a
+// single line that is larger, and a file that cannot be rotated; the Log tries that
+// again once a second. The default is 10 MiB.
 func WithMaxFileSize(bytes int64) Option {
 	return logOption(func(cfg config) config {
 		cfg.maxFileSize = bytes
@@ -171,9 +170,9 @@ func WithSessionID(id string) Option {
 	})
 }
 
-// WithLogger sets where a [Log] or [Reader] tells what concerns no single
-// call: damaged lines met by a read, a failed fsync or compression in the
-// background. Nothing is logged per event. The default discards; nil does too.
+// WithLogger sets the logger for background errors and damage: a failed fsync or
+// compression, a damaged line. A [Log] or [Reader] logs nothing per event. The
+// default, and nil, discard.
 func WithLogger(logger *slog.Logger) ReaderOption {
 	return readerOption(func(cfg readerConfig) readerConfig {
 		if logger == nil {

@@ -8,42 +8,13 @@ import (
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/internal/audittest"
-	"github.com/otelaudit/otelaudit/internal/vfs"
 )
-
-// truncatingFS empties a file before the first byte of it is read.
-type truncatingFS struct {
-	vfs.OS
-
-	armed bool
-}
-
-func (f *truncatingFS) Open(name string, how vfs.How) (vfs.File, error) {
-	file, err := f.OS.Open(name, how)
-	return &truncatingFile{file, f}, err
-}
-
-type truncatingFile struct {
-	vfs.File
-
-	fs *truncatingFS
-}
-
-func (f *truncatingFile) ReadAt(p []byte, off int64) (int, error) {
-	if f.fs.armed {
-		f.fs.armed = false
-		if err := f.Truncate(0); err != nil {
-			return 0, err
-		}
-	}
-	return f.File.ReadAt(p, off)
-}
 
 // TestTruncationBehindTheLookAtTheFileIsNoError: who truncates takes no lock,
 // so the file may be shorter when its end is read than when its size was.
 func TestTruncationBehindTheLookAtTheFileIsNoError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	disk := new(truncatingFS)
+	disk := newTruncatingDisk(t)
 	log, err := auditlog.Open(path, auditlog.WithFS(disk))
 	if err != nil {
 		t.Fatal(err)

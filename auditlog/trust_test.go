@@ -9,28 +9,17 @@ import (
 	"testing"
 
 	"github.com/otelaudit/otelaudit/auditlog"
-	"github.com/otelaudit/otelaudit/internal/vfs"
 )
-
-// placedFS is the real file system, said to be of another kind.
-type placedFS struct {
-	vfs.OS
-
-	kind string
-	err  error
-}
-
-func (f placedFS) UntrustedLocks(string) (string, error) { return f.kind, f.err }
 
 func TestOpenWarnsWhereLocksMayNotHold(t *testing.T) {
 	for name, test := range map[string]struct {
-		fs   placedFS
+		fs   placedDisk
 		want string
 	}{
-		"local":   {placedFS{}, ""},
-		"NFS":     {placedFS{kind: "NFS"}, "file_system=NFS"},
-		"SMB":     {placedFS{kind: "SMB"}, "file_system=SMB"},
-		"unknown": {placedFS{err: errors.New("no statfs")}, "no statfs"},
+		"local":   {placedDisk{}, ""},
+		"NFS":     {placedDisk{kind: "NFS"}, "file_system=NFS"},
+		"SMB":     {placedDisk{kind: "SMB"}, "file_system=SMB"},
+		"unknown": {placedDisk{err: errors.New("no statfs")}, "no statfs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -2,52 +2,18 @@ package auditlog_test
 
 import (
 	"slices"
-	"syscall"
 	"testing"
 
 	"github.com/otelaudit/otelaudit/auditlog"
-	"github.com/otelaudit/otelaudit/internal/vfs"
-	"github.com/otelaudit/otelaudit/internal/vfs/memfs"
 )
-
-// uncutFS is a disk that gets full before the last byte of a write, and on which
-// nothing can be taken back.
-type uncutFS struct {
-	*memfs.FS
-
-	full bool // at the next write
-}
-
-type uncutFile struct {
-	vfs.File
-	disk *uncutFS
-}
-
-func (d *uncutFS) Open(name string, how vfs.How) (vfs.File, error) {
-	f, err := d.FS.Open(name, how)
-	return uncutFile{f, d}, err
-}
-
-func (f uncutFile) Write(p []byte) (int, error) {
-	if !f.disk.full {
-		return f.File.Write(p)
-	}
-	f.disk.full = false
-	n, err := f.File.Write(p[:len(p)-1])
-	if err == nil {
-		err = syscall.ENOSPC
-	}
-	return n, err
-}
-
-func (f uncutFile) Truncate(int64) error { return syscall.EIO }
 
 // TestALineThatLacksItsLineFeedAndStaysIsWritten: told that it is not in the file,
 // a caller would append it again, and the next write makes an event of the first.
 func TestALineThatLacksItsLineFeedAndStaysIsWritten(t *testing.T) {
+	t.Parallel()
 	for _, events := range []int{1, 3} {
 		s := newStory(t)
-		disk := &uncutFS{FS: s.fs}
+		disk := newUncutDisk(s.fs)
 		log, err := auditlog.Open(s.path(), append(slices.Clone(s.opts), auditlog.WithFS(disk))...)
 		if err != nil {
 			t.Fatal(err)

@@ -139,6 +139,7 @@ func TestRotationKeepsEveryEventOnceAndInOrder(t *testing.T) {
 }
 
 func TestSeveralRotationsInOneSecondKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	log := audittest.Open(t, filepath.Join(dir, "audit.jsonl"), auditlog.WithMaxFileSize(1))
 	for n := range 120 {

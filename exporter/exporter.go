@@ -20,7 +20,7 @@ import (
 
 // Exporter writes records to an audit log. [New] makes one. It is safe for
 // concurrent use. Nil and the zero Exporter have no log: Export returns an error, and
-// the other methods do nothing.
+// ForceFlush and Shutdown do nothing. A batch needs an Exporter of New.
 type Exporter struct {
 	log      *auditlog.Log
 	cfg      config

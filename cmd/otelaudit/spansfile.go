@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -162,17 +161,21 @@ func (id *hexID) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// unixNanos is a time, as a number or, as OTLP writes it, as a string of one.
+// unixNanos is a time, as a number or, as OTLP writes it, as a string of one. 0 and
+// null are none.
 type unixNanos struct{ time.Time }
 
 func (t *unixNanos) UnmarshalJSON(data []byte) error {
-	text := strings.Trim(string(data), `"`)
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n > math.MaxInt64 {
+	if string(data) == "null" {
+		return nil
+	}
+	n, err := strconv.ParseUint(strings.Trim(string(data), `"`), 10, 64)
+	if err != nil {
 		return fmt.Errorf("%s is no time: want nanoseconds since 1970", visible.Excerpt(string(data)))
 	}
 	if n > 0 {
-		t.Time = time.Unix(0, int64(n)).UTC() //nolint:gosec // it fits
+		const second = uint64(time.Second)
+		t.Time = time.Unix(int64(n/second), int64(n%second)).UTC() //nolint:gosec // neither is above 2^63
 	}
 	return nil
 }
@@ -182,7 +185,7 @@ type otlpStatus string
 
 func (s *otlpStatus) UnmarshalJSON(data []byte) error {
 	switch strings.Trim(string(data), `"`) {
-	case "0", "STATUS_CODE_UNSET":
+	case "0", "STATUS_CODE_UNSET", "null":
 		*s = "unset"
 	case "1", "STATUS_CODE_OK":
 		*s = "ok"

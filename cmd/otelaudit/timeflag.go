@@ -53,6 +53,9 @@ func (f *timeFlag) time() time.Time {
 	if err != nil {
 		return time.Time{} // not after Set; a zone makes no text wrong
 	}
+	if t.IsZero() {
+		return t.Add(-1) // the beginning of the year 1 is a bound, and the zero time none
+	}
 	return t
 }
 

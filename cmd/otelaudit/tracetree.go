@@ -55,7 +55,9 @@ type node struct {
 }
 
 func (s *spanNode) setTimes(start, end time.Time) {
-	s.Start = &start
+	if year := start.Year(); year >= 0 && year <= 9999 { // JSON has no other time
+		s.Start = &start
+	}
 	if d := end.Sub(start); !end.IsZero() && d >= 0 {
 		s.Duration = new(float64(d) / float64(time.Millisecond))
 	}
@@ -376,5 +378,6 @@ func milliseconds(ms float64) string {
 	if ms < 1 {
 		return strconv.FormatFloat(math.Round(ms*1e3)/1e3, 'f', -1, 64) + "ms"
 	}
-	return time.Duration(math.Round(ms) * float64(time.Millisecond)).String()
+	const most = math.MaxInt64 / int64(time.Millisecond) // that a duration has; so has a difference of times that is longer
+	return (time.Duration(min(math.Round(ms), float64(most))) * time.Millisecond).String()
 }

@@ -13,4 +13,7 @@ package appendlines
 // Append keeps the promises of auditlog's Log.Append. AppendToDisk returns nil when the
 // lines are on stable storage; it waits for these lines only. The caller may use the
 // lines again when the call returns.
-var Append, AppendToDisk any
+var (
+	Append       any
+	AppendToDisk any
+)

@@ -31,17 +31,20 @@ type Summary struct {
 
 const (
 	summaryID1, summaryID2 = 'o', 'a'
-	summaryVersion         = 2  // 1 took fewer forms of ts for readable
-	SummarySize            = 76 // bytes of what Encode returns
-	summaryTimed           = 1  // flag
+	summaryVersion         = 2 // 1 took fewer forms of ts for readable
+	summaryTimed           = 1 // flag
+	// SummarySize is the size in bytes of the result of Encode.
+	SummarySize = 76
 	// SummaryOffset is the offset of the summary in an archive that a Log writes:
 	// after the fixed header, the length of the extra field and the subfield's head.
 	SummaryOffset = HeaderSize + 2 + 4
 	// maxExtra bounds the extra field of other writers that is searched.
 	maxExtra = 1024
 
-	HeaderSize  = 10 // bytes of a gzip header without optional fields
-	TrailerSize = 8  // bytes of a gzip trailer
+	// HeaderSize is the size in bytes of a gzip header without optional fields.
+	HeaderSize = 10
+	// TrailerSize is the size in bytes of a gzip trailer.
+	TrailerSize = 8
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -62,21 +62,23 @@ func DayStart(year int, month time.Month, day int, loc *time.Location) time.Time
 // at which it is turned.
 func Instants(wall time.Time, loc *time.Location) (first, last time.Time) {
 	const most = 26 * time.Hour // that clocks differ from UTC by, and more
-	// In the order of time: each span in which the clock is not turned.
+	found := false
+	// In the order of time: each span in which the clock is not turned. The first one
+	// has no start, which is the zero time.
 	for at := wall.Add(-most).In(loc); !at.After(wall.Add(most)); {
 		start, end := at.ZoneBounds()
 		_, offset := at.Zone()
 		shown := wall.Add(-time.Duration(offset) * time.Second).In(loc)
 		switch {
-		case shown.Before(start):
-			if first.IsZero() { // the clock was turned forward over it
+		case !start.IsZero() && shown.Before(start):
+			if !found { // the clock was turned forward over it
 				return start, start
 			}
 		// A span that ends before an instant in it is what the standard library
 		// says of the last day of a leap year that only the rule of the zone knows.
 		case end.IsZero() || shown.Before(end) || !end.After(at):
-			if first.IsZero() {
-				first = shown
+			if !found {
+				first, found = shown, true
 			}
 			last = shown
 		}

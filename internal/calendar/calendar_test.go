@@ -34,6 +34,10 @@ func TestADayBeginsAtItsFirstInstant(t *testing.T) {
 		{"Europe/Berlin", "2041-01-01", "2041-01-01T00:00:00+01:00"}, // after a leap year
 		{"Europe/Berlin", "2040-12-31", "2040-12-31T00:00:00+01:00"},
 		{"Pacific/Kiritimati", "2026-02-13", "2026-02-13T00:00:00+14:00"},
+		{"UTC", "0000-05-01", "0000-05-01T00:00:00Z"}, // before the zero time
+		{"UTC", "0001-01-01", "0001-01-01T00:00:00Z"},
+		{"Africa/Monrovia", "0000-05-01", "0000-05-01T00:00:00-00:43"},
+		{"UTC", "9999-12-31", "9999-12-31T00:00:00Z"},
 	} {
 		day, err := time.Parse(time.DateOnly, test.day)
 		if err != nil {

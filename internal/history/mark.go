@@ -46,12 +46,14 @@ func spanAt(src io.ReaderAt, offset, length int64) (Span, error) {
 // a time and an id of its own.
 const markSize = 512
 
-// markAt returns the mark of the place at offset of src.
-func markAt(src io.ReaderAt, offset int64) (Mark, error) {
+// markAt returns the mark of the place at offset of src. head is that of an earlier place
+// in src, if there is one.
+func markAt(src io.ReaderAt, offset int64, head Span) (_ Mark, err error) {
 	n := min(offset, markSize)
-	head, err := spanAt(src, 0, n)
-	if err != nil {
-		return Mark{}, err
+	if head.Length < markSize {
+		if head, err = spanAt(src, 0, n); err != nil {
+			return Mark{}, err
+		}
 	}
 	tail, err := spanAt(src, offset-n, n)
 	return Mark{Offset: offset, Head: head, Tail: tail}, err
@@ -70,8 +72,10 @@ func (m Mark) IsIn(ctx context.Context, f *scan.File) (_ bool, err error) {
 		if err != nil || head != m.Head {
 			return false, shortIsNil(err)
 		}
-		if _, err := spanAt(src, max(m.Offset-1, 0), min(m.Offset, 1)); err != nil { // the file is shorter
-			return false, shortIsNil(err)
+		if m.Tail.Offset+m.Tail.Length < m.Offset {
+			if _, err := src.ReadAt(make([]byte, 1), m.Offset-1); err != nil { // the file is shorter
+				return false, shortIsNil(err)
+			}
 		}
 		tail, err := spanAt(src, m.Tail.Offset, m.Tail.Length)
 		return err == nil && tail == m.Tail, shortIsNil(err)

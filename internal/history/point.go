@@ -82,17 +82,14 @@ func (l *Log) sinceActive(ctx context.Context, p *Point) (_ *Snapshot, err error
 		return nil, ignoreNotExist(err)
 	}
 	f, err := l.Active(active)
-	if err == nil {
-		var is bool
-		if is, err = sameAsOpen(p.active, active); err == nil && !is {
-			return nil, active.Close()
-		}
+	if err != nil {
+		return nil, errors.Join(err, active.Close())
+	}
+	if !os.SameFile(f.Info, p.active) {
+		return nil, active.Close()
 	}
 	s := &Snapshot{log: l, files: []*scan.File{f}, active: active, known: p.archives, folder: p.folder}
-	if err == nil {
-		err = s.skipTo(ctx, &Point{active: p.active, at: p.at, mark: p.mark})
-	}
-	if err != nil {
+	if err := s.skipTo(ctx, &Point{active: p.active, at: p.at, mark: p.mark}); err != nil {
 		return nil, errors.Join(err, active.Close())
 	}
 	return s, nil
@@ -113,14 +110,8 @@ func (s *Snapshot) skipTo(ctx context.Context, p *Point) error {
 		return ErrChanged
 	}
 	first := s.files[0]
-	if first.Active() {
-		is, err := sameAsOpen(p.active, first.Handle)
-		if err != nil {
-			return err
-		}
-		if !is {
-			return ErrChanged
-		}
+	if first.Active() && !os.SameFile(first.Info, p.active) {
+		return ErrChanged
 	}
 	if is, err := p.mark.IsIn(ctx, first); err != nil || !is {
 		if _, unreadable := errors.AsType[*fs.PathError](err); unreadable || ctx.Err() != nil {
@@ -128,13 +119,8 @@ func (s *Snapshot) skipTo(ctx context.Context, p *Point) error {
 		}
 		return ErrChanged // a compressed file that is damaged before p does not hold it
 	}
-	s.from = p.at
+	s.from, s.head = p.at, p.mark.Head
 	return nil
-}
-
-func sameAsOpen(info os.FileInfo, f *os.File) (bool, error) {
-	open, err := f.Stat()
-	return err == nil && os.SameFile(info, open), err
 }
 
 // Point returns the point after the archives of s and after at in the active file.
@@ -145,7 +131,11 @@ func (s *Snapshot) Point(at scan.Cursor) (Point, error) {
 	}
 	var err error
 	p.active = s.files[len(s.files)-1].Info
-	if p.mark, err = markAt(s.active, at.Offset); err != nil {
+	var head Span
+	if len(s.files) == 1 {
+		head = s.head
+	}
+	if p.mark, err = markAt(s.active, at.Offset, head); err != nil {
 		return Point{}, fmt.Errorf("auditlog: read %s: %w", s.log.Path, err)
 	}
 	return p, nil

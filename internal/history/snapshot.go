@@ -46,6 +46,7 @@ type Snapshot struct {
 	left        *os.File     // was active in the snapshot before this one
 	from        scan.Cursor
 	folder      folderState // before the archives were listed, for Point
+	head        Span        // of the first file, after Since
 	change      Change
 }
 

@@ -352,13 +352,8 @@ func KeyIs(lit []byte, key string) bool {
 	if string(text) == key {
 		return bytes.IndexByte(text, '\\') < 0 // an escape is longer than what it stands for
 	}
-	same := 0
-	for same < min(len(text), len(key)) && text[same] == key[same] && text[same] != '\\' && text[same] < utf8.RuneSelf {
-		same++
-	}
-	text, key = text[same:], key[same:]
-	if len(text) == 0 || len(key) == 0 || text[0] != '\\' && text[0] < utf8.RuneSelf {
-		return false // one is longer, or the characters differ
+	if len(text) == 0 || len(key) == 0 || text[0] != key[0] && text[0] != '\\' && text[0] < utf8.RuneSelf || hasOnlyASCII(text) {
+		return false
 	}
 	for len(text) > 0 {
 		var got rune
@@ -380,6 +375,19 @@ func nextRune(text []byte) (r rune, rest []byte) {
 	}
 	r, size := utf8.DecodeRune(text)
 	return r, text[size:]
+}
+
+// hasOnlyASCII reports whether text holds neither an escape nor a byte outside of
+// ASCII: then each byte stands for itself. It reads eight bytes at a time.
+func hasOnlyASCII(text []byte) bool {
+	for ; len(text) >= 8; text = text[8:] {
+		w := binary.LittleEndian.Uint64(text)
+		slash := w ^ '\\'*eachByte
+		if ((slash-eachByte)&^slash|w)&highBits != 0 {
+			return false
+		}
+	}
+	return !isEscaped(text)
 }
 
 func isEscaped(lit []byte) bool {

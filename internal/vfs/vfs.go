@@ -1,6 +1,5 @@
-// Package vfs is the seam between the writer of package auditlog and the file
-// system: what the writer asks of it and no more. [OS] is the real one; package
-// memfs is one for tests that loses power, and fails at any operation.
+// Package vfs is the file system as package journal needs it, and no more. [OS] is the
+// real one; package memfs is one for tests that loses power, and fails at any operation.
 package vfs
 
 import (
@@ -12,11 +11,11 @@ import (
 // paths. Errors are those of package os. All methods are safe for concurrent
 // use.
 type FS interface {
-	// Open opens a file; how says for what.
+	// Open opens a file in the way of how.
 	Open(name string, how How) (File, error)
-	// Stat tells of the file at name itself, not of what a link leads to.
+	// Stat returns the Info of the file at name; of a link itself, not of its target.
 	Stat(name string) (Info, error)
-	// OpenFolder opens the folder at dir, to look at the files in it and to sync it.
+	// OpenFolder opens the folder at dir for Stat of its files and for Sync.
 	OpenFolder(dir string) (Folder, error)
 	// Rename fails with fs.ErrExist if there is a file at to, unless replace.
 	Rename(from, to string, replace bool) error
@@ -32,7 +31,7 @@ type FS interface {
 	UntrustedLocks(dir string) (kind string, err error)
 }
 
-// How says for what a file is opened.
+// How is the way in which a file is opened.
 type How int
 
 const (
@@ -66,32 +65,32 @@ type File interface {
 	// Renamed sets the path that errors of the file name from now on. It is safe
 	// beside all methods.
 	Renamed(to string)
-	// Lock takes the exclusive lock that the file has among all who opened it,
-	// in this process and others; the death of its holder releases it. If wait
-	// is false and another holds it, Lock returns false. It is advisory.
+	// Lock takes the exclusive lock of the file. It excludes other opens of the file, in
+	// this process and others; the death of its holder releases it. If wait is false and
+	// the lock is held, Lock returns false. It is advisory.
 	Lock(wait bool) (bool, error)
 	Unlock() error
 }
 
 // Folder is an open folder. On Linux it stays the same one when it is moved; elsewhere
-// it is what its path leads to.
+// it is the folder at its path.
 type Folder interface {
 	// Stat is [FS.Stat] of the file of that name in the folder; "." is the folder.
 	Stat(base string) (Info, error)
-	// Sync makes what happened to the names in the folder durable. It needs no
-	// descriptor, and an error since the folder was opened cannot get lost.
+	// Sync makes changes of names in the folder durable. It needs no descriptor, and it
+	// returns an error of writing the folder since it was opened.
 	// Concurrent Sync and Close are safe.
 	Sync() error
 	io.Closer
 }
 
-// Info tells of a file.
+// Info describes a file.
 type Info struct {
 	Size     int64
 	Dev, Ino uint64 // the same for two names of one file only
-	Links    uint64 // how many names it has
+	Links    uint64 // number of its names
 	Mode     fs.FileMode
 }
 
-// Same reports whether both tell of one file.
+// Same reports whether both describe one file.
 func (i Info) Same(other Info) bool { return i.Dev == other.Dev && i.Ino == other.Ino }
