@@ -254,8 +254,10 @@ func (enc *encoder) reset() {
 	enc.lines.Reset()
 	enc.attrs.Reset()
 	enc.probe.attrs.Reset()
-	enc.reading.json.reset()
-	enc.probe.json.reset()
+	for _, r := range [...]*reading{&enc.reading, &enc.probe} {
+		r.json.reset()
+		r.plan.forget()
+	}
 	enc.record = otelline.Record{}
 	enc.stamped, enc.made = nil, nil
 	enc.skip = 0
