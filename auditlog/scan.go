@@ -39,12 +39,13 @@ const (
 	fieldConfidence
 	fieldSpanMade
 	fieldUID
+	fieldFailed
 	fieldCount
 )
 
 // fieldKeys are in the order of the constants.
 var fieldKeys = jsonline.NewKeys(keyTime, keyEvent, keySession, keyModel, keyTraceID,
-	keyCost, keyInput, keyOutput, keyReason, keyConfidence, keySpanMade, keyUID)
+	keyCost, keyInput, keyOutput, keyReason, keyConfidence, keySpanMade, keyUID, keyFailed)
 
 // scan fills f from a line and checks that the line is a JSON object. Of a key
 // that occurs more than once the last value counts.

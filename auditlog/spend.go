@@ -290,7 +290,9 @@ func amountsOf(f *fields) amounts {
 	a.output, hasOutput = wholeValue(f[fieldOutput], jsonline.MaxExactInt-1)
 	a.cost, a.priced = finiteValue(f[fieldCost])
 	a.tokens = hasInput || hasOutput
-	a.unpriced = !a.priced && a.tokens
+	// A call that failed and used nothing has no price.
+	nothing := a.input == 0 && a.output == 0 && string(f[fieldFailed]) == "true"
+	a.unpriced = !a.priced && a.tokens && !nothing
 	return a
 }
 
