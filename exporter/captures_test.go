@@ -141,7 +141,7 @@ func (s *otlpSpan) span() *otelline.Span {
 	to := &otelline.Span{
 		Name: s.Name, Attributes: attributesOf(s.Attributes), Start: timeOf(s.StartTimeUnixNano), End: timeOf(s.EndTimeUnixNano),
 		Failed: s.Status.Code == 2, Status: s.Status.Message,
-		TraceID: [16]byte(idOf[[16]byte](s.TraceID)), SpanID: [8]byte(idOf[[8]byte](s.SpanID)), ParentID: [8]byte(idOf[[8]byte](s.ParentSpanID)),
+		TraceID: idOf[[16]byte](s.TraceID), SpanID: idOf[[8]byte](s.SpanID), ParentID: idOf[[8]byte](s.ParentSpanID),
 	}
 	for _, event := range s.Events {
 		if !otelline.IsException(event.Name) {
@@ -196,7 +196,7 @@ func replayCapture(t *testing.T, path string, opts ...exporter.Option) []map[str
 					addRecord(batch, otelline.Record{
 						Time: timeOf(rec.TimeUnixNano), Observed: timeOf(rec.ObservedTimeUnixNano), EventName: rec.EventName,
 						Severity: log.Severity(rec.SeverityNumber), SeverityText: rec.SeverityText, Body: rec.Body.value(),
-						TraceID: [16]byte(idOf[[16]byte](rec.TraceID)), SpanID: [8]byte(idOf[[8]byte](rec.SpanID)),
+						TraceID: idOf[[16]byte](rec.TraceID), SpanID: idOf[[8]byte](rec.SpanID),
 					}, attributesOf(rec.Attributes)...)
 				}
 			}

@@ -1,7 +1,7 @@
 package exporter_test
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -301,7 +301,7 @@ func TestWhatLooksLikeACallAndIsNoneIsCounted(t *testing.T) {
 func TestASpanOfTheSDKHasItsException(t *testing.T) {
 	tracers, audit := newSpans(t)
 	_, span := tracers.Tracer("test").Start(t.Context(), "chat", trace.WithAttributes(attribute.String("gen_ai.operation.name", "chat")))
-	span.RecordError(fmt.Errorf("429 limit"))
+	span.RecordError(errors.New("429 limit"))
 	span.SetStatus(codes.Ok, "")
 	span.End()
 	if line := onlyLine(t, audit); line["failed"] != true || line["reason"] != "429 limit" {
