@@ -48,11 +48,10 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	metrics, err := newTelemetry(cfg.meterProvider(), log)
-	if err != nil {
+	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil)}
+	if e.metrics, err = newTelemetry(cfg.meterProvider(), log, &e.unknown); err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), metrics: metrics}
 	e.encoders.New = func() any { return e.newEncoder() }
 	return e, nil
 }
@@ -263,8 +262,10 @@ func (enc *encoder) reset() {
 	enc.lines.Reset()
 	enc.attrs.Reset()
 	enc.probe.attrs.Reset()
-	enc.reading.json.reset()
-	enc.probe.json.reset()
+	for _, r := range [...]*reading{&enc.reading, &enc.probe} {
+		r.json.reset()
+		r.plan.forget()
+	}
 	enc.record = otelline.Record{}
 	enc.stamped, enc.made = nil, nil
 	enc.skip = 0

@@ -50,8 +50,8 @@ var sourceNames = map[string]otelline.Field{
 // emitterRules are the rules for the records of one emitter.
 type emitterRules struct {
 	name    string
-	encoded []byte // the member emitter of otel
-	records []recordRule
+	encoded []byte                          // the member emitter of otel
+	records [emitters.Logs + 1][]recordRule // by signal
 	fields  [numSources]fieldSources
 	tokens  []tokenRule
 }
@@ -75,7 +75,6 @@ type source struct {
 
 type recordRule struct {
 	kind     emitters.Kind
-	signal   emitters.Signal
 	when     []condition
 	event    string
 	eventKey otelline.KeyID // the event is the text of this attribute
@@ -101,7 +100,6 @@ type leftOut struct {
 type condition struct {
 	key    otelline.KeyID
 	name   bool
-	not    bool
 	values []pattern
 }
 
@@ -109,14 +107,19 @@ type condition struct {
 type pattern struct {
 	text       string
 	head, tail bool
+	plain      bool // the text alone, which is not empty
 }
 
 func newPattern(text string) pattern {
 	p := pattern{text: text}
 	p.text, p.tail = strings.CutSuffix(p.text, "*")
 	p.text, p.head = strings.CutPrefix(p.text, "*")
+	p.plain = !p.head && !p.tail && p.text != ""
 	return p
 }
+
+// absent reports whether p stands for nothing being there.
+func (p *pattern) absent() bool { return p.text == "" && !p.head && !p.tail }
 
 func (p *pattern) matches(s string) bool {
 	switch {
@@ -228,6 +231,9 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 	base, known := emitters.Conventions, emitters.All
 	if cfg.emitters != nil {
 		known = append(slices.Clone(cfg.emitters), known...)
+	}
+	if cfg.withoutEmitters {
+		known = nil
 	}
 	if cfg.withoutAliases {
 		base.Fields, known = nil, nil
@@ -418,7 +424,7 @@ func (t *sourceTable) rulesOf(e *emitters.Emitter) (*emitterRules, error) {
 	for i := range e.Records {
 		r := &e.Records[i]
 		rule := recordRule{
-			kind: r.Kind, signal: r.Signal, when: t.conditions(r.When), event: r.Event, eventKey: otelline.NoKey,
+			kind: r.Kind, when: t.conditions(r.When), event: r.Event, eventKey: otelline.NoKey,
 			failed: r.Failed, failedIf: t.conditions(r.FailedIf), ofSpan: r.OfSpan,
 		}
 		if key, ok := strings.CutPrefix(r.Event, "@"); ok {
@@ -431,7 +437,11 @@ func (t *sourceTable) rulesOf(e *emitters.Emitter) (*emitterRules, error) {
 			}
 			rule.same = append(rule.same, f)
 		}
-		rules.records = append(rules.records, rule)
+		for _, signal := range [...]emitters.Signal{emitters.Spans, emitters.Logs} {
+			if r.Signal == 0 || r.Signal == signal {
+				rules.records[signal] = append(rules.records[signal], rule)
+			}
+		}
 	}
 	for i := range e.Fields {
 		name := e.Fields[i].Name
@@ -470,7 +480,7 @@ func (t *sourceTable) leftOut(names []string) (list []leftOut) {
 
 func (t *sourceTable) conditions(from []emitters.Condition) (list []condition) {
 	for _, c := range from {
-		to := condition{not: c.Not, key: otelline.NoKey}
+		to := condition{key: otelline.NoKey}
 		if to.name = c.Key == "@name"; !to.name {
 			to.key = t.keys.ID(c.Key)
 		}
@@ -524,7 +534,9 @@ var usage = [...]otelline.Field{
 	otelline.CacheWriteHourTokens, otelline.ReasoningTokens,
 }
 
-func isUsage(f otelline.Field) bool { return slices.Contains(usage[:], f) }
+// usageBits are their bits.
+const usageBits = 1<<otelline.Cost | 1<<otelline.InputTokens | 1<<otelline.OutputTokens | 1<<otelline.CacheReadTokens |
+	1<<otelline.CacheWriteTokens | 1<<otelline.CacheWriteHourTokens | 1<<otelline.ReasoningTokens
 
 func fieldNamed(name string) (otelline.Field, error) {
 	names := []string{fieldEvent}
