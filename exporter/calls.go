@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,13 +42,23 @@ type happening struct {
 // spanRule says which spans are events.
 type spanRule struct {
 	sources *sourceTable
-	names   map[string]struct{} // of spans that are calls of a model by their name alone
+	names   map[string]bool // of spans that are calls of a model by their name alone: true if the caller says so
+}
+
+// modelCallNames are those of the Vercel AI SDK, which says no operation. Spans
+// whose attributes say what they are are not called by their name.
+var modelCallNames = [...]string{
+	"ai.generateText.doGenerate", "ai.streamText.doStream", "ai.generateObject.doGenerate", "ai.streamObject.doStream",
+	"ai.embed.doEmbed", "ai.embedMany.doEmbed",
 }
 
 func newSpanRule(sources *sourceTable, names []string) *spanRule {
-	r := &spanRule{sources: sources, names: make(map[string]struct{})}
+	r := &spanRule{sources: sources, names: make(map[string]bool)}
+	for _, name := range modelCallNames {
+		r.names[name] = false
+	}
 	for _, name := range names {
-		r.names[name] = struct{}{}
+		r.names[name] = true
 	}
 	return r
 }
@@ -79,7 +90,7 @@ func (enc *encoder) classify(rule *spanRule, span *otelline.Span, o *origin) (h 
 	switch h.kind {
 	case emitters.Call, emitters.Sum, emitters.Tool:
 	default:
-		if _, ok := rule.names[span.Name]; !ok {
+		if own, ok := rule.names[span.Name]; !ok || !own && h.rule != nil {
 			if h.rule == nil && p.attrs.HasAny(enc.sources.usage) {
 				enc.unknown.Add(1)
 			}
@@ -151,31 +162,23 @@ func (r *reading) httpError() bool {
 // finish reports whether there is a reason why the model stopped, and whether
 // that is an error.
 func (r *reading) finish() (finished, isError bool) {
-	for _, list := range r.lists(sourceFinish) {
-		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
+	for _, s := range r.sources(sourceFinish) {
+		v, ok := r.get(s.source)
+		if !ok {
 			continue
 		}
-		for i := range list.sources {
-			v, ok := r.get(&list.sources[i])
-			if !ok {
+		if text, ok := textOf(v); ok {
+			if text == "[]" {
 				continue
 			}
-			if text, ok := textOf(v); ok {
-				if text == "[]" {
-					continue
-				}
-				return true, isErrorText(text)
+			return true, isErrorText(text)
+		}
+		if r.attrs.IsStrings(v) {
+			texts := stringsOf(r.attrs.Any(v))
+			if slices.ContainsFunc(texts, isErrorText) {
+				return true, true
 			}
-			if r.attrs.IsStrings(v) {
-				all := r.attrs.Any(v)
-				texts := stringsOf(all)
-				for _, text := range texts {
-					if isErrorText(text) {
-						return true, true
-					}
-				}
-				finished = finished || len(texts) > 0
-			}
+			finished = finished || len(texts) > 0
 		}
 	}
 	return finished, false
@@ -236,12 +239,10 @@ func (r *reading) saysWhy() bool {
 	if r.attribute(r.table.errorMessage) != "" {
 		return true
 	}
-	if r.rules != nil {
-		if list := &r.rules.fields[otelline.Reason]; len(list.mask) > 0 && r.attrs.HasAny(list.mask) {
-			for i := range list.sources {
-				if _, ok := r.sourceText(&list.sources[i]); ok {
-					return true
-				}
+	for _, s := range r.sources(otelline.Reason) {
+		if s.known {
+			if _, ok := r.sourceText(s.source); ok {
+				return true
 			}
 		}
 	}

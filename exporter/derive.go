@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"cmp"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -23,49 +24,56 @@ type reading struct {
 	event string
 	name  string // of a span, else the event
 	json  jsonText
-	from  numberSource // of the last number
+	plan  plan
+	from  plannedSource // of the last number
 	// input and output are the sources of the numbers of tokens.
-	input, output numberSource
-}
-
-// numberSource is where a number is from.
-type numberSource struct {
-	*source
-
-	known bool // the file of the emitter names it
+	input, output plannedSource
 }
 
 // begin makes r ready for a record with attrs that comes from o.
 func (r *reading) begin(o *origin, name string, log bool) {
-	t := r.table
 	r.name = name
 	r.json.key = otelline.NoKey
-	r.rules = t.first.find(r.attrs)
-	if r.rules == nil && o.scope != nil {
-		r.rules = o.scope
+	p := &r.plan
+	if shape := r.attrs.Shape(); shape != p.shape || shape == 0 || o != p.origin || log && name != p.name {
+		r.rules = r.emitter(o, log)
+		p.shape, p.origin, p.name = shape, o, name
+		r.makePlan()
 	}
-	if r.rules == nil {
-		r.rules = t.markers.find(r.attrs)
+}
+
+// emitter returns the rules of the record's emitter, nil if that is not known.
+func (r *reading) emitter(o *origin, log bool) *emitterRules {
+	t := r.table
+	if rules := t.first.find(r.attrs); rules != nil {
+		return rules
 	}
-	if r.rules == nil {
-		r.rules = o.service
+	if o.scope != nil {
+		return o.scope
 	}
-	if r.rules == nil && log {
-		r.rules = t.names.find(name)
+	if rules := t.markers.find(r.attrs); rules != nil {
+		return rules
 	}
+	if o.service != nil || !log {
+		return o.service
+	}
+	return t.names.find(r.name)
 }
 
 // match returns what is said of a record of that signal, nil if nothing is.
 func (r *reading) match(signal emitters.Signal) *recordRule {
-	for _, rules := range [...]*emitterRules{r.rules, r.table.conventions} {
-		if rules == nil {
-			continue
+	if r.rules != nil {
+		if rule := r.matchIn(r.rules.records[signal]); rule != nil {
+			return rule
 		}
-		for i := range rules.records {
-			rule := &rules.records[i]
-			if (rule.signal == 0 || rule.signal == signal) && r.holds(rule.when) {
-				return rule
-			}
+	}
+	return r.matchIn(r.table.conventions.records[signal])
+}
+
+func (r *reading) matchIn(list []recordRule) *recordRule {
+	for i := range list {
+		if r.holds(list[i].when) {
+			return &list[i]
 		}
 	}
 	return nil
@@ -92,46 +100,103 @@ func (r *reading) anyHolds(list []condition) bool {
 }
 
 func (r *reading) one(c *condition) bool {
-	var room [20]byte
-	text, there := r.name, true
-	if !c.name {
-		var v value
-		if v, there = r.attrs.Get(c.key); there {
-			switch v.Type() {
-			case attribute.STRING:
-				text = v.AsString()
-			case attribute.BOOL:
-				text = strconv.FormatBool(v.AsBool())
-			case attribute.INT64:
-				return r.among(c, string(strconv.AppendInt(room[:0], v.AsInt64(), 10)), true)
-			case attribute.EMPTY:
-				there = false
-			default:
-				text = "\x00" // there, and no text
-			}
-		}
+	if c.name {
+		return c.has(r.name, true)
 	}
-	return r.among(c, text, there)
+	v, there := r.attrs.Get(c.key)
+	if there && v.Type() != attribute.STRING {
+		return r.oneOther(c, v)
+	}
+	return c.has(v.AsString(), there)
 }
 
-func (r *reading) among(c *condition, text string, there bool) bool {
+// oneOther is one for an attribute that is no text.
+func (r *reading) oneOther(c *condition, v value) bool {
+	text := "\x00" // there, and no text
+	switch v.Type() {
+	case attribute.EMPTY:
+		return c.has("", false)
+	case attribute.BOOL:
+		text = strconv.FormatBool(v.AsBool())
+	case attribute.INT64:
+		text = strconv.FormatInt(v.AsInt64(), 10)
+	}
+	return c.has(text, true)
+}
+
+// has reports whether one of the values is text, or is empty if nothing is there.
+func (c *condition) has(text string, there bool) bool {
 	for i := range c.values {
 		p := &c.values[i]
-		if !there && p.text == "" && !p.tail || there && (text != "" || p.tail) && p.matches(text) {
-			return !c.not
+		switch {
+		case p.plain:
+			if there && text == p.text {
+				return true
+			}
+		case p.absent():
+			if !there {
+				return true
+			}
+		case there && p.matches(text):
+			return true
 		}
 	}
-	return c.not
+	return false
 }
 
-// lists returns the sources of f, in the order in which they are tried.
-func (r *reading) lists(f otelline.Field) (lists [3]*fieldSources) {
-	lists[0] = &r.table.own[f]
-	if r.rules != nil {
-		lists[1] = &r.rules.fields[f]
+// plan holds the sources that records of one shape, one origin and one name have.
+type plan struct {
+	shape  uint64
+	origin *origin
+	name   string
+	has    uint32 // bits of the fields that have sources
+	fields [numSources][]plannedSource
+}
+
+type plannedSource struct {
+	*source
+
+	known bool // the file of the emitter names it
+}
+
+// forget lets go of what is large.
+func (p *plan) forget() {
+	if p.origin != nil && len(p.origin.encoded) > maxOriginText || len(p.name) > maxBodyName {
+		p.shape, p.origin, p.name = 0, nil, ""
 	}
-	lists[2] = &r.table.conventions.fields[f]
-	return lists
+}
+
+func (r *reading) makePlan() {
+	p := &r.plan
+	p.has = 0
+	for f := range numSources {
+		list := p.fields[f][:0]
+		list = r.appendPresent(list, &r.table.own[f], false)
+		if r.rules != nil {
+			list = r.appendPresent(list, &r.rules.fields[f], true)
+		}
+		list = r.appendPresent(list, &r.table.conventions.fields[f], false)
+		p.fields[f] = list
+		if len(list) > 0 {
+			p.has |= 1 << f
+		}
+	}
+}
+
+// sources returns the sources of f that the record has, in the order in which they
+// are tried.
+func (r *reading) sources(f otelline.Field) []plannedSource { return r.plan.fields[f] }
+
+func (r *reading) appendPresent(list []plannedSource, from *fieldSources, known bool) []plannedSource {
+	if len(from.mask) == 0 || !r.attrs.HasAny(from.mask) {
+		return list
+	}
+	for i := range from.sources {
+		if s := &from.sources[i]; r.attrs.Has(s.id) {
+			list = append(list, plannedSource{s, known})
+		}
+	}
+	return list
 }
 
 // derive fills in the fields that the record does not carry itself, but those of
@@ -148,11 +213,13 @@ func (r *reading) derive(d *otelline.Derived, o *origin, sessions sessions, with
 		}
 		d.Set(otelline.Session)
 	}
-	for f := otelline.Cost; f < otelline.Failed; f++ {
-		if isUsage(f) && !withUsage || r.attrs.Owns(f) {
-			continue
-		}
-		if r.field(d, f) {
+	fields := r.plan.has & derivedBits
+	if !withUsage {
+		fields &^= usageBits
+	}
+	for ; fields != 0; fields &= fields - 1 {
+		f := otelline.Field(bits.TrailingZeros32(fields)) //nolint:gosec // few
+		if !r.attrs.Owns(f) && r.field(d, f) {
 			d.Set(f)
 		}
 	}
@@ -160,6 +227,9 @@ func (r *reading) derive(d *otelline.Derived, o *origin, sessions sessions, with
 		r.completeTokens(d)
 	}
 }
+
+// derivedBits are those of the fields behind the session that have sources.
+const derivedBits = 1<<otelline.Failed - 1<<otelline.Cost
 
 // sessions are the sessions that a record has if it names none itself.
 type sessions struct {
@@ -207,14 +277,9 @@ func (r *reading) field(d *otelline.Derived, f otelline.Field) (ok bool) {
 
 // session returns the session that the attributes name, "" if they name none.
 func (r *reading) session() string {
-	for _, list := range r.lists(otelline.Session) {
-		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
-			continue
-		}
-		for i := range list.sources {
-			if session, ok := r.sourceText(&list.sources[i]); ok && !isScrubbed(session) {
-				return session
-			}
+	for _, s := range r.sources(otelline.Session) {
+		if session, ok := r.sourceText(s.source); ok && !isScrubbed(session) {
+			return session
 		}
 	}
 	return ""
@@ -222,14 +287,9 @@ func (r *reading) session() string {
 
 // text returns the first source of f that is a text which is not empty.
 func (r *reading) text(f otelline.Field) (string, bool) {
-	for _, list := range r.lists(f) {
-		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
-			continue
-		}
-		for i := range list.sources {
-			if text, ok := r.sourceText(&list.sources[i]); ok {
-				return text, true
-			}
+	for _, s := range r.sources(f) {
+		if text, ok := r.sourceText(s.source); ok {
+			return text, true
 		}
 	}
 	return "", false
@@ -248,7 +308,7 @@ func (r *reading) sourceText(s *source) (string, bool) {
 
 // get returns the value of a source that is there.
 func (r *reading) get(s *source) (value, bool) {
-	if !r.attrs.Has(s.id) || len(s.when) > 0 && !r.holds(s.when) {
+	if len(s.when) > 0 && !r.holds(s.when) {
 		return value{}, false
 	}
 	v, _ := r.attrs.Get(s.id)
@@ -260,26 +320,20 @@ func (r *reading) get(s *source) (value, bool) {
 
 // number returns the first source of f that accept takes.
 func (r *reading) number(f otelline.Field, accept func(value) (float64, bool)) (float64, bool) {
-	for n, list := range r.lists(f) {
-		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
+	for _, s := range r.sources(f) {
+		v, ok := r.get(s.source)
+		if !ok {
 			continue
 		}
-		for i := range list.sources {
-			s := &list.sources[i]
-			v, ok := r.get(s)
-			if !ok {
-				continue
-			}
-			var number float64
-			if s.number != nil {
-				number, ok = s.number(r, v)
-			} else {
-				number, ok = accept(v)
-			}
-			if ok {
-				r.from = numberSource{s, n == 1}
-				return number, true
-			}
+		var n float64
+		if s.number != nil {
+			n, ok = s.number(r, v)
+		} else {
+			n, ok = accept(v)
+		}
+		if ok {
+			r.from = s
+			return n, true
 		}
 	}
 	return 0, false
@@ -293,18 +347,13 @@ func (r *reading) integer(f otelline.Field, accept func(value) (float64, bool)) 
 
 // files returns the first source that is a path or a list of paths.
 func (r *reading) files() (attribute.Value, bool) {
-	for _, list := range r.lists(otelline.Files) {
-		if list == nil || len(list.mask) == 0 || !r.attrs.HasAny(list.mask) {
+	for _, s := range r.sources(otelline.Files) {
+		v, ok := r.get(s.source)
+		if !ok {
 			continue
 		}
-		for i := range list.sources {
-			v, ok := r.get(&list.sources[i])
-			if !ok {
-				continue
-			}
-			if _, ok := textOf(v); ok || r.attrs.IsStrings(v) {
-				return r.attrs.Any(v), true
-			}
+		if _, ok := textOf(v); ok || r.attrs.IsStrings(v) {
+			return r.attrs.Any(v), true
 		}
 	}
 	return attribute.Value{}, false

@@ -109,16 +109,6 @@ const maxOriginText = 16 << 10
 
 func newOrigin(table *sourceTable, of *otelline.Origin) *origin {
 	o := &origin{encoded: otelline.AppendOrigin(nil, of)}
-	attrs := otelline.NewAttributes(table.keys)
-	for _, list := range [][]attribute.KeyValue{of.ScopeAttributes, of.ResourceAttributes} {
-		attrs.ReadList(list, nil)
-		for i, event := range []string{"", "task."} {
-			if o.sessions[i] == "" {
-				r := reading{table: table, attrs: attrs, event: event, name: event}
-				o.sessions[i] = r.session()
-			}
-		}
-	}
 	o.scope = table.scopes.find(of.ScopeName)
 	for _, kv := range of.ResourceAttributes {
 		switch kv.Key {
@@ -126,6 +116,17 @@ func newOrigin(table *sourceTable, of *otelline.Origin) *origin {
 			o.service = table.services.find(kv.Value.AsString())
 		case keyServiceInstance:
 			o.sender = kv.Value.AsString()
+		}
+	}
+	attrs := otelline.NewAttributes(table.keys)
+	for _, list := range [][]attribute.KeyValue{of.ScopeAttributes, of.ResourceAttributes} {
+		attrs.ReadList(list, nil)
+		for i, event := range []string{"", "task."} {
+			if o.sessions[i] == "" {
+				r := reading{table: table, attrs: attrs, event: event}
+				r.begin(o, event, true)
+				o.sessions[i] = r.session()
+			}
 		}
 	}
 	if o.sender == "" {

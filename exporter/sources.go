@@ -30,6 +30,7 @@ type sourceTable struct {
 	// deciding are the keys by which a span can be more than a step.
 	deciding keySet
 	usage    []uint64 // bits of the keys of tokens and costs
+	naming   keySet   // the keys that can name a session
 
 	// Further keys that are looked at.
 	eventName, eventNameLiteLLM, eventTime, operation, spanKind, errorMessage, exceptionType, exceptionMessage otelline.KeyID
@@ -50,8 +51,8 @@ var sourceNames = map[string]otelline.Field{
 // emitterRules are the rules for the records of one emitter.
 type emitterRules struct {
 	name    string
-	encoded []byte // the member emitter of otel
-	records []recordRule
+	encoded []byte                          // the member emitter of otel
+	records [emitters.Logs + 1][]recordRule // by signal
 	fields  [numSources]fieldSources
 	tokens  []tokenRule
 }
@@ -75,7 +76,6 @@ type source struct {
 
 type recordRule struct {
 	kind     emitters.Kind
-	signal   emitters.Signal
 	when     []condition
 	event    string
 	eventKey otelline.KeyID // the event is the text of this attribute
@@ -101,7 +101,6 @@ type leftOut struct {
 type condition struct {
 	key    otelline.KeyID
 	name   bool
-	not    bool
 	values []pattern
 }
 
@@ -109,14 +108,19 @@ type condition struct {
 type pattern struct {
 	text       string
 	head, tail bool
+	plain      bool // the text alone, which is not empty
 }
 
 func newPattern(text string) pattern {
 	p := pattern{text: text}
 	p.text, p.tail = strings.CutSuffix(p.text, "*")
 	p.text, p.head = strings.CutPrefix(p.text, "*")
+	p.plain = !p.head && !p.tail && p.text != ""
 	return p
 }
+
+// absent reports whether p stands for nothing being there.
+func (p *pattern) absent() bool { return p.text == "" && !p.head && !p.tail }
 
 func (p *pattern) matches(s string) bool {
 	switch {
@@ -281,6 +285,9 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 			t.deciding.add(t.keys.Key(id))
 		}
 	}
+	t.naming.add(otelline.KeySession)
+	t.addNaming(&t.own[otelline.Session])
+	t.addNaming(&t.conventions.fields[otelline.Session])
 	t.eventName, t.eventNameLiteLLM, t.eventTime = t.keys.ID("event.name"), t.keys.ID("event_name"), t.keys.ID("event.timestamp")
 	t.operation, t.spanKind = t.keys.ID("gen_ai.operation.name"), t.keys.ID("openinference.span.kind")
 	t.errorMessage = t.keys.ID("error.message")
@@ -386,7 +393,15 @@ func (t *sourceTable) addEmitter(e *emitters.Emitter) error {
 	t.addMarks(&t.first, e.Match.First, rules)
 	t.addMarks(&t.markers, e.Match.Markers, rules)
 	t.addDeciding(e)
+	t.addNaming(&rules.fields[otelline.Session])
 	return nil
+}
+
+// addNaming adds the keys of sources of a session.
+func (t *sourceTable) addNaming(from *fieldSources) {
+	for i := range from.sources {
+		t.naming.add(t.keys.Key(from.sources[i].id))
+	}
 }
 
 func (t *sourceTable) addMarks(to *marks, keys []string, rules *emitterRules) {
@@ -418,7 +433,7 @@ func (t *sourceTable) rulesOf(e *emitters.Emitter) (*emitterRules, error) {
 	for i := range e.Records {
 		r := &e.Records[i]
 		rule := recordRule{
-			kind: r.Kind, signal: r.Signal, when: t.conditions(r.When), event: r.Event, eventKey: otelline.NoKey,
+			kind: r.Kind, when: t.conditions(r.When), event: r.Event, eventKey: otelline.NoKey,
 			failed: r.Failed, failedIf: t.conditions(r.FailedIf), ofSpan: r.OfSpan,
 		}
 		if key, ok := strings.CutPrefix(r.Event, "@"); ok {
@@ -431,7 +446,11 @@ func (t *sourceTable) rulesOf(e *emitters.Emitter) (*emitterRules, error) {
 			}
 			rule.same = append(rule.same, f)
 		}
-		rules.records = append(rules.records, rule)
+		for _, signal := range [...]emitters.Signal{emitters.Spans, emitters.Logs} {
+			if r.Signal == 0 || r.Signal == signal {
+				rules.records[signal] = append(rules.records[signal], rule)
+			}
+		}
 	}
 	for i := range e.Fields {
 		name := e.Fields[i].Name
@@ -470,7 +489,7 @@ func (t *sourceTable) leftOut(names []string) (list []leftOut) {
 
 func (t *sourceTable) conditions(from []emitters.Condition) (list []condition) {
 	for _, c := range from {
-		to := condition{not: c.Not, key: otelline.NoKey}
+		to := condition{key: otelline.NoKey}
 		if to.name = c.Key == "@name"; !to.name {
 			to.key = t.keys.ID(c.Key)
 		}
@@ -524,7 +543,9 @@ var usage = [...]otelline.Field{
 	otelline.CacheWriteHourTokens, otelline.ReasoningTokens,
 }
 
-func isUsage(f otelline.Field) bool { return slices.Contains(usage[:], f) }
+// usageBits are their bits.
+const usageBits = 1<<otelline.Cost | 1<<otelline.InputTokens | 1<<otelline.OutputTokens | 1<<otelline.CacheReadTokens |
+	1<<otelline.CacheWriteTokens | 1<<otelline.CacheWriteHourTokens | 1<<otelline.ReasoningTokens
 
 func fieldNamed(name string) (otelline.Field, error) {
 	names := []string{fieldEvent}

@@ -58,7 +58,7 @@ func TestACallOfAModelBecomesAnEvent(t *testing.T) {
 		"input_t": 1500.0, "output_t": 250.0, "failed": true, "reason": "cut off", "duration_ms": 1235.0,
 		"gen_ai.operation.name": "chat", "gen_ai.response.model": "gpt-4o", "gen_ai.usage.input_tokens": 1500.0,
 		"gen_ai.usage.output_tokens": 250.0, "gen_ai.usage.cost": 0.0041,
-		"otelaudit.span.name": "chat gpt-4o", "call_id": span.SpanContext().TraceID().String() + "-" + span.SpanContext().SpanID().String(),
+		"otelaudit.span.name": "chat gpt-4o", "call_id": span.SpanContext().TraceID().String()[16:] + "-" + span.SpanContext().SpanID().String(),
 		"trace_id": span.SpanContext().TraceID().String(), "span_id": span.SpanContext().SpanID().String(), "trace_flags": "01",
 	}
 	if diff := cmp.Diff(want, line); diff != "" {
@@ -155,6 +155,7 @@ func TestWhichSpansAreCallsOfAModel(t *testing.T) {
 		{"openai.chat", append(slices.Clone(usage), str("llm.request.type", "chat")), "chat", true},
 		{"ai.generateText", usage, "", false},
 		{"renamed", append(slices.Clone(usage), str("ai.operationId", "ai.generateText.doGenerate")), "ai.generateText.doGenerate", true},
+		{"ai.generateText.doGenerate", usage, "ai.generateText.doGenerate", true},
 		{"ai.generateText.doGenerate", append(slices.Clone(usage), str("ai.operationId", "ai.generateText")), "", false},
 		{"my.call", usage, "my.call", true},
 		{"GET /x", []attribute.KeyValue{str("http.route", "/x")}, "", false},

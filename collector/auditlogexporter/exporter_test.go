@@ -46,14 +46,18 @@ func TestARecordBecomesALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := decodedLines(t, cfg.Path)[0]
+	if line["call_id"] != line["log.record.uid"] {
+		t.Errorf("got call_id %v, want the record's uid %v", line["call_id"], line["log.record.uid"])
+	}
 	delete(line, "log.record.uid")
+	delete(line, "call_id")
 	want := map[string]any{
 		"ts": "2026-02-13T14:30:22.123Z", "event": "claude_code.api_request", "session_id": "s-1", "cost": 0.05, "model": "claude-opus-4",
 		"input_t": 10.0, "output_t": 20.0, "trace_id": "00000000000000000000000000000001", "trace_flags": "00",
 		"event.name": "api_request", "session.id": "s-1", "cost_usd": "0.05", "input_tokens": "10", "output_tokens": "20",
 		"otel": map[string]any{
 			"time_unix_nano": "1770993022123456789", "event_name": "", "body": "claude_code.api_request",
-			"derived":  []any{"session_id", "cost", "input_t", "output_t"},
+			"derived":  []any{"session_id", "cost", "input_t", "output_t", "call_id"}, "emitter": "claude-code",
 			"scope":    map[string]any{"name": "com.anthropic.claude_code.events"},
 			"resource": map[string]any{"attributes": map[string]any{"service.name": "claude-code"}, "schema_url": "https://example.com/r"},
 		},
@@ -125,21 +129,24 @@ func TestASpanOfAModelCallBecomesALineAndOthersDoNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := decodedLines(t, cfg.Path)
-	if got, want := namesOf(lines), []string{"chat", "invoke_agent", "my.call"}; !slices.Equal(got, want) {
+	if got, want := namesOf(lines), []string{"execute_tool", "chat", "invoke_agent", "my.call"}; !slices.Equal(got, want) {
 		t.Fatalf("got events %q, want %q", got, want)
 	}
-	if lines[1]["input_t"] != nil || lines[1]["gen_ai.usage.input_tokens"] != 5.0 {
-		t.Errorf("the sum has usage: %v", lines[1])
+	for _, line := range []map[string]any{lines[0], lines[2]} {
+		if line["input_t"] != nil || line["call_id"] != nil || line["gen_ai.usage.input_tokens"] != 5.0 {
+			t.Errorf("a tool or a sum has usage: %v", line)
+		}
 	}
-	line := lines[0]
+	line := lines[1]
 	delete(line, "log.record.uid")
+	delete(line, "call_id")
 	want := map[string]any{
-		"ts": "2026-02-13T14:30:23.357Z", "event": "chat", "session_id": "collector", "input_t": 5.0, "reason": "cut off", "duration_ms": 1235.0,
+		"ts": "2026-02-13T14:30:23.357Z", "event": "chat", "session_id": "collector", "input_t": 5.0, "failed": true, "reason": "cut off", "duration_ms": 1235.0,
 		"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5.0, "otelaudit.span.name": "chat x", "otelaudit.span.parent_id": "0000000000000002",
 		"span_id": "0000000000000001", "trace_flags": "01",
 		"otel": map[string]any{
 			"time_unix_nano": "1770993023357500000", "observed_time_unix_nano": "1770993023357500000", "severity_number": 17.0,
-			"dropped_attributes_count": 3.0, "derived": []any{"session_id", "input_t"},
+			"dropped_attributes_count": 3.0, "derived": []any{"session_id", "input_t", "failed", "call_id", "session_default"},
 		},
 	}
 	if diff := cmp.Diff(want, line); diff != "" {
@@ -268,7 +275,7 @@ func TestRulesChangeAttributes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, line := range decodedLines(t, cfg.Path) {
-			for _, key := range []string{"ts", "event", "session_id", "otel", "llm.request.type", "otelaudit.span.name", "duration_ms", "model"} {
+			for _, key := range []string{"ts", "event", "session_id", "otel", "llm.request.type", "otelaudit.span.name", "duration_ms", "model", "call_id"} {
 				delete(line, key)
 			}
 			if diff := cmp.Diff(test.want, line); diff != "" {

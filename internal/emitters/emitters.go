@@ -71,12 +71,12 @@ type Record struct {
 	Same []string
 }
 
-// Condition holds if the attribute has one of Values, a trailing * standing for
-// any characters. @name is the name of a span or of the event.
+// Condition holds if the attribute has one of Values. A * in front or behind stands
+// for any characters, and an empty value for no attribute. @name is the name of a
+// span or of the event.
 type Condition struct {
 	Key    string
 	Values []string
-	Not    bool // it holds if the attribute has none of Values; without Values, if there is none
 }
 
 // Field says where a field of the line comes from: the first source that is

@@ -1,6 +1,7 @@
 package otelline
 
 import (
+	mathbits "math/bits"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -22,10 +23,12 @@ type Attributes struct {
 	first    []int32           // by KeyID: place of the first occurrence, if present; below 0: of inGroups, from -1 down
 	present  []uint64          // bits by KeyID
 	own      [NumFields]int32  // place of the attribute that stands as the field, or -1
+	owns     uint32            // bits of the fields that an attribute stands as
 	filter   keyFilter
 	indexed  []string // the keys of which all these tell; since a Reset, kept has them
 	kept     keptKeys
 	another  bool // one was read since the Reset
+	shape    uint64
 	keys     *knownKeys
 	groups   []group // each in front of those inside of it
 	inGroups []groupValue
@@ -67,6 +70,16 @@ func (f *keyFilter) add(hash uint64) bool {
 	*word |= bit
 	return seen
 }
+
+// fieldBits are the bits of all fields.
+const fieldBits = 1<<NumFields - 1
+
+var noOwn = func() (own [NumFields]int32) {
+	for f := range own {
+		own[f] = -1
+	}
+	return own
+}()
 
 // manyAttributes is the number of attributes from which repeated keys are
 // looked for with a map: comparing all with all would be quadratic.
@@ -158,10 +171,12 @@ func (a *Attributes) index() {
 	if !a.hasKeysOfLast() {
 		a.indexKeys()
 	}
-	for f := range NumFields {
-		a.own[f] = -1
+	a.own, a.owns = noOwn, 0
+	for bits := uint32(a.present[0]) & fieldBits; bits != 0; bits &= bits - 1 { //nolint:gosec // the fields have the first numbers
+		f := Field(mathbits.TrailingZeros32(bits)) //nolint:gosec // few
 		if a.Has(KeyID(f)) && !a.isRepeated(int(a.first[f])) && a.fits(f, a.list[a.first[f]].value) {
 			a.own[f] = a.first[f]
+			a.owns |= 1 << f
 		}
 	}
 	if len(a.others) > 0 {
@@ -196,7 +211,17 @@ func (a *Attributes) hasKeysOfLast() bool {
 	return true
 }
 
+// Shape returns a number that is the same as long as records have the same keys
+// in the same order, and 0 for a record some of whose keys are in maps.
+func (a *Attributes) Shape() uint64 {
+	if len(a.inGroups) > 0 {
+		return 0
+	}
+	return a.shape
+}
+
 func (a *Attributes) indexKeys() {
+	a.shape++
 	a.places = a.places[:0]
 	a.repeated = a.repeated[:0]
 	a.indexed = a.indexed[:0]
@@ -316,7 +341,7 @@ func (a *Attributes) UID() string {
 func (a *Attributes) HasOwnKey(f Field) bool { return a.Has(KeyID(f)) }
 
 // Owns reports whether an attribute stands as f itself.
-func (a *Attributes) Owns(f Field) bool { return a.own[f] >= 0 }
+func (a *Attributes) Owns(f Field) bool { return a.owns&(1<<f) != 0 }
 
 // Own returns the attribute that stands as f itself.
 func (a *Attributes) Own(f Field) (v Value, ok bool) {
@@ -327,7 +352,10 @@ func (a *Attributes) Own(f Field) (v Value, ok bool) {
 }
 
 // Disown sets an attribute that stands as f aside, into the envelope.
-func (a *Attributes) Disown(f Field) { a.own[f] = -1 }
+func (a *Attributes) Disown(f Field) {
+	a.own[f] = -1
+	a.owns &^= 1 << f
+}
 
 // stands reports whether the attribute at place i is written at the top level
 // of the line, as a field or under its own key.

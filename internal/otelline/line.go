@@ -1,6 +1,7 @@
 package otelline
 
 import (
+	"math/bits"
 	"strconv"
 	"time"
 
@@ -80,7 +81,9 @@ func (c *CallIdentity) append(dst []byte) []byte {
 		}
 		return append(append(append(dst, '"'), c.Made...), '"')
 	}
-	dst = jsonline.AppendHex(append(dst, '"'), c.Trace[:])
+	// Half of the trace id is enough beside the other one, and random where the
+	// first half is a time or empty.
+	dst = jsonline.AppendHex(append(dst, '"'), c.Trace[len(c.Trace)/2:])
 	if c.Response == "" {
 		dst = jsonline.AppendHex(append(dst, '-'), c.Span[:])
 		return append(dst, '"')
@@ -105,10 +108,10 @@ func (d *Derived) Has(f Field) bool { return d.fields&(1<<f) != 0 }
 func (l *Line) Append(dst []byte, r *Record) []byte {
 	dst = l.clock.AppendTime(append(dst, `{"ts":`...), l.Time)
 	dst = jsonline.AppendString(append(dst, `,"event":`...), l.Event)
-	for f := range NumFields {
-		dst = l.appendField(dst, f)
-	}
 	a := l.Attributes
+	for left := a.owns | l.Derived.fields; left != 0; left &= left - 1 {
+		dst = l.appendField(dst, Field(bits.TrailingZeros32(left))) //nolint:gosec // few
+	}
 	aside := 0 // attributes that go into the envelope
 	for i := range a.list {
 		p := &a.places[i]
@@ -138,9 +141,6 @@ func (l *Line) Append(dst []byte, r *Record) []byte {
 
 func (l *Line) appendField(dst []byte, f Field) []byte {
 	own := l.Attributes.own[f]
-	if own < 0 && !l.Derived.Has(f) {
-		return dst
-	}
 	dst = append(dst, ',', '"')
 	dst = append(dst, fieldKeys[f]...)
 	dst = append(dst, '"', ':')
@@ -260,12 +260,10 @@ func (d *Derived) append(dst []byte) []byte {
 		return dst
 	}
 	dst = append(dst, `"derived":[`...)
-	for f := range NumFields {
-		if d.Has(f) {
-			dst = append(dst, '"')
-			dst = append(dst, fieldKeys[f]...)
-			dst = append(dst, '"', ',')
-		}
+	for left := d.fields; left != 0; left &= left - 1 {
+		dst = append(dst, '"')
+		dst = append(dst, fieldKeys[bits.TrailingZeros32(left)]...)
+		dst = append(dst, '"', ',')
 	}
 	if d.SessionDefault {
 		dst = append(append(append(dst, '"'), KeySessionDefault...), '"', ',')

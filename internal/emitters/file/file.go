@@ -70,8 +70,7 @@ func (l *list) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(l)) //nolint:wrapcheck // Load says which file
 }
 
-// when maps keys to what their values may be. A key with a leading ! must have
-// none of them.
+// when maps keys to what their values may be.
 type when map[string]list
 
 // source is a key, or an object that says more.
@@ -192,8 +191,7 @@ func (f *File) Emitter() emitters.Emitter {
 func (w when) conditions() []emitters.Condition {
 	var list []emitters.Condition
 	for _, key := range sortedKeys(w) {
-		name, not := strings.CutPrefix(key, "!")
-		list = append(list, emitters.Condition{Key: name, Not: not, Values: w[key]})
+		list = append(list, emitters.Condition{Key: key, Values: w[key]})
 	}
 	return list
 }
