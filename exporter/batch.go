@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 

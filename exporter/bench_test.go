@@ -22,7 +22,7 @@ const batchSize = 512
 // unsynced has the disk left out of what is measured.
 var unsynced = []auditlog.Option{auditlog.WithoutCadenceSync(), auditlog.WithMaxFileSize(1 << 40)}
 
-func newUnsyncedExporter(tb testing.TB) *exporter.Exporter {
+func newUnsyncedExporter(tb testing.TB, opts ...exporter.Option) *exporter.Exporter {
 	tb.Helper()
 	l, err := auditlog.Open(filepath.Join(tb.TempDir(), "audit.jsonl"), unsynced...)
 	if err != nil {
@@ -33,7 +33,7 @@ func newUnsyncedExporter(tb testing.TB) *exporter.Exporter {
 			tb.Error(err)
 		}
 	})
-	exp, err := exporter.New(l)
+	exp, err := exporter.New(l, opts...)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -115,15 +115,23 @@ func BenchmarkExportGroups(b *testing.B) {
 }
 
 // BenchmarkExport exports batches of records with resource, scope, record uid
-// and derived fields.
+// and derived fields: with the table of all emitters, and with the conventions
+// alone, which is what there was before it.
 func BenchmarkExport(b *testing.B) {
-	exp := newUnsyncedExporter(b)
-	records := recordtest.ModelCalls(batchSize)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := exp.Export(b.Context(), records); err != nil {
-			b.Fatal(err)
-		}
+	for _, table := range []struct {
+		name string
+		opts []exporter.Option
+	}{{"all", nil}, {"conventions", []exporter.Option{exporter.WithoutEmitters()}}} {
+		b.Run(table.name, func(b *testing.B) {
+			exp := newUnsyncedExporter(b, table.opts...)
+			records := recordtest.ModelCalls(batchSize)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := exp.Export(b.Context(), records); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchSize, "ns/record")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchSize, "ns/record")
 }

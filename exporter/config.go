@@ -23,7 +23,9 @@ type config struct {
 	replace        func(attribute.KeyValue) attribute.KeyValue
 	onError        func(error)
 	meters         metric.MeterProvider
-	emitters       []emitters.Emitter // in front of those that are known; for tests
+	// For tests: emitters in front of those that are known, or none at all.
+	emitters        []emitters.Emitter
+	withoutEmitters bool
 }
 
 type ownSources struct {

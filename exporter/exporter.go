@@ -49,11 +49,10 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	metrics, err := newTelemetry(cfg.meterProvider(), log)
-	if err != nil {
+	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), spans: memoryOf(log)}
+	if e.metrics, err = newTelemetry(cfg.meterProvider(), log, &e.unknown); err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), metrics: metrics, spans: memoryOf(log)}
 	e.encoders.New = func() any { return e.newEncoder() }
 	return e, nil
 }

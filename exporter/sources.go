@@ -233,6 +233,9 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 	if cfg.emitters != nil {
 		known = append(slices.Clone(cfg.emitters), known...)
 	}
+	if cfg.withoutEmitters {
+		known = nil
+	}
 	if cfg.withoutAliases {
 		base.Fields, known = nil, nil
 	}

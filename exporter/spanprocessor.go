@@ -30,11 +30,9 @@ import (
 // and tells such events from others; otelaudit.span.parent_id is the id of its
 // parent, if it has one.
 //
-// A span is a call of a model if it carries usage, or failed, and
-// gen_ai.operation.name is chat, text_completion, generate_content or embeddings; if
-// openinference.span.kind is LLM or EMBEDDING; if langfuse.observation.type is
-// generation or embedding; if it has llm.request.type; or if its name is one of
-// [WithSpanNames] or of the Vercel AI SDK's calls of models (ai.generateText.doGenerate, …).
+// Which spans are calls of a model and which are executions of tools is said by
+// their attributes, for each known emitter in docs/emitters.md, and for others by
+// gen_ai.operation.name. [WithSpanNames] names further calls.
 // An attribute that is a map says all this of what is in it, as in a log record.
 // Spans that sum up what their children used (invoke_agent, invoke_workflow; AGENT and CHAIN of
 // OpenInference) become events without usage, so that no call is counted twice.

@@ -34,7 +34,9 @@ const (
 //     exporters do;
 //   - of the log: otelaudit.log.lines, otelaudit.log.size (bytes),
 //     otelaudit.log.rotations, otelaudit.log.recoveries, otelaudit.log.failures (lines),
-//     and otelaudit.log.sync.duration, a histogram of its fsyncs in seconds.
+//     and otelaudit.log.sync.duration, a histogram of its fsyncs in seconds;
+//   - otelaudit.calls.unknown: records with tokens or a cost of which no rule says
+//     what they are. They are not counted as calls.
 //
 // The default is the global MeterProvider if OTEL_GO_X_OBSERVABILITY is true,
 // as for the SDK's exporters, else none. Metrics cost nothing when they are
@@ -67,7 +69,7 @@ type telemetry struct {
 
 var components atomic.Int64
 
-func newTelemetry(provider metric.MeterProvider, log *auditlog.Log) (*telemetry, error) {
+func newTelemetry(provider metric.MeterProvider, log *auditlog.Log, unknown *atomic.Int64) (*telemetry, error) {
 	if provider == nil {
 		return nil, nil
 	}
@@ -85,14 +87,15 @@ func newTelemetry(provider metric.MeterProvider, log *auditlog.Log) (*telemetry,
 	}
 	set := metric.WithAttributeSet(attribute.NewSet(t.preset...))
 	t.add, t.record = []metric.AddOption{set}, []metric.RecordOption{set}
-	if err := t.observeLog(meter, log, set); err != nil {
+	if err := t.observeLog(meter, log, unknown, set); err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
 	return t, nil
 }
 
-// observeLog reports the counts of the log whenever metrics are collected.
-func (t *telemetry) observeLog(meter metric.Meter, log *auditlog.Log, set metric.MeasurementOption) error {
+// observeLog reports the counts of the log, and unknown, whenever metrics are
+// collected.
+func (t *telemetry) observeLog(meter metric.Meter, log *auditlog.Log, unknown *atomic.Int64, set metric.MeasurementOption) error {
 	var errs []error
 	counter := func(name, unit, description string) metric.Int64ObservableCounter {
 		c, err := meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
@@ -104,6 +107,7 @@ func (t *telemetry) observeLog(meter metric.Meter, log *auditlog.Log, set metric
 	rotations := counter("otelaudit.log.rotations", "{rotation}", "Rotations of the audit log.")
 	recoveries := counter("otelaudit.log.recoveries", "{recovery}", "Torn lines ended and files repaired.")
 	failures := counter("otelaudit.log.failures", "{line}", "Lines that could not be appended.")
+	calls := counter("otelaudit.calls.unknown", "{record}", "Records with tokens or a cost that are of no known kind, and not counted as calls.")
 	syncs, err := meter.Float64Histogram("otelaudit.log.sync.duration", metric.WithUnit("s"),
 		metric.WithDescription("Duration of the audit log's fsyncs."),
 		metric.WithExplicitBucketBoundaries(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5))
@@ -117,8 +121,9 @@ func (t *telemetry) observeLog(meter metric.Meter, log *auditlog.Log, set metric
 		o.ObserveInt64(rotations, stats.Rotated, set)
 		o.ObserveInt64(recoveries, stats.Recovered, set)
 		o.ObserveInt64(failures, stats.Failed, set)
+		o.ObserveInt64(calls, unknown.Load(), set)
 		return nil
-	}, lines, size, rotations, recoveries, failures)
+	}, lines, size, rotations, recoveries, failures, calls)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func TestTheExporterReportsOnItself(t *testing.T) {
 	}
 	want := map[string]int64{
 		"otel.sdk.exporter.log.inflight": 0, "otel.sdk.exporter.log.exported": 26, "otel.sdk.exporter.operation.duration": 2,
-		"otelaudit.log.lines": 26, "otelaudit.log.rotations": 0, "otelaudit.log.recoveries": 0, "otelaudit.log.failures": 0,
+		"otelaudit.log.lines": 26, "otelaudit.log.rotations": 0, "otelaudit.log.recoveries": 0, "otelaudit.log.failures": 0, "otelaudit.calls.unknown": 0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

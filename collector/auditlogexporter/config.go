@@ -29,8 +29,8 @@ type Config struct {
 	// SoleOwner keeps other writers out of the file.
 	SoleOwner bool `mapstructure:"sole_owner"`
 
-	// SessionID is the session of records that name none; empty: one for each
-	// run of the collector.
+	// SessionID is the session of records that name none; empty: one of the process
+	// that sent them.
 	SessionID string `mapstructure:"session_id"`
 	// Aliases has fields taken from the attributes of known emitters.
 	Aliases bool `mapstructure:"aliases"`

@@ -476,7 +476,9 @@ var all = []Emitter{
 		{Kind: 3, Signal: 1, When: []Condition{
 			{Key: "gen_ai.operation.name", Values: []string{"execute_tool"}}}},
 		{Kind: 2, Signal: 1, When: []Condition{
-			{Key: "gen_ai.operation.name", Values: []string{"invoke_agent", "create_agent", "invoke_workflow"}}}, Event: "@gen_ai.operation.name"}}, Fields: []Field{
+			{Key: "gen_ai.operation.name", Values: []string{"invoke_agent", "create_agent", "invoke_workflow"}}}, Event: "@gen_ai.operation.name"},
+		{Kind: 5, Signal: 2, When: []Condition{
+			{Key: "@name", Values: []string{"gen_ai.client.inference.operation.details"}}}}}, Fields: []Field{
 		{Name: "cache_read_t", Sources: []Source{
 			{Key: "gen_ai.usage.cache_read.input_tokens"},
 			{Key: "gen_ai.usage.prompt_tokens_details.cache_read"}}},

@@ -52,7 +52,7 @@ const (
 // session is a default. It is no key of the line.
 const KeySessionDefault = "session_default"
 
-var fieldKeys = [NumFields]string{
+var fieldKeys = [NumFields]string{ //nolint:gosec // tokens of models, no credentials
 	Session:      KeySession,
 	Cost:         "cost",
 	Model:        "model",
