@@ -31,7 +31,6 @@ const (
 	keySpanID     = "span_id"
 	keyTraceFlags = "trace_flags"
 	keyOtel       = "otel"
-	keyFailed     = "failed"
 )
 
 // fieldOf returns the field of Event that a key of FORMAT.md section 2 is
