@@ -252,48 +252,49 @@ func plainEnd(text []byte, i int) int {
 	return i
 }
 
-// stringEnd returns the index behind the closing quote of the string whose
-// content starts at i, -1 if there is none.
+// stringEnd returns the index after the closing quote of the string whose
+// content starts at i. If there is none it returns ^j, of the index j where the string
+// breaks the rules.
 func stringEnd(text []byte, i int) int {
 	for {
 		i = plainEnd(text, i)
 		switch {
 		case i >= len(text) || text[i] < ' ':
-			return -1
+			return ^i
 		case text[i] == '"':
 			return i + 1
 		}
 		if i = escapeEnd(text, i); i < 0 {
-			return -1
+			return i
 		}
 	}
 }
 
-// escapeEnd returns the index behind the escape at i, -1 if it is none.
+// escapeEnd returns the index after the escape at i, ^i if it is none.
 func escapeEnd(text []byte, i int) int {
 	if i+1 >= len(text) {
-		return -1
+		return ^i
 	}
 	switch text[i+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2
 	case 'u':
 		if i+6 > len(text) || hexValue(text[i+2])|hexValue(text[i+3])|hexValue(text[i+4])|hexValue(text[i+5]) == 0xff {
-			return -1
+			return ^i
 		}
 		return i + 6
 	}
-	return -1
+	return ^i
 }
 
-// numberEnd returns the index behind the number that starts at i, -1 if it is
-// none.
+// numberEnd returns the index after the number that starts at i. If there is none it
+// returns ^j, of the index j where a digit is missing.
 func numberEnd(text []byte, i int) int {
 	if text[i] == '-' {
 		i++
 	}
 	if i >= len(text) || text[i]-'0' >= 10 {
-		return -1
+		return ^i
 	}
 	if text[i] == '0' {
 		i++
@@ -303,7 +304,7 @@ func numberEnd(text []byte, i int) int {
 	if i < len(text) && text[i] == '.' {
 		first := i + 1
 		if i = skipDigits(text, first); i == first {
-			return -1
+			return ^i
 		}
 	}
 	if i < len(text) && text[i]|' ' == 'e' {
@@ -312,7 +313,7 @@ func numberEnd(text []byte, i int) int {
 		}
 		first := i
 		if i = skipDigits(text, first); i == first {
-			return -1
+			return ^i
 		}
 	}
 	return i

@@ -1,9 +1,6 @@
 package jsonline
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // SyntaxError says where a text stops being what the scanner was asked for.
 type SyntaxError struct {
@@ -155,63 +152,25 @@ func skipSpace(text []byte, i int) int {
 	return i
 }
 
-// skipString returns the index behind the string literal that starts at i.
+// skipString returns the index after the string literal that starts at i.
 func skipString(text []byte, i int) (int, error) {
 	if i >= len(text) || text[i] != '"' {
 		return i, unexpected(text, i, "a string")
 	}
-	stop := i // the next quotation mark, once it is looked for
-	for i++; i < len(text); {
-		// IndexByte is vectorised; most strings hold neither escapes nor
-		// controls, which the loop below still has to rule out. It is not asked
-		// again at each escape: that would be quadratic in a long string of them.
-		if stop < i {
-			n := bytes.IndexByte(text[i:], '"')
-			if n < 0 {
-				n = len(text) - i
-			}
-			stop = i + n
-		}
-		j := i
-		for j < stop && text[j] >= 0x20 && text[j] != '\\' {
-			j++
-		}
-		if j == stop {
-			if stop == len(text) {
-				break
-			}
-			return stop + 1, nil
-		}
-		if text[j] != '\\' {
-			return j, &SyntaxError{j, fmt.Sprintf("control character %#02x inside a string", text[j])}
-		}
-		var err error
-		if i, err = skipEscape(text, j); err != nil {
-			return i, err
-		}
+	next := stringEnd(text, i+1)
+	if next >= 0 {
+		return next, nil
 	}
-	return len(text), &SyntaxError{len(text), "the JSON ends inside a string"}
-}
-
-func skipEscape(text []byte, i int) (int, error) {
-	if i+1 >= len(text) {
-		return i, &SyntaxError{len(text), "the JSON ends inside a string"}
+	at := ^next
+	switch {
+	case at >= len(text) || at+1 >= len(text) && text[at] == '\\', text[at] == '\\' && text[at+1] == 'u' && at+6 > len(text):
+		return len(text), &SyntaxError{len(text), "the JSON ends inside a string"}
+	case text[at] != '\\':
+		return at, &SyntaxError{at, fmt.Sprintf("control character %#02x inside a string", text[at])}
+	case text[at+1] == 'u':
+		return at, &SyntaxError{at, "\\u escape without four hexadecimal digits"}
 	}
-	switch text[i+1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2, nil
-	case 'u':
-		if i+6 > len(text) {
-			return i, &SyntaxError{len(text), "the JSON ends inside a string"}
-		}
-		for _, c := range text[i+2 : i+6] {
-			if hexValue(c) == 0xff {
-				return i, &SyntaxError{i, "\\u escape without four hexadecimal digits"}
-			}
-		}
-		return i + 6, nil
-	}
-	return i, &SyntaxError{i, fmt.Sprintf("unknown escape \\%c", text[i+1])}
+	return at, &SyntaxError{at, fmt.Sprintf("unknown escape \\%c", text[at+1])}
 }
 
 // skipValue returns the index behind the value that starts at i. It keeps the
@@ -308,40 +267,17 @@ func skipLiteral(text []byte, i int, literal string) (int, error) {
 }
 
 func skipNumber(text []byte, i int) (int, error) {
-	start := i
-	if i < len(text) && text[i] == '-' {
-		i++
+	if i >= len(text) {
+		return i, unexpected(text, i, "a value")
 	}
+	next := numberEnd(text, i)
 	switch {
-	case i < len(text) && text[i] == '0':
-		i++
-	case i < len(text) && text[i] >= '1' && text[i] <= '9':
-		i = skipDigits(text, i)
-	default:
-		if i == start {
-			return i, unexpected(text, i, "a value")
-		}
-		return i, unexpected(text, i, "a digit")
+	case next >= 0:
+		return next, nil
+	case ^next == i:
+		return i, unexpected(text, i, "a value")
 	}
-	if i < len(text) && text[i] == '.' {
-		next := skipDigits(text, i+1)
-		if next == i+1 {
-			return next, unexpected(text, next, "a digit")
-		}
-		i = next
-	}
-	if i < len(text) && (text[i] == 'e' || text[i] == 'E') {
-		i++
-		if i < len(text) && (text[i] == '+' || text[i] == '-') {
-			i++
-		}
-		next := skipDigits(text, i)
-		if next == i {
-			return next, unexpected(text, next, "a digit")
-		}
-		i = next
-	}
-	return i, nil
+	return ^next, unexpected(text, ^next, "a digit")
 }
 
 func skipDigits(text []byte, i int) int {
