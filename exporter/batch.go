@@ -1,8 +1,11 @@
 package exporter
 
 import (
+	"cmp"
 	"context"
+	"errors"
 
+	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
@@ -16,6 +19,10 @@ type Batch struct {
 	origin *origin
 	// senders has records without a session get one of the process that sent them.
 	senders bool
+	spans   []batchSpan             // that were announced
+	next    int                     // of them, for AddSpan
+	traces  []*traceSpans           // of them
+	due     []spanRecord            // that were added
 	wants   func(event string) bool // nil: all
 }
 
@@ -63,23 +70,91 @@ func (b *Batch) AddRecord() {
 	if b.leavesOut() {
 		return
 	}
-	b.enc.append(b.origin, b.sessions())
+	b.enc.appendOfSpan(b.origin, b.sessions())
+}
+
+// maxAnnounced is how many spans of a request are taken in. Each needs some hundred
+// bytes as long as the request is being written.
+const maxAnnounced = 1 << 17
+
+// MayNameSession reports whether an attribute of that key can name a session.
+func (b *Batch) MayNameSession(key string) bool { return b.enc.sources.naming.has(key) }
+
+// Announce says that AddSpan will be called with span: parents may stand behind their
+// children. Announce all spans before the first AddSpan, in the same order. Of the
+// attributes it needs those of which MayNameSession says so, and those that are maps,
+// with all others if there is one.
+func (b *Batch) Announce(span *otelline.Span) {
+	if len(b.spans) == maxAnnounced || len(b.traces) > 0 {
+		return
+	}
+	s := batchSpan{spanNews: spanNews{key: spanKey{span.TraceID, span.SpanID}, parent: span.ParentID}}
+	session := b.enc.named(span.Attributes, span.Name, b.origin)
+	s.session, s.names = cmp.Or(session, b.origin.session(span.Name)), session != ""
+	b.spans = append(b.spans, s)
+}
+
+// announced returns the next span that was announced, nil behind the last one.
+func (b *Batch) announced() *batchSpan {
+	if b.next == len(b.spans) {
+		return nil
+	}
+	if b.next == 0 {
+		b.traces = b.enc.Exporter.spans.announce(b.spans)
+	}
+	b.next++
+	return &b.spans[b.next-1]
 }
 
 // AddSpan adds the line of a span if it is an event, as [SpanProcessor] says.
 func (b *Batch) AddSpan(span *otelline.Span) {
+	s := b.announced()
+	from := b.sessions()
+	if s != nil && s.ancestor != "" {
+		b.enc.found = s.ancestor
+		from.ancestor = b.enc.isFound
+	}
+	line := b.addEventOf(span, from)
+	if s != nil {
+		s.settled, s.line, s.record = s.key.isValid(), line, recordOf(span, from.other)
+	}
+}
+
+func (b *Batch) addEventOf(span *otelline.Span, from sessions) bool {
 	if !b.rule.mayBeEvent(span, b.origin) {
-		return
+		return false
 	}
 	h := b.enc.classify(b.rule, span, b.origin)
 	if h.kind == 0 {
-		return
+		return false
 	}
 	b.enc.readSpan(span, &h)
 	if b.leavesOut() {
-		return
+		return false
 	}
-	b.enc.appendSpan(&h, b.origin, b.sessions())
+	b.enc.appendSpan(&h, b.origin, from)
+	return true
+}
+
+// AddRecords adds the records of spans that are due, behind the last AddSpan. The lines
+// that Skip leaves out do not count them. fits is asked after each, and ends it with
+// its error.
+func (b *Batch) AddRecords(fits func() error) error {
+	if m := b.enc.Exporter.spans; m.active.Load() {
+		b.due = m.settleAll(b.spans, b.traces, b.due[:0])
+		b.traces = nil
+	}
+	b.enc.skip = 0
+	if b.wants != nil && !b.wants(EventSpan) {
+		b.due = nil
+	}
+	for i := range b.due {
+		b.enc.appendRecord(&b.due[i])
+		if err := fits(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NameSenders has the records that follow, if they name no session, belong to one
@@ -111,15 +186,29 @@ func (b *Batch) Size() int { return b.enc.lines.Size() }
 // kernel, under the promises of [auditlog.Log.Append], whose errors it returns.
 // The end of ctx is looked at as [Exporter.Export] does.
 func (b *Batch) Write(ctx context.Context) error {
-	e := b.enc.Exporter
-	return e.report(e.write(ctx, &b.enc.lines, e.log.AppendLines))
+	return b.write(ctx, b.enc.log.AppendLines)
 }
 
 // WriteToDisk is Write that returns nil when the lines are on stable storage.
 func (b *Batch) WriteToDisk(ctx context.Context) error {
+	return b.write(ctx, b.enc.log.AppendLinesToDisk)
+}
+
+func (b *Batch) write(ctx context.Context, to func(context.Context, *jsonline.Lines) error) error {
 	e := b.enc.Exporter
-	return e.report(e.write(ctx, &b.enc.lines, e.log.AppendLinesToDisk))
+	err := e.write(ctx, &b.enc.lines, to)
+	if long, ok := errors.AsType[*TooLongError](err); err == nil || ok && long.Err == nil {
+		b.due = nil
+	}
+	return e.report(err)
 }
 
 // Release gives the memory of b back; b is of no use after it.
-func (b *Batch) Release() { b.enc.kept.put(b.enc) }
+func (b *Batch) Release() {
+	m := b.enc.Exporter.spans
+	if len(b.traces) > 0 { // the request was refused
+		b.due = m.settleAll(nil, b.traces, b.due[:0])
+	}
+	m.giveBack(b.due)
+	b.enc.kept.put(b.enc)
+}

@@ -28,6 +28,7 @@ type Exporter struct {
 	origins  originCache
 	metrics  *telemetry // nil: none
 	encoders sync.Pool
+	spans    *spanMemory // of the log
 	kept     keptEncoders
 	lineSize atomic.Int64 // bytes of a line of the last batch, about
 	unknown  atomic.Int64 // records that looked like calls, and are of no known kind
@@ -47,7 +48,7 @@ func New(log *auditlog.Log, opts ...Option) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
-	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil)}
+	e := &Exporter{log: log, cfg: cfg, sources: sources, rule: newSpanRule(sources, nil), spans: memoryOf(log)}
 	if e.metrics, err = newTelemetry(cfg.meterProvider(), log, &e.unknown); err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
@@ -97,7 +98,7 @@ func (e *Exporter) Export(ctx context.Context, records []sdklog.Record) error {
 	of := sessions{context: sessionOf(ctx), other: e.log.SessionID()}
 	for i := range records {
 		enc.read(&records[i])
-		enc.append(enc.originOf(&records[i]), of)
+		enc.appendOfSpan(enc.originOf(&records[i]), of)
 	}
 	return e.report(e.write(ctx, &enc.lines, e.log.AppendLines))
 }
@@ -192,6 +193,11 @@ type encoder struct {
 
 	record  otelline.Record
 	isSpan  bool // the record was made of a span
+	kind    emitters.Kind
+	from    spanKey       // where lookUp begins
+	lookUp  func() string // ofSpan, which would be made for each record
+	found   string        // the session of an ancestor
+	isFound func() string // returns it
 	attrs   *otelline.Attributes
 	stamped []byte // the log.record.uid that the record got since it was read
 	made    []byte // the log.record.uid that was made for the record
@@ -214,6 +220,7 @@ func (e *Exporter) newEncoder() *encoder {
 	enc.reading = reading{table: e.sources, attrs: enc.attrs}
 	enc.probe = reading{table: e.sources, attrs: otelline.NewAttributes(e.sources.keys)}
 	enc.line.Attributes = enc.attrs
+	enc.lookUp, enc.isFound = enc.ofSpan, func() string { return enc.found }
 	return enc
 }
 
@@ -276,6 +283,17 @@ func (enc *encoder) append(o *origin, of sessions) {
 	enc.add(enc.encode(o, of, nil))
 }
 
+// appendOfSpan is append for a record that may have the session of its span.
+func (enc *encoder) appendOfSpan(o *origin, of sessions) {
+	if enc.from = keyOfRecord(&enc.record); enc.spans.has(enc.from) {
+		of.ancestor = enc.lookUp
+	}
+	enc.append(o, of)
+	if of.ancestor != nil && enc.kind == emitters.Call {
+		enc.spans.markLine(enc.from)
+	}
+}
+
 // appendSpan encodes the event of a span that was read.
 func (enc *encoder) appendSpan(h *happening, o *origin, of sessions) {
 	enc.isSpan = true
@@ -300,7 +318,9 @@ func (enc *encoder) encode(o *origin, from sessions, of *happening) []byte {
 	l.Derived = otelline.Derived{}
 	d := &l.Derived
 	r := &enc.reading // calls through the table would move a local one to the heap
-	r.event = r.nameOf(&enc.record)
+	if r.event = EventSpan; of == nil || of.kind != emitters.Step {
+		r.event = r.nameOf(&enc.record)
+	}
 	enc.made = nil
 	var h happening
 	if of != nil {
@@ -331,6 +351,7 @@ func (enc *encoder) encode(o *origin, from sessions, of *happening) []byte {
 		l.UID = enc.uid()
 	}
 	enc.mark(d, &h)
+	enc.kind = h.kind
 	l.Event, l.Time, l.Origin = r.event, enc.time(), o.encoded
 	if l.Emitter = nil; r.rules != nil {
 		l.Emitter = r.rules.encoded

@@ -61,15 +61,17 @@ func decodedLines(t testing.TB, log *auditlog.Log) (lines []map[string]any) {
 	return lines
 }
 
-// onlyLine returns the line of a log that has one.
+// onlyLine returns the line of a log that has one, beside span records.
 func onlyLine(t testing.TB, log *auditlog.Log) map[string]any {
 	t.Helper()
-	lines := decodedLines(t, log)
+	lines := slices.DeleteFunc(decodedLines(t, log), isSpanRecord)
 	if len(lines) != 1 {
 		t.Fatalf("got %d lines, want 1", len(lines))
 	}
 	return lines[0]
 }
+
+func isSpanRecord(line map[string]any) bool { return line["event"] == exporter.EventSpan }
 
 // derivedOf returns otel.derived of a line.
 func derivedOf(line map[string]any) (derived []string) {

@@ -6,6 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
@@ -82,7 +83,12 @@ func (p *Processor) encode(ctx context.Context, record *sdklog.Record) *jsonline
 	session := sessionOf(ctx)
 	enc.read(record)
 	enc.stamp(record, session)
-	enc.append(enc.originOf(record), sessions{context: session, other: enc.log.SessionID()})
+	of := sessions{context: session, other: enc.log.SessionID()}
+	if enc.spans.active.Load() && !trace.SpanContextFromContext(ctx).IsRemote() {
+		enc.appendOfSpan(enc.originOf(record), of)
+	} else {
+		enc.append(enc.originOf(record), of)
+	}
 	return enc.takeLines()
 }
 

@@ -9,11 +9,13 @@ import (
 
 	"go.opentelemetry.io/otel"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 )
 
-// SetupOption configures [Setup]. Every [Option] and [ProcessorOption] is one too.
+// SetupOption configures [Setup]. Every [Option], [ProcessorOption] and
+// [SpanProcessorOption] is one too.
 type SetupOption interface {
 	applySetup(cfg setupConfig) setupConfig
 }
@@ -23,6 +25,9 @@ type setupConfig struct {
 	processor []ProcessorOption
 	log       []auditlog.Option
 	provider  []sdklog.LoggerProviderOption
+	spans     []SpanProcessorOption
+	withSpans bool
+	tracers   []sdktrace.TracerProviderOption
 }
 
 type setupOption func(setupConfig) setupConfig
@@ -48,19 +53,33 @@ func WithProviderOptions(opts ...sdklog.LoggerProviderOption) SetupOption {
 	})
 }
 
+// WithSpans has Setup also make a TracerProvider with a [SpanProcessor] that writes to
+// the log, and make it the global one, so that calls of models which instrumentations
+// report as spans are events too. Options of Setup are options of that processor as well;
+// opts are those of the TracerProvider: a resource, a sampler, processors that export
+// spans elsewhere. Spans that its sampler drops are not seen.
+//
+// A program that has a TracerProvider already opens the log itself, and gives it to
+// [New] and [NewSpanProcessor] instead.
+func WithSpans(opts ...sdktrace.TracerProviderOption) SetupOption {
+	opts = slices.Clone(opts)
+	return setupOption(func(cfg setupConfig) setupConfig {
+		cfg.withSpans = true
+		cfg.tracers = append(slices.Clip(cfg.tracers), opts...)
+		return cfg
+	})
+}
+
 // Setup opens the audit log at path ([auditlog.DefaultPath], for example) and
 // makes a LoggerProvider with a [Processor] that writes to it the global one,
 // so that every logger of otel.Logger, and every instrumentation that uses it,
-// writes audit lines.
+// writes audit lines. [WithSpans] has it write the events of spans too.
 //
-// Call shutdown once the program is done: it shuts the provider down, which
+// Call shutdown once the program is done: it shuts the providers down, which
 // syncs, and closes the log. ctx bounds the wait for the disk; the log is closed
 // in any case. If records could not be written, on a full disk for example, shutdown
 // returns how many; otel.Handle is told why, as [WithErrorSummary] says. Further calls
 // return what the first one did.
-//
-// A program that also wants events of its spans ([SpanProcessor]) opens the log
-// itself and gives it to both, instead.
 func Setup(ctx context.Context, path string, opts ...SetupOption) (shutdown func(context.Context) error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("exporter: set up the audit log %s: %w", path, context.Cause(ctx))
@@ -79,13 +98,26 @@ func Setup(ctx context.Context, path string, opts ...SetupOption) (shutdown func
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
+	stopSpans := func(context.Context) error { return nil }
+	if cfg.withSpans {
+		for _, opt := range cfg.exporter {
+			cfg.spans = append(cfg.spans, opt)
+		}
+		spans, err := NewSpanProcessor(log, cfg.spans...)
+		if err != nil {
+			return nil, errors.Join(err, exp.Shutdown(ctx), log.Close())
+		}
+		tracers := sdktrace.NewTracerProvider(append([]sdktrace.TracerProviderOption{sdktrace.WithSpanProcessor(spans)}, cfg.tracers...)...)
+		otel.SetTracerProvider(tracers)
+		stopSpans = tracers.Shutdown
+	}
 	processor := sdklog.WithProcessor(NewProcessor(exp, append(cfg.processor, WithErrorSummary())...))
 	provider := sdklog.NewLoggerProvider(append([]sdklog.LoggerProviderOption{processor}, cfg.provider...)...)
 	otel.SetLoggerProvider(provider)
 
 	var once sync.Once
 	return func(ctx context.Context) error {
-		once.Do(func() { err = errors.Join(provider.Shutdown(ctx), log.Close(), lost(log)) })
+		once.Do(func() { err = errors.Join(stopSpans(ctx), provider.Shutdown(ctx), log.Close(), lost(log)) })
 		return err
 	}, nil
 }

@@ -30,6 +30,7 @@ type sourceTable struct {
 	// deciding are the keys by which a span can be more than a step.
 	deciding keySet
 	usage    []uint64 // bits of the keys of tokens and costs
+	naming   keySet   // the keys that can name a session
 
 	// Further keys that are looked at.
 	eventName, eventNameLiteLLM, eventTime, operation, spanKind, errorMessage, exceptionType, exceptionMessage otelline.KeyID
@@ -287,6 +288,9 @@ func newSourceTable(cfg config) (*sourceTable, error) {
 			t.deciding.add(t.keys.Key(id))
 		}
 	}
+	t.naming.add(otelline.KeySession)
+	t.addNaming(&t.own[otelline.Session])
+	t.addNaming(&t.conventions.fields[otelline.Session])
 	t.eventName, t.eventNameLiteLLM, t.eventTime = t.keys.ID("event.name"), t.keys.ID("event_name"), t.keys.ID("event.timestamp")
 	t.operation, t.spanKind = t.keys.ID("gen_ai.operation.name"), t.keys.ID("openinference.span.kind")
 	t.errorMessage = t.keys.ID("error.message")
@@ -392,7 +396,15 @@ func (t *sourceTable) addEmitter(e *emitters.Emitter) error {
 	t.addMarks(&t.first, e.Match.First, rules)
 	t.addMarks(&t.markers, e.Match.Markers, rules)
 	t.addDeciding(e)
+	t.addNaming(&rules.fields[otelline.Session])
 	return nil
+}
+
+// addNaming adds the keys of sources of a session.
+func (t *sourceTable) addNaming(from *fieldSources) {
+	for i := range from.sources {
+		t.naming.add(t.keys.Key(from.sources[i].id))
+	}
 }
 
 func (t *sourceTable) addMarks(to *marks, keys []string, rules *emitterRules) {

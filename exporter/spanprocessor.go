@@ -1,10 +1,10 @@
 package exporter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -44,8 +44,6 @@ type SpanProcessor struct {
 	rule    *spanRule
 	errors  *errorSummary
 	stopped atomic.Bool
-	// sessions are those of the contexts of spans that have not ended yet.
-	sessions sync.Map // spanKey → string
 }
 
 // spanKey identifies a span.
@@ -53,6 +51,8 @@ type spanKey struct {
 	trace trace.TraceID
 	span  trace.SpanID
 }
+
+func (k *spanKey) isValid() bool { return k.trace.IsValid() && k.span.IsValid() }
 
 func keyOfSpan(span sdktrace.ReadOnlySpan) spanKey {
 	return spanKey{span.SpanContext().TraceID(), span.SpanContext().SpanID()}
@@ -62,17 +62,24 @@ var _ sdktrace.SpanProcessor = (*SpanProcessor)(nil)
 
 // SpanProcessorOption configures a [SpanProcessor]. Every [Option] is one too.
 type SpanProcessorOption interface {
+	SetupOption
 	applySpan(cfg spanConfig) spanConfig
 }
 
 type spanConfig struct {
 	exporter []Option
 	names    []string
+	traces   *int
 }
 
 type spanOption func(spanConfig) spanConfig
 
 func (o spanOption) applySpan(cfg spanConfig) spanConfig { return o(cfg) }
+
+func (o spanOption) applySetup(cfg setupConfig) setupConfig {
+	cfg.spans = append(slices.Clip(cfg.spans), o)
+	return cfg
+}
 
 func (o option) applySpan(cfg spanConfig) spanConfig {
 	cfg.exporter = append(slices.Clip(cfg.exporter), o)
@@ -88,6 +95,24 @@ func WithSpanNames(names ...string) SpanProcessorOption {
 	})
 }
 
+// What [WithRecentTraces] takes if nobody says it, and at most, in traces.
+const (
+	DefaultRecentTraces = 1024
+	MaxRecentTraces     = 1 << 20
+)
+
+// WithRecentTraces says of how many traces the spans are remembered, 1,024 by
+// default, for the sessions that spans and log records have from an ancestor. There
+// is room for 64 times as many spans, of at most some 700 bytes each. The trace that
+// was used longest ago is forgotten first. 0 remembers none. A log has one memory: of
+// several numbers for it the largest counts.
+func WithRecentTraces(n int) SpanProcessorOption {
+	return spanOption(func(cfg spanConfig) spanConfig {
+		cfg.traces = &n
+		return cfg
+	})
+}
+
 // NewSpanProcessor returns a span processor that writes to log, which the
 // caller owns. It takes the log and not an [Exporter], because spans may end
 // after the LoggerProvider was shut down: shut the TracerProvider down too before
@@ -99,57 +124,99 @@ func NewSpanProcessor(log *auditlog.Log, opts ...SpanProcessorOption) (*SpanProc
 			cfg = opt.applySpan(cfg)
 		}
 	}
+	traces := DefaultRecentTraces
+	if cfg.traces != nil {
+		if traces = *cfg.traces; traces < 0 || traces > MaxRecentTraces {
+			return nil, fmt.Errorf("exporter: WithRecentTraces(%d): want from 0 to %d traces", traces, MaxRecentTraces)
+		}
+	}
 	exp, err := New(log, cfg.exporter...)
 	if err != nil {
 		return nil, err
 	}
+	exp.spans.allow(traces)
 	return &SpanProcessor{
 		exp: exp, rule: newSpanRule(exp.sources, cfg.names),
 		errors: newErrorSummary("events of spans", log.Path()),
 	}, nil
 }
 
-// OnStart keeps the session of the span's context ([ContextWithSession]) for
-// its event, which has it unless an attribute of the span names one. The span
-// is left as it is.
+// OnStart remembers the span, with its parent and the session of its context
+// ([ContextWithSession]): its event has that session unless an attribute of the span
+// names one. The span is left as it is.
 func (p *SpanProcessor) OnStart(parent context.Context, span sdktrace.ReadWriteSpan) {
-	if session := sessionOf(parent); session != "" && p.exp.hasLog() && !p.stopped.Load() {
-		p.sessions.Store(keyOfSpan(span), session)
+	if !p.exp.hasLog() || p.stopped.Load() {
+		return
 	}
+	news := newsOf(span)
+	news.session = sessionOf(parent)
+	p.exp.spans.begin(&news, span)
 }
 
-// OnEnd writes the event of the span, if it has one. Errors are handed to
-// otel.Handle, as [WithErrorSummary] says, and each to [WithOnError].
+// OnEnd writes the event of the span, if it has one, and the span records that are
+// due. Errors are handed to otel.Handle, as [WithErrorSummary] says, and each to
+// [WithOnError].
 func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
-	kept, _ := p.sessions.LoadAndDelete(keyOfSpan(span))
-	session, _ := kept.(string)
 	if p.stopped.Load() || !p.exp.hasLog() {
 		return
 	}
 	events := spanEvents(span.Events())
 	of := spanOf(span, events)
 	scope := span.InstrumentationScope()
+	news := newsOf(span)
+	m := p.exp.spans
+	ofContext, _, _, _ := m.look(news.key)
 	enc := p.exp.encoder()
 	defer p.exp.release(enc)
 	o := enc.cached(keyOf(&scope, span.Resource()), scope)
-	if !p.rule.mayBeEvent(&of, o) {
+	line := enc.addEventOf(p.rule, &of, o, &news, ofContext)
+	session := enc.named(of.Attributes, of.Name, o)
+	news.session, news.names = cmp.Or(session, ofContext, o.session(of.Name)), session != ""
+	if !line && news.names {
+		enc.from = news.parentKey()
+		news.known = enc.ofSpan() == session
+	}
+	record := recordOf(&of, p.exp.log.SessionID())
+	due := m.end(&news, line, &record)
+	for i := range due {
+		if r := &due[i]; r.session == "" && !r.remote {
+			enc.from = spanKey{r.trace, r.parent}
+			r.session = enc.ofSpan()
+		}
+		enc.appendRecord(&due[i])
+	}
+	if enc.lines.Len()+enc.lines.Refused() == 0 {
 		return
 	}
-	h := enc.classify(p.rule, &of, o)
-	if h.kind == 0 {
-		return
-	}
-	enc.readSpan(&of, &h)
-	enc.appendSpan(&h, o, sessions{context: session, other: p.exp.log.SessionID()})
 	err := p.exp.write(context.Background(), &enc.lines, p.exp.log.AppendLines)
 	if err == nil {
 		p.errors.worked()
 		return
 	}
+	m.giveBack(due)
 	full := p.exp.report(fmt.Errorf("write the event of span %q: %w", visible.Cut(of.Name), err))
 	if told := p.errors.failed(err, full); told != nil {
 		otel.Handle(told)
 	}
+}
+
+// addEventOf encodes the event of a span, and reports whether it has one. context is
+// the session that it has from its context.
+func (enc *encoder) addEventOf(rule *spanRule, of *otelline.Span, o *origin, news *spanNews, context string) bool {
+	if !rule.mayBeEvent(of, o) {
+		return false
+	}
+	h := enc.classify(rule, of, o)
+	if h.kind == 0 {
+		return false
+	}
+	enc.readSpan(of, &h)
+	from := sessions{context: context, other: enc.log.SessionID()}
+	if enc.from = news.parentKey(); enc.spans.has(enc.from) {
+		from.ancestor = enc.lookUp
+	}
+	enc.appendSpan(&h, o, from)
+	return true
 }
 
 // spanEvents are the events of a span of the SDK.

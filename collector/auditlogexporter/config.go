@@ -40,6 +40,9 @@ type Config struct {
 	RecordUID bool `mapstructure:"record_uid"`
 	// SpanNames are further spans that are calls of a model.
 	SpanNames []string `mapstructure:"span_names"`
+	// RecentTraces is of how many traces the spans are remembered, for the sessions
+	// that records have from an ancestor of their span.
+	RecentTraces int `mapstructure:"recent_traces"`
 
 	// Events says which events are written.
 	Events EventsConfig `mapstructure:"events"`
@@ -109,8 +112,11 @@ func createDefaultConfig() component.Config {
 		Rotation:  RotationConfig{MaxBytes: 10 << 20},
 		Aliases:   true,
 		RecordUID: true,
-		Queue:     configoptional.Default(exporterhelper.NewDefaultQueueConfig()),
-		Retry:     retry,
+
+		RecentTraces: exporter.DefaultRecentTraces,
+
+		Queue: configoptional.Default(exporterhelper.NewDefaultQueueConfig()),
+		Retry: retry,
 	}
 }
 
@@ -136,6 +142,9 @@ func (c *Config) Validate() error {
 	}
 	if err := exporter.CheckOptions(c.sources()...); err != nil {
 		errs = append(errs, fmt.Errorf("sources: %w", err))
+	}
+	if n := c.RecentTraces; n < 0 || n > exporter.MaxRecentTraces {
+		errs = append(errs, fmt.Errorf("recent_traces: %d; want from 0 to %d traces", n, exporter.MaxRecentTraces))
 	}
 	for i := range c.Attributes {
 		if err := c.Attributes[i].validate(); err != nil {

@@ -10,15 +10,18 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	collectorexporter "go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
+	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
 // auditExporter is the exporter of one configuration, for the pipelines of all
@@ -84,7 +87,7 @@ func (e *auditExporter) open() error {
 	if err != nil {
 		return err
 	}
-	opts := []exporter.SpanProcessorOption{exporter.WithSpanNames(e.cfg.SpanNames...), exporter.WithMeterProvider(e.set.MeterProvider)}
+	opts := []exporter.SpanProcessorOption{exporter.WithSpanNames(e.cfg.SpanNames...), exporter.WithRecentTraces(e.cfg.RecentTraces), exporter.WithMeterProvider(e.set.MeterProvider)}
 	for _, opt := range e.cfg.exporter() {
 		opts = append(opts, opt)
 	}
@@ -152,6 +155,9 @@ func fillLogs(b *exporter.Batch, room *room, ld plog.Logs) error {
 			}
 		}
 	}
+	if err := b.AddRecords(func() error { return room.fits(b.Size()) }); err != nil {
+		return err
+	}
 	return c.err()
 }
 
@@ -177,22 +183,59 @@ func fillTraces(b *exporter.Batch, room *room, td ptrace.Traces) error {
 	var c conversion
 	var attrs []attribute.KeyValue // of a span; the next one uses its memory
 	events := new(spanEvents)
-	for _, rs := range td.ResourceSpans().All() {
-		for _, ss := range rs.ScopeSpans().All() {
-			origin := c.originOf(ss.Scope(), ss.SchemaUrl(), rs.Resource(), rs.SchemaUrl())
-			b.SetOrigin(&origin)
-			for _, s := range ss.Spans().All() {
-				attrs = c.appendAttributes(attrs[:0], s.Attributes())
-				events.list = s.Events()
-				span := spanOf(s, attrs, events)
-				b.AddSpan(&span)
-				if err := room.fits(b.Size()); err != nil {
-					return err
+	each := func(do func(ptrace.Span) error) error {
+		for _, rs := range td.ResourceSpans().All() {
+			for _, ss := range rs.ScopeSpans().All() {
+				origin := c.originOf(ss.Scope(), ss.SchemaUrl(), rs.Resource(), rs.SchemaUrl())
+				b.SetOrigin(&origin)
+				for _, s := range ss.Spans().All() {
+					if err := do(s); err != nil {
+						return err
+					}
 				}
 			}
 		}
+		return nil
+	}
+	fits := func() error { return room.fits(b.Size()) }
+	err := each(func(s ptrace.Span) error {
+		attrs = attrs[:0]
+		if mayNameSession(b, s) {
+			attrs = c.appendAttributes(attrs, s.Attributes())
+		}
+		b.Announce(&otelline.Span{
+			Name: s.Name(), Attributes: attrs,
+			TraceID: trace.TraceID(s.TraceID()), SpanID: trace.SpanID(s.SpanID()), ParentID: trace.SpanID(s.ParentSpanID()),
+		})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = each(func(s ptrace.Span) error {
+		attrs = c.appendAttributes(attrs[:0], s.Attributes())
+		events.list = s.Events()
+		span := spanOf(s, attrs, events)
+		b.AddSpan(&span)
+		return fits()
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.AddRecords(fits); err != nil {
+		return err
 	}
 	return c.err()
+}
+
+// mayNameSession reports whether a span can name a session.
+func mayNameSession(b *exporter.Batch, s ptrace.Span) bool {
+	for key, v := range s.Attributes().All() {
+		if b.MayNameSession(key) || v.Type() == pcommon.ValueTypeMap {
+			return true
+		}
+	}
+	return false
 }
 
 // push writes what fill adds. Two errors are permanent, because to send the request
