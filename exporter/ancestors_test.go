@@ -244,8 +244,8 @@ func TestExportDoesNotAllocateBesideSpans(t *testing.T) {
 	}
 }
 
-// BenchmarkSpan ends calls of models that name their session, as children of nothing,
-// and, as the rest, ones whose third ancestor names it.
+// BenchmarkSpan ends calls of models that name their session and have no parent, and
+// ones whose session is that of an ancestor, which runs on.
 func BenchmarkSpan(b *testing.B) {
 	for _, ancestors := range []int{0, 1, 3} {
 		b.Run(fmt.Sprintf("ancestors=%d", ancestors), func(b *testing.B) {
@@ -274,19 +274,35 @@ func BenchmarkSpan(b *testing.B) {
 				call = append(call, named)
 			}
 			with := trace.WithAttributes(call...)
+			for i := range ancestors {
+				if i == 0 {
+					ctx, _ = tracer.Start(ctx, "agent", trace.WithAttributes(named))
+				} else {
+					ctx, _ = tracer.Start(ctx, "step")
+				}
+			}
 			b.ReportAllocs()
 			for b.Loop() {
-				in := ctx
-				for i := range ancestors {
-					if i == 0 {
-						in, _ = tracer.Start(in, "agent", trace.WithAttributes(named))
-					} else {
-						in, _ = tracer.Start(in, "step")
-					}
-				}
-				_, span := tracer.Start(in, "chat gpt-4o", with)
+				_, span := tracer.Start(ctx, "chat gpt-4o", with)
 				span.End()
 			}
 		})
+	}
+}
+
+// TestAncestorsOfATraceWithoutEnd: an agent that runs on keeps its session, however
+// many calls it makes.
+func TestAncestorsOfATraceWithoutEnd(t *testing.T) {
+	tracers, l := newSpans(t, exporter.WithRecentTraces(1))
+	tracer := tracers.Tracer("test")
+	ctx, _ := tracer.Start(t.Context(), "agent", trace.WithAttributes(named))
+	for range 1000 {
+		_, step := tracer.Start(ctx, "step")
+		step.End()
+	}
+	_, chat := tracer.Start(ctx, "chat", isCall)
+	chat.End()
+	if diff := cmp.Diff([]string{"chat s"}, told(decodedLines(t, l))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -25,6 +25,9 @@ const (
 	maxKnownName    = 128
 	// maxOwed is how many span records may wait for the next write.
 	maxOwed = maxAnnounced
+	// manySpans is up to how many spans of a program's trace are remembered; then the
+	// older half of those that ended is forgotten.
+	manySpans = 4096
 	// fewSpans is up to how many spans of a trace are found without an index.
 	fewSpans = 16
 )
@@ -171,13 +174,10 @@ func (m *spanMemory) span(t *traceSpans, id trace.SpanID) *knownSpan {
 	}
 	m.spans++
 	t.list = append(t.list, knownSpan{id: id})
-	if n := len(t.list); t.index != nil {
-		t.index[id] = int32(n - 1) //nolint:gosec // bounded by the size of a request
-	} else if n > fewSpans {
-		t.index = make(map[trace.SpanID]int32, 2*n)
-		for i := range t.list {
-			t.index[t.list[i].id] = int32(i) //nolint:gosec // as above
-		}
+	if t.index != nil {
+		t.index[id] = int32(len(t.list) - 1) //nolint:gosec // as in makeIndex
+	} else {
+		t.makeIndex()
 	}
 	return &t.list[len(t.list)-1]
 }
@@ -191,6 +191,10 @@ func (m *spanMemory) evict() {
 		if old.pins > 0 {
 			continue
 		}
+		if old == m.recent.next && m.limit > 0 {
+			m.compact(old, m.limit*spansPerTrace/2)
+			return
+		}
 		old.unlink()
 		delete(m.traces, old.id)
 		m.spans -= len(old.list)
@@ -199,6 +203,49 @@ func (m *spanMemory) evict() {
 			*old = traceSpans{list: old.list[:0]}
 			m.free = old
 		}
+	}
+}
+
+// compact forgets all spans of a trace but so many, those that ended and those that
+// are older first.
+func (m *spanMemory) compact(t *traceSpans, keep int) {
+	// What begins at these places is kept.
+	live, ended := len(t.list), len(t.list)
+	count := func(of bool, from *int, most int) (n int) {
+		for i := len(t.list) - 1; i >= 0 && n < most; i-- {
+			if (t.list[i].live != nil) == of {
+				*from = i
+				n++
+			}
+		}
+		return n
+	}
+	count(false, &ended, keep-count(true, &live, keep))
+	kept := t.list[:0]
+	for i := range t.list {
+		if s := &t.list[i]; s.live != nil && i >= live || s.live == nil && i >= ended {
+			kept = append(kept, *s)
+		}
+	}
+	m.spans -= len(t.list) - len(kept)
+	clear(t.list[len(kept):])
+	t.list = kept
+	t.makeIndex()
+}
+
+// makeIndex makes the index of a trace that needs one.
+func (t *traceSpans) makeIndex() {
+	switch {
+	case len(t.list) <= fewSpans:
+		t.index = nil
+		return
+	case t.index == nil:
+		t.index = make(map[trace.SpanID]int32, 2*len(t.list))
+	default:
+		clear(t.index)
+	}
+	for i := range t.list {
+		t.index[t.list[i].id] = int32(i) //nolint:gosec // bounded by the size of a request
 	}
 }
 
@@ -434,6 +481,9 @@ func (m *spanMemory) begin(of *spanNews, live sdktrace.ReadOnlySpan) {
 	}
 	m.active.Store(true)
 	t := m.touch(of.key.trace)
+	if len(t.list) >= manySpans && t.pins == 0 {
+		m.compact(t, manySpans/2)
+	}
 	m.take(t, of, 0)
 	t.find(of.key.span).live = live
 	m.evict()
