@@ -64,8 +64,8 @@ elsewhere, whose total includes them.
 --spans FILE adds the names, times, parents and states of the spans: OTLP in its JSON
 form, one object per line as the collector's file exporter writes it, or one for the whole
 file, or what Tempo's API returns. An object that has no end yet, the last of a file that
-is being written, is a warning. Without --spans, spans are as far known as events made of
-spans tell.
+is being written, is a warning. Without --spans, spans are as far known as events and
+records of spans say; a record (otelaudit.span) is shown as its span only.
 
 json is {"trace_id","total","spans":[…],"events":[…]}; a span is {"span_id",
 "parent_span_id","name","start","duration_ms","status","status_message","own","total",

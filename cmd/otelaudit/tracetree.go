@@ -23,6 +23,18 @@ const (
 	keySpanParentID = "otelaudit.span.parent_id"
 )
 
+// eventSpanRecord is the event of a line that is no event: all it says is the name,
+// the times and the parent of a span (FORMAT.md section 5).
+const eventSpanRecord = "otelaudit.span"
+
+func isSpanRecord(e *auditlog.Event) bool {
+	if e.Name != eventSpanRecord || e.Cost != nil || e.InputTokens != nil || e.OutputTokens != nil {
+		return false
+	}
+	_, ok := e.Attributes["call_id"]
+	return !ok
+}
+
 // spanNode is a span of a tree. The exported fields are its JSON.
 type spanNode struct {
 	ID       string            `json:"span_id"`
@@ -59,6 +71,19 @@ func (s *spanNode) setTimes(start, end time.Time) {
 	}
 }
 
+// takeFrom takes what a line says of its span. What a file of spans says goes before it.
+func (s *spanNode) takeFrom(e *auditlog.Event, c *clock) {
+	name, ok := e.Attributes[keySpanName].(string)
+	if !ok || s.known {
+		return
+	}
+	s.Name = name
+	s.ParentID, _ = e.Attributes[keySpanParentID].(string) // "" if it is none
+	if e.Duration != nil && !e.Time.IsZero() {
+		s.setTimes(c.shown(e.Time.Add(-*e.Duration)), e.Time)
+	}
+}
+
 // maxDepth is how many spans are shown below each other. A span below the last of
 // them stands beside the outermost ones, with its parent's id: so the output grows
 // with the number of spans only, and programs can read the nested JSON.
@@ -67,6 +92,21 @@ const maxDepth = 64
 // newTraceTree puts the events of a trace under their spans. Its time grows with
 // the number of events and spans, and it ends with ctx.
 func newTraceTree(ctx context.Context, id string, entries []auditlog.Entry, spans []otlpSpan, c *clock) (*traceTree, error) {
+	var records []auditlog.Event
+	events := make([]auditlog.Entry, 0, len(entries))
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if event, err := e.Event(); err != nil {
+			return nil, err
+		} else if isSpanRecord(&event) {
+			records = append(records, event)
+		} else {
+			events = append(events, e)
+		}
+	}
+	entries = events
 	t := &traceTree{ID: id, Spans: []*spanNode{}, Events: []json.RawMessage{}, entries: len(entries)}
 	sums, err := auditlog.SpendOf(entries, func(e auditlog.Entry) string { return textOf(e, "span_id") })
 	if err != nil {
@@ -112,12 +152,11 @@ func newTraceTree(ctx context.Context, id string, entries []auditlog.Entry, span
 		}
 		s := get(id)
 		s.Events, s.nodes = append(s.Events, e.Raw), append(s.nodes, n)
-		if name, ok := event.Attributes[keySpanName].(string); ok && !s.known {
-			s.Name = name
-			s.ParentID, _ = event.Attributes[keySpanParentID].(string) // "" if it is none
-			if event.Duration != nil && !event.Time.IsZero() {
-				s.setTimes(c.shown(event.Time.Add(-*event.Duration)), event.Time)
-			}
+		s.takeFrom(&event, c)
+	}
+	for i := range records {
+		if e := &records[i]; e.SpanID != "" {
+			get(strings.ToLower(e.SpanID)).takeFrom(e, c)
 		}
 	}
 	for _, g := range sums.Groups {
