@@ -2,11 +2,14 @@ package exporter_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
@@ -19,8 +22,8 @@ import (
 	"github.com/otelaudit/otelaudit/exporter"
 	"github.com/otelaudit/otelaudit/internal/alloctest"
 	"github.com/otelaudit/otelaudit/internal/audittest"
+	"github.com/otelaudit/otelaudit/internal/otelline"
 	"github.com/otelaudit/otelaudit/internal/recordtest"
-	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 var (
@@ -240,9 +243,72 @@ func TestExportDoesNotAllocateBesideSpans(t *testing.T) {
 		}
 	}
 	export()
-	if allocs := alloctest.PerRun(50, export); !trials.Race && allocs != 0 {
+	if allocs := alloctest.PerRun(50, export); !raceEnabled && allocs != 0 {
 		t.Errorf("Export of %d records allocates %v times, want 0", batchSize, allocs)
 	}
+}
+
+// TestSpanMemoryIsBounded fills it with what takes the most room, and goes on: the
+// number is what the documentation says.
+func TestSpanMemoryIsBounded(t *testing.T) {
+	const limit = 44 << 20
+	l, err := auditlog.Open(filepath.Join(t.TempDir(), "audit.jsonl"), unsynced...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p, err := exporter.NewSpanProcessor(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	id := uint64(0)
+	for range 3 {
+		var spans []otelline.Span
+		for range exporter.DefaultRecentTraces * 64 {
+			id++
+			span := otelline.Span{
+				Name:       fmt.Sprintf("%0128d", id),
+				Attributes: []attribute.KeyValue{attribute.String("session.id", fmt.Sprintf("%0256d", id))},
+				Start:      time.Unix(1770993022, 0), End: time.Unix(1770993023, 0),
+			}
+			binary.BigEndian.PutUint64(span.TraceID[8:], id/64+1)
+			binary.BigEndian.PutUint64(span.SpanID[:], id)
+			spans = append(spans, span)
+		}
+		b := p.NewBatch()
+		b.SetOrigin(&otelline.Origin{})
+		for i := range spans {
+			b.Announce(&spans[i])
+		}
+		for i := range spans {
+			b.AddSpan(&spans[i])
+		}
+		if err := b.AddRecords(func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.Release()
+	}
+	if grown := heap() - before; grown > limit {
+		t.Errorf("%d bytes are held, want at most %d", grown, limit)
+	} else {
+		t.Logf("%d bytes are held", grown)
+	}
+	runtime.KeepAlive(p)
 }
 
 // BenchmarkSpan ends calls of models that name their session and have no parent, and

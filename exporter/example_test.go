@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 	otellog "go.opentelemetry.io/otel/log"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelaudit/otelaudit/auditlog"
 	"github.com/otelaudit/otelaudit/exporter"
@@ -111,4 +112,49 @@ func addToProvider(ctx context.Context, path string) error {
 	r.AddAttributes(attribute.String("http.route", "/x"))
 	provider.Logger("app").Emit(ctx, r)
 	return log.Close()
+}
+
+// A program whose model client is instrumented with spans: each call of a model
+// becomes an event, in the session that the agent's span names.
+func ExampleWithSpans() {
+	dir, err := os.MkdirTemp("", "audit")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	path := filepath.Join(dir, "audit.jsonl")
+	ctx := context.Background()
+	shutdown, err := exporter.Setup(ctx, path, exporter.WithSpans()) // the global TracerProvider writes to it too
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tracer := otel.Tracer("my-agent")
+	inAgent, agent := tracer.Start(ctx, "invoke_agent", trace.WithAttributes(attribute.String("gen_ai.conversation.id", "session-42")))
+	_, call := tracer.Start(inAgent, "chat gpt-4o", trace.WithAttributes(
+		attribute.String("gen_ai.operation.name", "chat"), attribute.String("gen_ai.response.model", "gpt-4o"),
+		attribute.Int("gen_ai.usage.input_tokens", 1500), attribute.Int("gen_ai.usage.output_tokens", 250)))
+	call.End()
+	agent.End()
+	if err := shutdown(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	log, err := auditlog.NewReader(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	spend, err := log.Spend(ctx, auditlog.Filter{Session: "session-42"}, auditlog.ByModel)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, g := range spend.Groups {
+		if g.Key != "" {
+			fmt.Printf("%s: %d in, %d out\n", g.Key, g.InputTokens, g.OutputTokens)
+		}
+	}
+	// Output: gpt-4o: 1500 in, 250 out
 }
