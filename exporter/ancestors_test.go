@@ -24,6 +24,7 @@ import (
 	"github.com/otelaudit/otelaudit/internal/audittest"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 	"github.com/otelaudit/otelaudit/internal/recordtest"
+	"github.com/otelaudit/otelaudit/internal/trials"
 )
 
 var (
@@ -243,7 +244,7 @@ func TestExportDoesNotAllocateBesideSpans(t *testing.T) {
 		}
 	}
 	export()
-	if allocs := alloctest.PerRun(50, export); !raceEnabled && allocs != 0 {
+	if allocs := alloctest.PerRun(50, export); !trials.Race && allocs != 0 {
 		t.Errorf("Export of %d records allocates %v times, want 0", batchSize, allocs)
 	}
 }

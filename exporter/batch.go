@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/otelaudit/otelaudit/internal/jsonline"
 	"github.com/otelaudit/otelaudit/internal/otelline"
 )
 
@@ -100,7 +99,7 @@ func (b *Batch) announced() *batchSpan {
 		return nil
 	}
 	if b.next == 0 {
-		b.traces = b.enc.spans.announce(b.spans)
+		b.traces = b.enc.Exporter.spans.announce(b.spans)
 	}
 	b.next++
 	return &b.spans[b.next-1]
@@ -140,7 +139,7 @@ func (b *Batch) addEventOf(span *otelline.Span, from sessions) bool {
 // that Skip leaves out do not count them. fits is asked after each, and ends it with
 // its error.
 func (b *Batch) AddRecords(fits func() error) error {
-	if m := b.enc.spans; m.active.Load() {
+	if m := b.enc.Exporter.spans; m.active.Load() {
 		b.due = m.settleAll(b.spans, b.traces, b.due[:0])
 		b.traces = nil
 	}
@@ -186,15 +185,15 @@ func (b *Batch) Size() int { return b.enc.lines.Size() }
 // kernel, under the promises of [auditlog.Log.Append], whose errors it returns.
 // The end of ctx is looked at as [Exporter.Export] does.
 func (b *Batch) Write(ctx context.Context) error {
-	return b.write(ctx, b.enc.log.AppendLines)
+	return b.write(ctx, appendLines)
 }
 
 // WriteToDisk is Write that returns nil when the lines are on stable storage.
 func (b *Batch) WriteToDisk(ctx context.Context) error {
-	return b.write(ctx, b.enc.log.AppendLinesToDisk)
+	return b.write(ctx, appendLinesToDisk)
 }
 
-func (b *Batch) write(ctx context.Context, to func(context.Context, *jsonline.Lines) error) error {
+func (b *Batch) write(ctx context.Context, to appendFunc) error {
 	e := b.enc.Exporter
 	err := e.write(ctx, &b.enc.lines, to)
 	if long, ok := errors.AsType[*TooLongError](err); err == nil || ok && long.Err == nil {
@@ -205,7 +204,7 @@ func (b *Batch) write(ctx context.Context, to func(context.Context, *jsonline.Li
 
 // Release gives the memory of b back; b is of no use after it.
 func (b *Batch) Release() {
-	m := b.enc.spans
+	m := b.enc.Exporter.spans
 	if len(b.traces) > 0 { // the request was refused
 		b.due = m.settleAll(nil, b.traces, b.due[:0])
 	}

@@ -188,7 +188,7 @@ func (p *SpanProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 	if enc.lines.Len()+enc.lines.Refused() == 0 {
 		return
 	}
-	err := p.exp.write(context.Background(), &enc.lines, p.exp.log.AppendLines)
+	err := p.exp.write(context.Background(), &enc.lines, appendLines)
 	if err == nil {
 		p.errors.worked()
 		return
