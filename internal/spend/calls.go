@@ -52,6 +52,7 @@ type deduper struct {
 	next    int
 	byID    map[uint64][]*call
 	bySpan  map[uint64]*spanCalls
+	parted  []*callPair // by the present call of add
 }
 
 const dedupWindow = 4096
@@ -109,6 +110,8 @@ type call struct {
 	identity uint64
 	// joined is the call of which this one is a part.
 	joined *call
+	// pair is the pair that this call counts in until another event comes.
+	pair *callPair
 }
 
 // The kinds of ids, in the order in which they are searched.
@@ -131,12 +134,15 @@ const maxTellers = 16
 type spanCalls struct {
 	made, logged int
 	inWindow     int
-	pair         *callPair // counted as one until a third event comes
 }
 
 // callPair are two calls of one span id that count as one while no other event has that
-// id.
-type callPair struct{ kept, other, merged *call }
+// id, and none of them is joined with another call.
+type callPair struct {
+	kept, other, merged *call
+
+	event *call // one of the two events
+}
 
 // idsInMaps are the ids that a logger with groups writes into maps.
 var idsInMaps = [...]struct {
@@ -313,8 +319,10 @@ func (d *deduper) add(c *call) {
 			d.index(d.window[(d.next+i)%len(d.window)])
 		}
 	}
-	if s := d.bySpan[c.ids[idSpan]]; s != nil {
-		d.part(s)
+	if d.restore != nil && c.ids[idSpan] != 0 {
+		for _, other := range d.byID[c.ids[idSpan]] {
+			d.part(other.whole())
+		}
 	}
 	for kind := idCall; kind <= idGemini; kind++ {
 		if other := d.find(kind, c); other != nil {
@@ -324,38 +332,44 @@ func (d *deduper) add(c *call) {
 	d.joinFamily(c, false)
 	d.index(c)
 	d.pair(c)
+	for _, p := range d.parted {
+		d.pair(p.event)
+	}
+	d.parted = d.parted[:0]
 }
 
 // pair counts c and the other call of its span id as one until a third event comes.
 func (d *deduper) pair(c *call) {
-	if d.restore == nil {
+	s := d.bySpan[c.ids[idSpan]]
+	if d.restore == nil || s == nil {
 		return
 	}
-	if s := d.bySpan[c.ids[idSpan]]; s != nil && s.pair == nil {
-		if other := d.ofSpan(s, c); other != nil {
-			var p callPair
-			p.kept, p.other, p.merged = merge(other, c)
-			s.pair = &p
-			d.replace(p.kept, p.other, p.merged)
-		}
+	whole := c.whole()
+	if other := d.ofSpan(s, c); other != nil && whole.pair == nil && other.pair == nil {
+		p := &callPair{event: c}
+		p.kept, p.other, p.merged = merge(other, whole)
+		other.pair, whole.pair = p, p
+		d.replace(p.kept, p.other, p.merged)
 	}
 }
 
 // part undoes pair.
-func (d *deduper) part(s *spanCalls) {
-	if s != nil && s.pair != nil {
-		d.restore(s.pair.kept, s.pair.other, s.pair.merged)
-		s.pair = nil
+func (d *deduper) part(c *call) {
+	if p := c.pair; p != nil {
+		d.restore(p.kept, p.other, p.merged)
+		p.kept.pair, p.other.pair = nil, nil
+		d.parted = append(d.parted, p)
 	}
 }
 
-// ofSpan returns the other event of the call of c by its span id, nil if there is none.
+// ofSpan returns another call that c is an event of by its span id, nil if there is none.
 func (d *deduper) ofSpan(s *spanCalls, c *call) *call {
-	if c.joined != nil || s.made != 1 || s.logged != 1 {
+	if s.made != 1 || s.logged != 1 {
 		return nil
 	}
+	whole := c.whole()
 	for _, other := range d.byID[c.ids[idSpan]] {
-		if other != c && other.joined == nil && other.by.mayJoin(c.by) && equalTokens(other, c) {
+		if other = other.whole(); other != whole && other.by.mayJoin(whole.by) && equalTokens(other, whole) {
 			return other
 		}
 	}
@@ -474,8 +488,8 @@ func (c *call) whole() *call {
 
 // join counts two calls as one. Neither is a part of another one.
 func (d *deduper) join(a, b *call) {
-	d.part(d.bySpan[a.ids[idSpan]])
-	d.part(d.bySpan[b.ids[idSpan]])
+	d.part(a)
+	d.part(b)
 	kept, other, merged := merge(a, b)
 	a.joined, b.joined = merged, merged
 	d.replace(kept, other, merged)
@@ -489,7 +503,7 @@ func merge(a, b *call) (kept, other, merged *call) {
 		kept, other = b, a
 	}
 	merged = new(*kept)
-	merged.by = a.by | b.by
+	merged.by, merged.pair = a.by|b.by, nil
 	if !merged.Tokens {
 		merged.Input, merged.Output, merged.Tokens = other.Input, other.Output, other.Tokens
 	}
@@ -548,16 +562,16 @@ func (d *deduper) index(c *call) {
 // leave removes the oldest call from the window, after a last search for another event of
 // its span id, and for its parent and child.
 func (d *deduper) leave(c *call) {
-	d.joinFamily(c, true)
 	span := c.ids[idSpan]
 	if s := d.bySpan[span]; s != nil {
 		if other := d.ofSpan(s, c); other != nil {
-			d.join(other, c)
+			d.join(other, c.whole())
 		}
 		if s.inWindow--; s.inWindow == 0 {
 			delete(d.bySpan, span)
 		}
 	}
+	d.joinFamily(c, true)
 	for _, id := range c.ids {
 		if id == 0 {
 			continue

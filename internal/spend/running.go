@@ -496,6 +496,7 @@ func InPeriods(ctx context.Context, log *history.Log, now time.Time, onDamage fu
 	if err := r.read(ctx, snapshot); err != nil {
 		return nil, err
 	}
+	r.calls.deduper.end()
 	totals := make([]Totals, len(periods))
 	for i, p := range periods {
 		totals[i] = r.Total(r.bounds.slot(p.Start), r.bounds.slot(p.End))

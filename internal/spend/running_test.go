@@ -76,6 +76,10 @@ func randomCall(random *rand.Rand, n int) string {
 				b.WriteString(member)
 			}
 		}
+		if random.IntN(2) == 0 { // as an exporter writes it
+			fmt.Fprintf(&b, `,"input_t":10,"model":"m","trace_id":"t-%d","call_id":"t-%[1]d/%d","otelaudit.span.parent_id":"s-%d","otel":{"derived":["call_id"],"same":"x-%d","scope":{"name":"n-%d"}}`,
+				random.IntN(2), n-random.IntN(2), n-1-random.IntN(2), n-random.IntN(2), random.IntN(2))
+		}
 		b.WriteString("}\n")
 	}
 	return b.String()
