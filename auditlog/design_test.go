@@ -25,7 +25,7 @@ func TestDesignNamesTestsThatExist(t *testing.T) {
 
 	exists := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
-	for _, folder := range []string{"auditlog", "exporter", "bridge", "torture", "collector/auditlogexporter", "collector/cmd/otelaudit-collector"} {
+	for _, folder := range []string{"auditlog", "internal/journal", "exporter", "bridge", "torture", "collector/auditlogexporter", "collector/cmd/otelaudit-collector"} {
 		names, err := filepath.Glob(filepath.Join("..", folder, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)

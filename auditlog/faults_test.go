@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/internal/trials"
 	"github.com/otelaudit/otelaudit/internal/vfs/memfs"
 )
 
@@ -192,8 +193,8 @@ func (s *story) checkNoMisuse() {
 }
 
 // leftOut reports whether a test that goes through all operations leaves out operation k:
-// go test -short tries every eighth.
-func leftOut(k int) bool { return testing.Short() && k%8 > 0 }
+// go test -short tries every eighth, the race detector every fourth.
+func leftOut(k int) bool { return k%(8/trials.Of(8)) > 0 }
 
 // eachMode runs a test for logs that are shared and such that are not, beside
 // other tests.

@@ -112,7 +112,8 @@ func (l *Log) isCompressedIn(name string, size int64) (_ bool, err error) {
 // The caller must hold the write lock and, unless the file was rotated, its lock.
 //
 //	archived   sync; after a failed fsync its unsynced lines are indeterminate
-//	moved      sync; after a failed fsync they go to the next file
+//	moved      sync; after a failed fsync they go to the next file, or are indeterminate
+//	           if no copy is kept
 //	replaced   they go to the next file, unless the repaired file holds them
 //	removed    restore
 func (l *Log) handleDisplaced(info vfs.Info) error {
@@ -127,19 +128,19 @@ func (l *Log) handleDisplaced(info vfs.Info) error {
 	if failure == nil && fate != replaced {
 		failure = l.syncer.syncWithoutRepair()
 	}
-	if failure != nil && fate == archived {
-		// The compressor reads the same pages and syncs them in the gzip form: nothing
-		// else can be done for these lines, and none is known to be wrong.
-		l.syncer.markIndeterminate(failure)
-		l.unsynced.clear()
-	}
 	if fate == moved {
 		l.log.Warn("auditlog: the active file was moved away; going on in a new one", slog.String("path", l.path))
 	}
-	if failure != nil && fate == moved || fate == replaced {
+	switch {
+	case fate == replaced, failure != nil && fate == moved && !l.unsynced.discard:
 		if err := l.carryOver(fate == replaced); err != nil {
 			return err
 		}
+	case failure != nil:
+		// Nothing more can be done. In an archive, the compressor reads the same pages
+		// and syncs them in the gzip form, and no line is known to be wrong.
+		l.syncer.markIndeterminate(failure)
+		l.unsynced.clear()
 	}
 	return l.closeFile()
 }

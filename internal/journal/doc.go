@@ -23,7 +23,7 @@
 //	<path> ──fsync fails──▶ <path>.<time>.suspect (a second name, by link)
 //	<path>.repair ─────────▶ <path>               (the rebuilt file replaces the active one)
 //
-//	displaced: the path leads to another file, or to none. fateOf tells which of these:
+//	displaced: the path leads to another file, or to none. fateOf finds out why:
 //	  archived   another process rotated it       its lines are in the archive
 //	  replaced   another process repaired it      what the repaired file lacks is carried over
 //	  moved      someone renamed it               its lines are in the moved file

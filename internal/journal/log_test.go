@@ -136,6 +136,37 @@ func TestLinesOfAFileThatWasArchivedAreIndeterminateAfterAFailedFsync(t *testing
 	})
 }
 
+// TestLinesOfAMovedFileAreIndeterminateAfterAFailedFsyncIfNoCopyIsKept: they are not
+// acknowledged, and not written to the next file.
+func TestLinesOfAMovedFileAreIndeterminateAfterAFailedFsyncIfNoCopyIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := memfs.New()
+		d := &disk{FS: shared}
+		cfg := testConfig(t, d)
+		cfg.WithoutCadence = true
+		log := open(t, cfg)
+		appendLine(t, log, 0)
+		if err := shared.Rename(cfg.Path, cfg.Path+".moved", false); err != nil {
+			t.Fatal(err)
+		}
+		d.sync = func(vfs.File) error { return syscall.EIO }
+		if _, isSyncError := errors.AsType[*SyncError](log.Sync(t.Context())); !isSyncError {
+			t.Error("Sync returned no *SyncError for a line whose fsync failed")
+		}
+		d.sync = nil
+		appendLine(t, log, 1)
+		if err := errors.Join(log.Sync(t.Context()), log.Close()); err != nil {
+			t.Error(err)
+		}
+		if s := log.Stats(); s.Appended != 2 || s.Synced != 1 {
+			t.Errorf("%d lines appended, %d known to be synced; want 2, 1", s.Appended, s.Synced)
+		}
+		if got, want := linesOf(t, shared, cfg.Path), []string{"{\"n\":1}\n"}; !slices.Equal(got, want) {
+			t.Errorf("the active file holds %q, want %q", got, want)
+		}
+	})
+}
+
 // TestCloseWritesThePendingRecoveryEvent, for which no line came.
 func TestCloseWritesThePendingRecoveryEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

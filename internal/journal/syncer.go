@@ -37,7 +37,9 @@ type syncer struct {
 	followers int         // number of goroutines that waited for the last fsync
 	failure   error       // of the last fsync; no unsynced line is known to be durable
 	failing   atomic.Bool // failure != nil; an append loads it without mu
-	// Lines up to indeterminate may be missing on disk, and no repair can change that.
+	// Lines after indeterminateFrom, up to indeterminate, may be missing on disk, and no
+	// repair can change that.
+	indeterminateFrom  int64
 	indeterminate      int64
 	indeterminateErr   error
 	indeterminateLines int64 // number of such lines, in all
@@ -173,6 +175,9 @@ func (c *syncer) repaired(err error) {
 func (c *syncer) markIndeterminate(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.indeterminateLines == 0 {
+		c.indeterminateFrom = c.synced
+	}
 	c.indeterminate, c.indeterminateErr = c.written, err
 	c.indeterminateLines += c.written - c.synced
 	c.setFailure(nil)
@@ -246,7 +251,7 @@ func (c *syncer) syncUpTo(ctx context.Context, last, own int64) (repairable bool
 		case c.failure != nil && c.synced < last:
 			defer c.mu.Unlock()
 			return true, c.failure
-		case c.indeterminateErr != nil && own <= c.indeterminate:
+		case c.indeterminateFrom < own && own <= c.indeterminate:
 			defer c.mu.Unlock()
 			return false, c.indeterminateErr
 		case c.synced >= last:

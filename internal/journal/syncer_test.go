@@ -173,6 +173,9 @@ func TestIndeterminateLinesAreNeverAcknowledged(t *testing.T) {
 				t.Errorf("wait for an indeterminate line = %v, want %v", err, errDisk)
 			}
 		}
+		if err := c.wait(t.Context(), synced); err != nil {
+			t.Errorf("wait for a line synced before = %v", err)
+		}
 		if c.failed() != nil || c.known() != 2 {
 			t.Errorf("failure %v, %d lines known to be synced; want nil, 2", c.failed(), c.known())
 		}
