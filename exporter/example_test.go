@@ -47,7 +47,7 @@ func Example() {
 	for _, g := range spend.Groups {
 		fmt.Printf("%s %+v\n", g.Key, g.Totals)
 	}
-	// Output: gpt-4o {Events:1 Unpriced:0 Cost:0.0041 InputTokens:1500 OutputTokens:250}
+	// Output: gpt-4o {Events:1 Unpriced:0 Cost:0.0041 InputTokens:1500 OutputTokens:250 Calls:1 Failed:0 CacheReadTokens:0 CacheWriteTokens:0 CacheWriteHourTokens:0 ReasoningTokens:0}
 }
 
 func run(ctx context.Context) (err error) {

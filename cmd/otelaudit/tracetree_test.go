@@ -59,7 +59,7 @@ func TestATraceOfDeepSpansIsLinear(t *testing.T) {
 		if err := errors.Join(tree.write(t.Context(), out, c), out.Flush()); err != nil {
 			t.Fatal(err)
 		}
-		const mostBytes, mostDepth = 400, 200
+		const mostBytes, mostDepth = 500, 200
 		if lines := strings.Count(text.String(), "\n"); lines != n+2 || text.Len() > n*mostBytes {
 			t.Errorf("%s: got %d lines and %d bytes, want %d and at most %d for each", test.name, lines, text.Len(), n+2, mostBytes)
 		}
