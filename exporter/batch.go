@@ -99,7 +99,7 @@ func (b *Batch) announced() *batchSpan {
 		return nil
 	}
 	if b.next == 0 {
-		b.traces = b.enc.Exporter.spans.announce(b.spans)
+		b.traces = b.enc.spans.announce(b.spans)
 	}
 	b.next++
 	return &b.spans[b.next-1]
@@ -139,7 +139,7 @@ func (b *Batch) addEventOf(span *otelline.Span, from sessions) bool {
 // that Skip leaves out do not count them. fits is asked after each, and ends it with
 // its error.
 func (b *Batch) AddRecords(fits func() error) error {
-	if m := b.enc.Exporter.spans; m.active.Load() {
+	if m := b.enc.spans; m.active.Load() {
 		b.due = m.settleAll(b.spans, b.traces, b.due[:0])
 		b.traces = nil
 	}
@@ -204,7 +204,7 @@ func (b *Batch) write(ctx context.Context, to appendFunc) error {
 
 // Release gives the memory of b back; b is of no use after it.
 func (b *Batch) Release() {
-	m := b.enc.Exporter.spans
+	m := b.enc.spans
 	if len(b.traces) > 0 { // the request was refused
 		b.due = m.settleAll(nil, b.traces, b.due[:0])
 	}
