@@ -68,9 +68,8 @@ const (
 	byConventions                     // a record of a response by the GenAI conventions
 )
 
-// mayJoin reports whether events of t and of other may be one call by a span id, by
-// otel.same or by what Gemini CLI's records have in common: a span and log records of one
-// source.
+// mayJoin reports whether events of t and of other may be one call by otel.same or by what
+// Gemini CLI's records have in common: a span and log records of one source.
 func (t sources) mayJoin(other sources) bool {
 	if t&other != 0 {
 		return false
@@ -369,7 +368,9 @@ func (d *deduper) ofSpan(s *spanCalls, c *call) *call {
 	}
 	whole := c.whole()
 	for _, other := range d.byID[c.ids[idSpan]] {
-		if other = other.whole(); other != whole && other.by.mayJoin(whole.by) && equalTokens(other, whole) {
+		other = other.whole()
+		oneOfEach := whole.by == bySpan && other.by&bySpan == 0 || other.by == bySpan && whole.by&bySpan == 0
+		if oneOfEach && equalTokens(other, whole) {
 			return other
 		}
 	}
