@@ -23,12 +23,16 @@ const (
 	priced   = `,"cost":0.5`
 )
 
+// callID returns the members of a call_id that the exporter made.
+func callID(id string) string { return member("call_id", id) + `,"otel":{"derived":["call_id"]}` }
+
 func member(key, value string) string { return fmt.Sprintf(",%q:%q", key, value) }
 
 // TestACallThatIsThereTwiceIsCountedOnce has a row per rule, and per way in
 // which two calls only look like one.
 func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 	response, span := member("gen_ai.response.id", "r-1"), member("span_id", "eee19b7ec3c1b174")
+	traced := member("trace_id", "a3ce929d0e0e47364fd430de77f34c0c")
 	turn := member("session_id", "s") + member("event.timestamp", "2026-02-13T14:30:22.123Z")
 	other := member("session_id", "s") + member("event.timestamp", "2026-02-13T14:30:22.124Z")
 	for name, test := range map[string]struct {
@@ -73,7 +77,19 @@ func TestACallThatIsThereTwiceIsCountedOnce(t *testing.T) {
 		"other responses":           {[]string{call("llm", response), call("chat", member("gen_ai.response.id", "r-2"), spanMade)}, 2, 0},
 		"nothing in common":         {[]string{call("llm"), call("chat", spanMade)}, 2, 0},
 		"an id that is no text":     {[]string{call("llm", `,"request_id":1`), call("chat", `,"request_id":1`, spanMade)}, 2, 0},
-		"without usage":             {[]string{`{"event":"llm","gen_ai.response.id":"r-1"}` + "\n", call("chat", response, spanMade)}, 2, 0},
+		"a span that was exported twice": {[]string{
+			call("chat", traced, spanMade, callID("4fd430de77f34c0c-eee19b7ec3c1b174")), call("chat", traced, spanMade, callID("4fd430de77f34c0c-eee19b7ec3c1b174")),
+		}, 1, 0},
+		"two spans of a trace": {[]string{
+			call("chat", traced, spanMade, callID("4fd430de77f34c0c-eee19b7ec3c1b174")), call("chat", traced, spanMade, callID("4fd430de77f34c0c-eee19b7ec3c1b175")),
+		}, 2, 0},
+		"a call_id that another writer chose": {[]string{
+			call("chat", traced, spanMade, member("call_id", "4fd430de77f34c0c-1")), call("chat", traced, spanMade, member("call_id", "4fd430de77f34c0c-1")),
+		}, 2, 0},
+		"call_ids of another trace": {[]string{
+			call("chat", traced, spanMade, callID("5fd430de77f34c0c-1")), call("chat", traced, spanMade, callID("5fd430de77f34c0c-1")),
+		}, 2, 0},
+		"without usage": {[]string{`{"event":"llm","gen_ai.response.id":"r-1"}` + "\n", call("chat", response, spanMade)}, 2, 0},
 		"Gemini CLI": {[]string{
 			call("gemini_cli.api_response", turn), call("gen_ai.client.inference.operation.details", turn, response),
 		}, 1, 0},

@@ -231,10 +231,12 @@ func idOf(kind int, hash uint64) uint64 {
 	return max(scan.Mix(hash, uint64(kind)+1), 1) //nolint:gosec // not negative
 }
 
-// madeOf reports whether a raw call_id begins with a raw trace id. One that does not is the
-// log.record.uid of its line, which scan.Identity is about.
+// madeOf reports whether a raw call_id begins with the last 16 digits of a raw trace id. One
+// that does not is the log.record.uid of its line, which scan.Identity is about.
 func madeOf(callID, trace []byte) bool {
-	return len(trace) > 0 && len(callID) > len(trace) && bytes.HasPrefix(callID, trace[:len(trace)-1])
+	const digits = 16
+	end := len(trace) - 1 // the closing quotation mark
+	return end > digits && len(callID) > 1+digits && bytes.Equal(callID[1:1+digits], trace[end-digits:end])
 }
 
 // identified returns c, which may be nil, with the identity of its event.
