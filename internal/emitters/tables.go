@@ -589,6 +589,17 @@ var all = []Emitter{
 		{Name: "reasoning_t", Sources: []Source{
 			{Key: "thoughts_token_count"}}}}},
 	{Name: "sentry", Match: Match{Scopes: []string{"@sentry/*"}, Markers: []string{"sentry.op"}}, Records: []Record{
+		{Kind: 4, Signal: 1, When: []Condition{
+			{Key: "@name", Values: []string{"* create"}},
+			{Key: "gen_ai.usage.input_tokens", Values: []string{""}},
+			{Key: "sentry.origin", Values: []string{"auto.ai.google_genai"}}}},
+		{Kind: 4, Signal: 1, When: []Condition{
+			{Key: "gen_ai.operation.name", Values: []string{"models"}},
+			{Key: "sentry.origin", Values: []string{"auto.ai.anthropic"}}}},
+		{Kind: 4, Signal: 1, When: []Condition{
+			{Key: "gen_ai.operation.name", Values: []string{"messages"}},
+			{Key: "gen_ai.request.max_tokens", Values: []string{""}},
+			{Key: "sentry.origin", Values: []string{"auto.ai.anthropic"}}}},
 		{Kind: 1, Signal: 1, When: []Condition{
 			{Key: "gen_ai.operation.name", Values: []string{"chat", "text_completion", "generate_content", "embeddings", "completion", "messages", "models", "responses", "generate_text", "stream_text", "generate_object", "stream_object", "do_generate", "do_stream", "embed", "embed_many"}}}, Event: "@gen_ai.operation.name"},
 		{Kind: 3, Signal: 1, When: []Condition{
