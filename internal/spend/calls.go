@@ -20,7 +20,7 @@ import (
 //   - the same response id in one trace, or a call_id made of that, or of the same span;
 //   - the same response id, and one of them has no trace; the same model and equal tokens, or
 //     one of them without;
-//   - the same request id and equal tokens, and not two traces;
+//   - the same request id and equal tokens, and neither two traces nor two response ids;
 //   - the same span id and equal tokens, if exactly one of the events of that span was made
 //     of it, and exactly one was not;
 //   - the same otel.same, and one was made of a span and the other was not;
@@ -414,9 +414,9 @@ func mayBeOne(kind int, a, b *call) bool {
 	case idCall, idInTrace:
 		return true
 	case idResponse:
-		return (a.trace == 0 || b.trace == 0) && modelsAgree(a, b) && tokensAgree(a, b) && a.toldByOthers(b)
+		return (a.trace == 0 || b.trace == 0) && agree(a.model, b.model) && tokensAgree(a, b) && a.toldByOthers(b)
 	case idRequest:
-		return (a.trace == 0 || b.trace == 0 || a.trace == b.trace) && a.Tokens && b.Tokens && equalTokens(a, b) && a.toldByOthers(b)
+		return agree(a.trace, b.trace) && agree(a.ids[idResponse], b.ids[idResponse]) && a.Tokens && equalTokens(a, b) && a.toldByOthers(b)
 	default:
 		return a.by.mayJoin(b.by)
 	}
@@ -443,8 +443,8 @@ func equalTokens(a, b *call) bool {
 // tokensAgree reports whether tokens are equal, or one of the two has none.
 func tokensAgree(a, b *call) bool { return !a.Tokens || !b.Tokens || equalTokens(a, b) }
 
-// modelsAgree reports whether models are equal, or one of the two has none.
-func modelsAgree(a, b *call) bool { return a.model == 0 || b.model == 0 || a.model == b.model }
+// agree reports whether two hashes are equal, or one of them is 0.
+func agree(a, b uint64) bool { return a == 0 || b == 0 || a == b }
 
 // joinFamily joins c, which was made of a span, with the calls that were made of its parent
 // and of one of its children. A call with equal tokens goes before one without: so those
