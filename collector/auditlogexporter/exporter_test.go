@@ -57,7 +57,7 @@ func TestARecordBecomesALine(t *testing.T) {
 		"event.name": "api_request", "session.id": "s-1", "cost_usd": "0.05", "input_tokens": "10", "output_tokens": "20",
 		"otel": map[string]any{
 			"time_unix_nano": "1770993022123456789", "event_name": "", "body": "claude_code.api_request",
-			"derived":  []any{"session_id", "cost", "input_t", "output_t", "call_id"}, "emitter": "claude-code",
+			"derived": []any{"session_id", "cost", "input_t", "output_t", "call_id"}, "emitter": "claude-code",
 			"scope":    map[string]any{"name": "com.anthropic.claude_code.events"},
 			"resource": map[string]any{"attributes": map[string]any{"service.name": "claude-code"}, "schema_url": "https://example.com/r"},
 		},
