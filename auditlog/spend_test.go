@@ -208,6 +208,22 @@ func TestSumsKeepTheirDigits(t *testing.T) {
 	}
 }
 
+// TestAFailedCallThatUsedNothingIsNotUnpriced: there is nothing to price.
+func TestAFailedCallThatUsedNothingIsNotUnpriced(t *testing.T) {
+	t.Parallel()
+	spend, err := putLog(t, map[string]string{activeName: `{"input_t":0,"output_t":0,"failed":true}
+{"input_t":5,"output_t":0,"failed":true}
+{"input_t":0,"output_t":0,"failed":false}
+{"input_t":0,"output_t":0}
+`}).Spend(t.Context(), auditlog.Filter{}, auditlog.ByNothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (auditlog.Totals{Events: 4, Unpriced: 3, InputTokens: 5}); spend.Total != want {
+		t.Errorf("got %+v, want %+v", spend.Total, want)
+	}
+}
+
 func TestHourlySpendBeginsAtTheStartOfAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(14*time.Hour + 30*time.Minute) // 2000-01-01T14:30:00Z in the bubble

@@ -326,3 +326,34 @@ func TestAnAttributeCallIDIsNoCallID(t *testing.T) {
 		t.Errorf("got %v", line)
 	}
 }
+
+// TestTwoRecordsOfAnEmitterSayWhatTheyHaveInCommon, as opencode's plugin does: no id.
+func TestTwoRecordsOfAnEmitterSayWhatTheyHaveInCommon(t *testing.T) {
+	num, str := attribute.Int, attribute.String
+	lines := written(t, func(b *exporter.Batch) {
+		b.SetOrigin(at("com.opencode", ""))
+		addRecord(b, otelline.Record{EventName: "api_request"}, str("session.id", "s"), str("model", "m"), num("input_tokens", 614), num("cache_read_tokens", 400),
+			num("output_tokens", 106), num("reasoning_tokens", 50), attribute.Float64("cost_usd", 0.004302), num("duration_ms", 2181))
+		b.AddSpan(&otelline.Span{Name: "opencode.llm", Attributes: []attribute.KeyValue{str("openinference.span.kind", "LLM"), str("session.id", "s"), str("llm.model_name", "m"),
+			num("llm.token_count.prompt", 614), num("llm.token_count.prompt_details.cache_read", 400), num("llm.token_count.completion", 106),
+			num("llm.token_count.completion_details.reasoning", 50), attribute.Float64("cost_usd", 0.004302), num("duration_ms", 2181)}})
+		addRecord(b, otelline.Record{EventName: "api_request"}, str("session.id", "s"), num("input_tokens", 614))
+	})
+	same := func(line map[string]any) any { return line["otel"].(map[string]any)["same"] }
+	if want := "s m 1014 156 0.004302 2181"; same(lines[0]) != want || same(lines[1]) != want || same(lines[2]) != nil {
+		t.Errorf("got %v, %v and %v, want %s twice", same(lines[0]), same(lines[1]), same(lines[2]), want)
+	}
+}
+
+// TestAResponseIDIsNoSpanID, though its text is one.
+func TestAResponseIDIsNoSpanID(t *testing.T) {
+	chat := attribute.String("gen_ai.operation.name", "chat")
+	lines := written(t, func(b *exporter.Batch) {
+		b.AddSpan(&otelline.Span{Name: "x", TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{7: 1}, Attributes: []attribute.KeyValue{chat}})
+		b.AddSpan(&otelline.Span{Name: "x", TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{7: 2},
+			Attributes: []attribute.KeyValue{chat, attribute.String("gen_ai.response.id", "0000000000000001")}})
+	})
+	if lines[0]["call_id"] == lines[1]["call_id"] {
+		t.Errorf("two calls have call_id %v", lines[0]["call_id"])
+	}
+}

@@ -128,7 +128,7 @@ func spendTable(spend auditlog.Spend) string {
 	for _, g := range spend.Groups {
 		name := g.Key
 		if name == "" {
-			name = "(none)"
+			name = "(no model)" // events that are no calls
 		}
 		t.AppendRow(row(name, g.Totals))
 	}
