@@ -54,7 +54,7 @@ func AmountsOf(f *Fields) Amounts {
 
 // SetUnpriced sets Unpriced. A call that failed and used nothing costs nothing.
 func (a *Amounts) SetUnpriced() {
-	a.Unpriced = a.Tokens && !a.Priced && !(a.Failed && a.Input == 0 && a.Output == 0)
+	a.Unpriced = a.Tokens && !a.Priced && (!a.Failed || a.Input != 0 || a.Output != 0)
 }
 
 // otelKeys are members of otel that readers use.

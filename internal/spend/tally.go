@@ -35,7 +35,7 @@ func (u Usage) IsCall() bool { return u.Call }
 // Unpriced reports whether tokens are reported and no cost, but for a call that failed and
 // used nothing.
 func (u Usage) Unpriced() bool {
-	return u.HasTokens && !u.Priced && !(u.Failed && u.InputTokens == 0 && u.OutputTokens == 0)
+	return u.HasTokens && !u.Priced && (!u.Failed || u.InputTokens != 0 || u.OutputTokens != 0)
 }
 
 // Tally adds up the events of a log in its own way. [TallyOf] calls its methods from one
