@@ -131,11 +131,12 @@ func inEachOrder(t *testing.T, lines []told, f func(*auditlog.Reader)) {
 		}
 	})} {
 		for _, border := range []int{0, len(order) / 2} {
-			text := func(part []told) (s string) {
+			text := func(part []told) string {
+				var s strings.Builder
 				for _, l := range part {
-					s += l.String()
+					s.WriteString(l.String())
 				}
-				return s
+				return s.String()
 			}
 			files := map[string]string{activeName: text(order[border:])}
 			if border > 0 {

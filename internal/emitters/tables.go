@@ -8,23 +8,32 @@ var all = []Emitter{
 			{Key: "@name", Values: []string{"call_llm"}},
 			{Key: "gen_ai.request.model", Values: []string{"*"}}}, Event: "generate_content"},
 		{Kind: 4, Signal: 1, When: []Condition{
-			{Key: "@name", Values: []string{"call_llm"}}}}}, Fields: []Field{
+			{Key: "@name", Values: []string{"call_llm"}}}},
+		{Kind: 4, Signal: 1, When: []Condition{
+			{Key: "gen_ai.tool.name", Values: []string{"(merged tools)"}}}}}, Fields: []Field{
 		{Name: "cache_read_t", Sources: []Source{
 			{Key: "gen_ai.usage.cache_read.input_tokens"},
+			{Key: "gen_ai.response.cached_content_token_count"},
 			{Key: "gcp.vertex.agent.llm_response", JSON: "usageMetadata.cachedContentTokenCount"},
 			{Key: "gcp.vertex.agent.llm_response", JSON: "usage_metadata.cached_content_token_count"}}},
 		{Name: "finish_reason", Sources: []Source{
 			{Key: "gen_ai.response.finish_reasons"},
+			{Key: "gen_ai.response.finish_reason"},
 			{Key: "gcp.vertex.agent.llm_response", JSON: "finishReason"}}},
+		{Name: "input_t", Sources: []Source{
+			{Key: "gen_ai.usage.input_tokens"},
+			{Key: "gen_ai.response.prompt_token_count"}}},
 		{Name: "output_t", Sources: []Source{
 			{Key: "gen_ai.usage.output_tokens", When: []Condition{
 				{Key: "gcp.vertex.agent.llm_response", Values: []string{"*"}}}, Without: []string{"reasoning_t"}},
-			{Key: "gen_ai.usage.output_tokens"}}},
+			{Key: "gen_ai.usage.output_tokens"},
+			{Key: "gen_ai.response.candidates_token_count", Without: []string{"reasoning_t"}}}},
 		{Name: "reasoning_t", Sources: []Source{
 			{Key: "gen_ai.usage.reasoning.output_tokens"},
 			{Key: "gen_ai.usage.experimental.reasoning_tokens"},
 			{Key: "gcp.vertex.agent.llm_response", JSON: "usageMetadata.thoughtsTokenCount"},
-			{Key: "gcp.vertex.agent.llm_response", JSON: "usage_metadata.thoughts_token_count"}}},
+			{Key: "gcp.vertex.agent.llm_response", JSON: "usage_metadata.thoughts_token_count"},
+			{Key: "gcp.vertex.agent.llm_response", JSON: "UsageMetadata.thoughtsTokenCount"}}},
 		{Name: "session_id", Sources: []Source{
 			{Key: "gcp.vertex.agent.session_id"},
 			{Key: "gen_ai.conversation.id"}}}}},
