@@ -187,7 +187,7 @@ func callOf(f *scan.Fields, a scan.Amounts) *call {
 	if c.trace != 0 {
 		c.ids[idInTrace] = hashAll(c.trace, c.ids[idResponse])
 		if envelope.CallID && madeOf(f[scan.FieldCallID], f[scan.FieldTraceID]) {
-			c.ids[idCall] = scan.HashString(f[scan.FieldCallID])
+			c.ids[idCall] = hashAll(c.trace, scan.HashString(f[scan.FieldCallID]))
 		}
 	}
 	c.ids[idSame] = scan.HashString(envelope.Same)
@@ -231,10 +231,15 @@ func idOf(kind int, hash uint64) uint64 {
 	return max(scan.Mix(hash, uint64(kind)+1), 1) //nolint:gosec // not negative
 }
 
-// madeOf reports whether a raw call_id begins with a raw trace id. One that does not is the
-// log.record.uid of its line, which scan.Identity is about.
+// madeOf reports whether a raw call_id begins with the last 16 digits of a raw trace id. One
+// that does not is the log.record.uid of its line, which scan.Identity is about.
 func madeOf(callID, trace []byte) bool {
-	return len(trace) > 0 && len(callID) > len(trace) && bytes.HasPrefix(callID, trace[:len(trace)-1])
+	const digits = 16
+	if len(trace) < digits+2 || len(callID) < digits+3 {
+		return false
+	}
+	last := trace[len(trace)-1-digits : len(trace)-1]
+	return bytes.HasPrefix(callID[1:], last) && bytes.IndexByte([]byte("/-"), callID[1+digits]) >= 0
 }
 
 // identified returns c, which may be nil, with the identity of its event.
