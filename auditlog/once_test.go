@@ -61,9 +61,9 @@ func (l told) String() string {
 	callID := l.uid
 	switch {
 	case l.trace != "" && l.response != "":
-		callID = l.trace + "/" + l.response
+		callID = traceOf(l.trace)[16:] + "/" + l.response
 	case l.span:
-		callID = l.trace + "-" + l.id
+		callID = traceOf(l.trace)[16:] + "-" + l.id
 	}
 	if !l.noCall && !l.withoutEnvelope {
 		add("call_id", callID)
@@ -73,7 +73,9 @@ func (l told) String() string {
 	add("gen_ai.response.id", l.response)
 	add("request_id", l.request)
 	add("log.record.uid", l.uid)
-	add("trace_id", l.trace)
+	if l.trace != "" {
+		add("trace_id", traceOf(l.trace))
+	}
 	add("span_id", l.id)
 	if l.span {
 		add("otelaudit.span.name", "chat")
@@ -94,6 +96,9 @@ func (l told) String() string {
 	}
 	return b.String() + "}\n"
 }
+
+// traceOf returns the 32 digits of a trace with a short name.
+func traceOf(name string) string { return fmt.Sprintf("%032x", name) }
 
 // counts checks that all ways of summing give so many calls and failed calls.
 func counts(t *testing.T, r *auditlog.Reader, calls, failed int64) {
@@ -252,9 +257,10 @@ func TestACallCountsOnceByEachIdentityAndByNoOther(t *testing.T) {
 			log, with(log, func(l *told) { l.tokens = `,"input_t":9` }),
 		}, 2, 0},
 		"a call_id of a line's writer": {[]told{
-			{withoutEnvelope: true, callIDOfWriter: "c", tokens: tenTokens, trace: "c"}, {withoutEnvelope: true, callIDOfWriter: "c", tokens: tenTokens, trace: "c"},
+			{withoutEnvelope: true, callIDOfWriter: "c", tokens: tenTokens, trace: "c"}, {withoutEnvelope: true, callIDOfWriter: traceOf("c")[16:] + "/r", tokens: tenTokens, trace: "c"},
+			{withoutEnvelope: true, callIDOfWriter: traceOf("c")[16:] + "/r", tokens: tenTokens, trace: "c"},
 			{withoutEnvelope: true, callIDOfWriter: "c"}, {noCall: true, callIDOfWriter: "c", uid: "u5"},
-		}, 2, 0},
+		}, 3, 0},
 		"equal lines":          {[]told{with(log, func(l *told) { l.uid = "" }), with(log, func(l *told) { l.uid = "" })}, 2, 0},
 		"a span record":        {[]told{with(span, func(l *told) { l.event, l.noCall, l.tokens = "otelaudit.span", true, "" }), with(span, func(l *told) { l.id = "b" })}, 1, 0},
 		"no record with costs": {[]told{with(span, func(l *told) { l.event, l.noCall = "otelaudit.span", true })}, 1, 0},

@@ -211,15 +211,15 @@ func TestSumsKeepTheirDigits(t *testing.T) {
 // TestAFailedCallThatUsedNothingIsNotUnpriced: there is nothing to price.
 func TestAFailedCallThatUsedNothingIsNotUnpriced(t *testing.T) {
 	t.Parallel()
-	spend, err := putLog(t, map[string]string{activeName: `{"input_t":0,"output_t":0,"failed":true}
-{"input_t":5,"output_t":0,"failed":true}
-{"input_t":0,"output_t":0,"failed":false}
+	spend, err := putLog(t, map[string]string{activeName: `{"input_t":0,"output_t":0,"failed":true,"call_id":"u1","otel":{"derived":["failed","call_id"]}}
+{"input_t":5,"output_t":0,"failed":true,"call_id":"u2","otel":{"derived":["failed","call_id"]}}
+{"input_t":0,"output_t":0,"failed":true}
 {"input_t":0,"output_t":0}
 `}).Spend(t.Context(), auditlog.Filter{}, auditlog.ByNothing)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (auditlog.Totals{Events: 4, Unpriced: 3, InputTokens: 5}); spend.Total != want {
+	if want := (auditlog.Totals{Events: 4, Unpriced: 3, InputTokens: 5, Calls: 4, Failed: 2}); spend.Total != want {
 		t.Errorf("got %+v, want %+v", spend.Total, want)
 	}
 }

@@ -32,7 +32,7 @@ The same goes for the tokens. The sums of the hour and the day are those that gu
 compares with its limits. An event whose time cannot be read, or is more than 5 minutes
 ahead of the clock, counts at the last usable time before it in the log. A negative cost
 counts as 0. The cost of unpriced events is missing from all of it, and a call that the
-log holds twice is counted once, as in spend. json and csv have the projected tokens too.
+log holds more than once is counted once, as in spend. json and csv have the projected tokens too.
 
 With --live it goes on until it is interrupted, and shows all of it again every --interval:
 a table in its place on a terminal, json one line each time.`,

@@ -36,11 +36,11 @@ most, percentiles of durations, failures, budget stops, and the last events. The
 needs nothing else, neither a network nor this program, and allows the browser no request;
 it is light or dark, and fits a phone and paper. Each chart has a table.
 
-The sums are those of spend: a call that the log holds twice counts once. Failures are
-events of severity ERROR and above, with an error or exception attribute, or whose name
-ends in error, failed or _fail, and gates that failed to parse or to reach the model. A
-budget stop is an event budget, or one whose reason is cost_exceeds_limit or
-hourly_budget_exhausted.
+The sums are those of spend: a call that the log holds more than once counts once.
+Failures are events of severity ERROR and above, with failed=true, with an error or
+exception attribute, or whose name ends in error, failed or _fail, and gates that failed
+to parse or to reach the model. A budget stop is an event budget, or one whose reason is
+cost_exceeds_limit or hourly_budget_exhausted.
 
 --trace-url makes links of traces: in it {trace_id} and {span_id} are replaced. FILE is
 replaced as a whole when the page is complete, and only its owner can read a new one; - is

@@ -32,20 +32,29 @@ func (a *app) spend() *cobra.Command {
 Nothing is computed from price lists: an event with tokens and without a cost counts
 as unpriced, and its price is missing from the sum.
 
+An event without a session of its own has the one that a span above it names, else the
+one that its trace names.
+
 Hours, days, weeks and months are those of --timezone. A week begins on a Monday, by
 whose date it is named. --hours counts hours of UTC.
 
 A table is compact where there are fewer than 100 columns, of the terminal or of
-$COLUMNS: it shortens numbers (1.2M) and long names, and leaves out the unpriced
-events if there are none. json and csv have everything, and every digit. csv has a row
+$COLUMNS: it shortens numbers (1.2M) and long names, and has columns of unpriced events
+and failed calls only if there are some. A wide one has columns of calls, if there are
+other events, and of the parts of tokens that are known. json and csv have everything,
+and every digit. csv has a row
 for each group, or with --breakdown for each model of each group, and none for the
 total: it is their sum. A text that a spreadsheet would take for a formula has an
 apostrophe in front.
 
-A call of a model that the log holds twice is counted once: as an event made of a span
-and as a log record, with the same response, request or span id, or as the two records
-that Gemini CLI emits for a response. So is a line that stands twice: with the same
-log.record.uid, ts, event, cost and tokens as one of the 4,096 events before it.
+Calls are requests to a model, also those that failed; a failed call without tokens is
+not unpriced. cache_read_t and cache_write_t are parts of input_t, cache_write_1h_t is
+one of cache_write_t, and reasoning_t one of output_t.
+
+A call of a model that the log holds more than once is counted once: its lines share a
+call_id, a response, request or span id, or one was made of the span above the other.
+FORMAT.md says what else must be equal. A line that stands twice is one event: with the
+same log.record.uid, ts, event, cost and tokens as one of the 4,096 events before it.
 --no-dedup counts every event.
 
 ` + timeHelp,

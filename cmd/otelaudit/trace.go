@@ -51,8 +51,8 @@ func (a *app) trace() *cobra.Command {
 		Use:   "trace ID [flags]",
 		Short: "Show the events of a trace as a tree, with what each span cost",
 		Long: `trace shows the events of one trace under their spans, in the order of time. The
-amounts of a span are those of its events and of all spans below it; a call that is told
-of twice counts once, as in spend. Of what a log record says, its body, the first 60
+amounts of a span are those of its events and of all spans below it; a call that is
+logged more than once counts once, as in spend. Of what a log record says, its body, the first 60
 characters are shown, unless it is the event's name or reason. Of other texts the first
 200 bytes are shown. Times are those of --timezone. ID may be the beginning of a trace's
 id, 4 digits or more, if no other trace begins so.

@@ -17,8 +17,13 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/otelaudit/otelaudit/auditlog"
+	"github.com/otelaudit/otelaudit/exporter"
 	"github.com/otelaudit/otelaudit/internal/audittest"
 )
 
@@ -49,6 +54,12 @@ func spend(t *testing.T, path, by string, more ...string) []auditlog.Group {
 	var s auditlog.Spend
 	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
 		t.Fatal(err)
+	}
+	// The queries are of these sums only.
+	for i, g := range s.Groups {
+		s.Groups[i].Totals = auditlog.Totals{
+			Events: g.Events, Unpriced: g.Unpriced, Cost: g.Cost, InputTokens: g.InputTokens, OutputTokens: g.OutputTokens,
+		}
 	}
 	return s.Groups
 }
@@ -179,14 +190,64 @@ func TestASecondReplayDoublesNothing(t *testing.T) {
 		t.Errorf("after a second replay: got %s events, want %s", got, once)
 	}
 
-	// The database takes what comes twice, and the record says that it did.
+	// The database takes what comes twice, and the query counts it once.
 	replay(t, db, files.path, "--from-start")
 	if got, want := db.count(t), strconv.Itoa(2*files.events); got != want {
 		t.Errorf("after a replay from the start: got %s events, want %s", got, want)
 	}
-	got := db.spendOf(t, "model", logsql(t, "spend by model, each event once"))
-	if diff := diffSpend(spend(t, files.path, "model"), got); diff != "" {
+	if diff := diffSpend(spend(t, files.path, "model"), db.spendOf(t, "model", logsql(t, "spend by model"))); diff != "" {
 		t.Errorf("spend after a replay from the start (-file +database):\n%s", diff)
+	}
+}
+
+// TestACallThatIsLoggedTwiceCountsOnceInTheDatabase writes calls as spans and as log records.
+func TestACallThatIsLoggedTwiceCountsOnceInTheDatabase(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	writeCallsTwice(t, path)
+	want := spend(t, path, "model")
+	if len(want) != 1 || want[0].Events != 3 || want[0].InputTokens != 30 {
+		t.Fatalf("got %+v, want 3 calls", want)
+	}
+	db := startDocumentedDatabase(t)
+	replay(t, db, path)
+	if got := db.count(t); got != "6" {
+		t.Fatalf("got %s records, want 6", got)
+	}
+	if diff := diffSpend(want, db.spendOf(t, "model", logsql(t, "spend by model"))); diff != "" {
+		t.Errorf("spend (-file +database):\n%s", diff)
+	}
+}
+
+// writeCallsTwice writes three calls, each as a span and as a log record.
+func writeCallsTwice(t *testing.T, path string) {
+	t.Helper()
+	auditLog := audittest.Open(t, path)
+	exp, err := exporter.New(auditLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	processor, err := exporter.NewSpanProcessor(auditLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(exporter.NewProcessor(exp)))
+	traces := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(processor))
+	for i := range 3 {
+		attrs := []attribute.KeyValue{
+			attribute.String("gen_ai.operation.name", "chat"), attribute.String("gen_ai.response.id", fmt.Sprint("r-", i)),
+			attribute.String("gen_ai.response.model", "gpt-4o"), attribute.Int64("gen_ai.usage.input_tokens", 10), attribute.Int64("gen_ai.usage.output_tokens", 1),
+		}
+		ctx, span := traces.Tracer("sdk").Start(t.Context(), "chat gpt-4o")
+		span.SetAttributes(attrs...)
+		var r log.Record
+		r.SetEventName("gen_ai.client.inference.operation.details")
+		r.AddAttributes(attrs...)
+		logs.Logger("logger").Emit(ctx, r)
+		span.End()
+	}
+	if err := errors.Join(logs.Shutdown(t.Context()), traces.Shutdown(t.Context()), auditLog.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -206,7 +267,7 @@ func TestTheFilesBringBackWhatTheDatabaseLost(t *testing.T) {
 		t.Errorf("after kill -9 the database has %s events of %d: docs/scaling.md says that it loses what it had in memory", got[0]["events"], files.events)
 	}
 	replay(t, db, files.path, "--from-start")
-	got := db.spendOf(t, "model", logsql(t, "spend by model, each event once"))
+	got := db.spendOf(t, "model", logsql(t, "spend by model"))
 	if diff := diffSpend(spend(t, files.path, "model"), got); diff != "" {
 		t.Errorf("spend after a replay from the start (-file +database):\n%s", diff)
 	}

@@ -187,7 +187,7 @@ func callOf(f *scan.Fields, a scan.Amounts) *call {
 	if c.trace != 0 {
 		c.ids[idInTrace] = hashAll(c.trace, c.ids[idResponse])
 		if envelope.CallID && madeOf(f[scan.FieldCallID], f[scan.FieldTraceID]) {
-			c.ids[idCall] = scan.HashString(f[scan.FieldCallID])
+			c.ids[idCall] = hashAll(c.trace, scan.HashString(f[scan.FieldCallID]))
 		}
 	}
 	c.ids[idSame] = scan.HashString(envelope.Same)
@@ -235,8 +235,11 @@ func idOf(kind int, hash uint64) uint64 {
 // that does not is the log.record.uid of its line, which scan.Identity is about.
 func madeOf(callID, trace []byte) bool {
 	const digits = 16
-	end := len(trace) - 1 // the closing quotation mark
-	return end > digits && len(callID) > 1+digits && bytes.Equal(callID[1:1+digits], trace[end-digits:end])
+	if len(trace) < digits+2 || len(callID) < digits+3 {
+		return false
+	}
+	last := trace[len(trace)-1-digits : len(trace)-1]
+	return bytes.HasPrefix(callID[1:], last) && bytes.IndexByte([]byte("/-"), callID[1+digits]) >= 0
 }
 
 // identified returns c, which may be nil, with the identity of its event.

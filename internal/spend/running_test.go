@@ -82,7 +82,7 @@ func randomCall(random *rand.Rand, n int, spans bool) string {
 		if spans {
 			b.WriteString(`,"input_t":10`)
 			if random.IntN(2) == 0 {
-				fmt.Fprintf(&b, `,"otelaudit.span.name":"chat","model":"m","trace_id":"t-%d","call_id":"t-%[1]d/%d","otelaudit.span.parent_id":"s-%d","otel":{"derived":["call_id"],"same":"x-%d","scope":{"name":"n-%d"}}`,
+				fmt.Fprintf(&b, `,"otelaudit.span.name":"chat","model":"m","trace_id":"%032d","call_id":"%016[1]d/%d","otelaudit.span.parent_id":"s-%d","otel":{"derived":["call_id"],"same":"x-%d","scope":{"name":"n-%d"}}`,
 					random.IntN(2), n-random.IntN(2), n-1-random.IntN(2), n-random.IntN(2), random.IntN(2))
 			}
 		}
