@@ -43,9 +43,9 @@ func Example() {
 		return
 	}
 	for _, g := range spend.Groups {
-		fmt.Printf("%s %+v\n", g.Key, g.Totals)
+		fmt.Println(g.Key, g.Events)
 	}
-	// Output: llm.call {Events:1 Unpriced:0 Cost:0 InputTokens:0 OutputTokens:0}
+	// Output: llm.call 1
 }
 
 func app(ctx context.Context) (err error) {
